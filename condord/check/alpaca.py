@@ -23,6 +23,7 @@ from condord.core.expiry import expiry_of
 from condord.core.position import Position
 from condord.daemon import account_source, wiring
 from condord.daemon.copied_state import other_account
+from condord.daemon.maker_process import front_of
 from condord.errors import ConfigError
 from condord.host import instance_lock
 from condord.host.network import Network
@@ -54,10 +55,11 @@ _ELECTED = ("leader", "standby")
 class OnBus(NamedTuple):
     """What a bus has under the name of an account: which ingester leads, and the hash of the account with its state.
 
-    `leader` is `host:process`, and empty if none leads; `account_hash` is None without a state.
+    `leader` is `host:process`, empty if none leads, and None if the bus does not answer; `account_hash` is None without
+    a state.
     """
 
-    leader: str = ""
+    leader: str | None = ""
     account_hash: str | None = None
 
 
@@ -230,7 +232,7 @@ class AlpacaProbes:
                 self._is_streamed_here = True
             else:
                 report = self._report()
-                if report is None and not leader:
+                if report is None and leader == "":
                     return await self._try_option_stream()
                 # The lock of the daemon that answers may be in an unknown directory.
                 self._slot = _slot_of_leader(leader) if report is None else _slot_of(report)
@@ -280,14 +282,23 @@ class AlpacaProbes:
         fault = await stream_trial.trading_stream(url, self._login, network=self._network)
         return _of_stream("trading-stream", fault) if fault else ok("trading-stream", "authenticated and listening")
 
-    def _slot_of_other(self, running: instance_lock.AlreadyRunning, leader: str) -> Check:
+    def _slot_of_other(self, running: instance_lock.AlreadyRunning, leader: str | None) -> Check:
         """The slot-free result if another process has the lock: not a failure if that is the daemon, or leads."""
-        if leader.rpartition(":")[0] == socket.gethostname():
+        name: Name = "slot-free"
+        if leader and leader.rpartition(":")[0] == socket.gethostname():
             return _slot_of_leader(leader)
-        report = self._report()
+        report, front = self._report(), front_of(running.pid)
         if report is not None and (running.pid in (None, report.pid) or report.cluster.role in _ELECTED):
             return _slot_of(report)  # of ingesters on a bus, a child process of the leader has the lock
-        return fail("slot-free", f"{running}, so `condord start` would exit with {running.exit_code}", running.hint)
+        ingester = f"the ingester on this machine (process {front}) has it"
+        if front is not None and self._config.cluster.is_elected:
+            return ok(name, f"{ingester}, and `condord start` would stand by")
+        if front is not None:
+            hint = f"Stop it (kill {front}), or start this one as an ingester, too: set cluster.role and cluster.bus."
+            return fail(name, f"{ingester}, so `condord start` would exit with {running.exit_code}", hint)
+        if self._config.cluster.is_elected:
+            return fail(name, f"{running}, so an ingester that starts here could not lead", running.hint)
+        return fail(name, f"{running}, so `condord start` would exit with {running.exit_code}", running.hint)
 
 
 def skew(offset_seconds: float) -> Check:
@@ -320,7 +331,9 @@ def _of_stream(name: Name, fault: LinkFault) -> Check:
     return (refused if fault.code == "authFailed" else fail)(name, fault.text, _advice(fault.remedy))
 
 
-def _slot_of_leader(leader: str) -> Check:
+def _slot_of_leader(leader: str | None) -> Check:
+    if leader is None:
+        return warn("slot-free", "the bus does not answer, so it is not known whether another ingester has it")
     return ok("slot-free", f"{leader} leads on the bus and has it, and `condord start` would stand by")
 
 

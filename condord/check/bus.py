@@ -8,9 +8,16 @@ from collections.abc import AsyncIterator, Mapping
 
 from condord.check.report import Check, Name, fail, ok, warn
 from condord.cluster.bus import Bus, Unanswered
-from condord.cluster.bus_frames import STATE_BUCKET, ask_subject, frames_subject, resume_subject
-from condord.cluster.kv import NO_JETSTREAM_REMEDY, KvBucket
-from condord.cluster.lease import accounts, holder_of
+from condord.cluster.bus_frames import (
+    SNAPSHOTS,
+    STATE_BUCKET,
+    ask_subject,
+    frames_subject,
+    resume_subject,
+    state_key,
+)
+from condord.cluster.kv import NO_JETSTREAM_REMEDY, KvBucket, key_subject
+from condord.cluster.lease import LEASES, accounts, holder_of
 from condord.cluster.nats_client import MIN_PAYLOAD_BYTES, PAYLOAD_REMEDY, VERSION_REMEDY, is_too_old
 from condord.cluster.state_copies import copied_name
 from condord.config.bus_credentials import BusCredentials
@@ -26,7 +33,11 @@ CHECK_SECONDS = 0.05
 _NAME: Name = "bus"
 _UNREACHABLE = "Check cluster.bus, the network, and whether the NATS servers run."
 _NO_JETSTREAM = f"{NO_JETSTREAM_REMEDY[0].upper()}{NO_JETSTREAM_REMEDY[1:]}."
-_NO_LEADER = "Start an ingester: a condord with cluster.role = ingest and this bus."
+_NO_LEADER = (
+    "Start an ingester: a condord with cluster.role = ingest and this bus. If one runs, its log and `condord check "
+    "--online` with its configuration show why it does not lead."
+)
+_NO_ACCOUNT = "Run it with the key of the account, or set cluster.account."
 
 
 async def checked(
@@ -49,10 +60,10 @@ async def checked(
 
 async def known(
     cluster: Cluster, credentials: BusCredentials | None, environ: Mapping[str, str], account: str
-) -> tuple[str, str | None]:
+) -> tuple[str | None, str | None]:
     """Return what the bus has under this name: who leads, and the hash of the account with its state.
 
-    The leader is `host:process`, and empty if none leads or the bus does not answer. The hash is None then.
+    The leader is `host:process`, empty if none leads, and None if the bus does not answer. The hash is None then.
     """
     with contextlib.suppress(ConfigError, Refused, Unavailable, Unanswered):
         async with _connected(cluster, credentials, environ) as bus:
@@ -60,7 +71,7 @@ async def known(
             name = await copied_name(KvBucket(bus, STATE_BUCKET), account, state_files.EXTREMES)
             account_hash = None if name is None else state_files.account_hash(name)
             return "" if lease is None else lease.holder, account_hash
-    return "", None
+    return None, None
 
 
 @contextlib.asynccontextmanager
@@ -98,16 +109,25 @@ async def _connected(
 async def _forbidden(cluster: Cluster, bus: Bus, found: list[str], account: str) -> Check | None:
     """The result if the bus forbids what the role needs; None if it permits everything, as far as can be tried."""
     if not account and len(found) != 1:
-        return None
+        if cluster.role != "ingest":
+            return None
+        text = f"{_server(bus)} answers, but what it permits is not known, as the account is not"
+        return warn(_NAME, text, _NO_ACCOUNT)
     account = account or found[0]
     frames, questions = (frames_subject(account),), (ask_subject(account), resume_subject(account))
     if cluster.role == "ingest":
-        what = await bus.try_out(publish=frames, subscribe=questions)
+        what = await bus.try_out(publish=frames, subscribe=questions, write=_keys(account))
     else:
         what = await bus.try_out(publish=questions, subscribe=frames)
     if what is None:
         return None
     return fail(_NAME, f"{_server(bus)} forbids this user to {what}", sentence(FORBIDDEN_REMEDY))
+
+
+def _keys(account: str) -> tuple[str, ...]:
+    """The subjects of the keys that a leader writes; one of each bucket."""
+    keys = {LEASES: account, STATE_BUCKET: state_key(account, state_files.EXTREMES), SNAPSHOTS: account}
+    return tuple(key_subject(bucket, key) for bucket, key in keys.items())
 
 
 async def _allowed(cluster: Cluster, bus: Bus, found: list[str]) -> Check:

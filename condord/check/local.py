@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from condord.check.report import Check, Name, fail, not_tried, ok, warn
+from condord.check.report import Check, Name, fail, not_answering, not_tried, of_answering, ok, warn
 from condord.check.schedule import Probe
 from condord.client.http import Daemon, NothingRead, decoded
 from condord.config.schema import Config
@@ -19,6 +19,7 @@ from condord.http import server
 from condord.live import wire
 from condord.live.remedies import sentence, split_loss
 from condord.live.wire_alerts import AlertsJson
+from condord.upstream import state_files
 from condord.upstream.interfaces import Login
 
 
@@ -62,14 +63,16 @@ class LocalProbes:
             with server.listening(web.address(self._config.server), ()) as sockets:
                 return ok(name, f"{server.listener_url(sockets[0])} is free")
         except Unavailable as taken:
+            if self._daemon is None:
+                return fail(name, str(taken), taken.hint)
             try:
-                report = self._ask()
+                report = decoded(self._daemon.status(), wire.StatusReport)
             except NothingRead as unread:
                 return self._held_by_unread(unread.problem, taken)
             except Refused as refusal:
                 return warn(name, f"{taken}, and {refusal}", refusal.hint)
-            except Unavailable:
-                return fail(name, str(taken), taken.hint)
+            except Unavailable as unanswered:
+                return not_answering(taken, unanswered)
             if report.cluster.role == "relay":
                 return fail(name, f"it is held by a relay: process {report.pid}", taken.hint)
             if self._is_of_another_account(report):
@@ -77,6 +80,21 @@ class LocalProbes:
                 return fail(name, text, taken.hint)
         self.report, self._disabled = report, self._disabled_channels()
         return ok(name, f"it is held by condord, process {report.pid}, which answers")
+
+    async def state_free(self, account: str) -> Check:
+        """Check that no other ingester of `account`, its name on the bus, keeps its state in the same directory."""
+        name: Name = "state-free"
+        directory = state_files.directory(self._environ, lasts=account_source.source(self._config) != "simulator")
+        if directory is None:
+            return ok(name, "without a state directory, no other ingester can have it")
+        try:
+            instance_lock.require_free_state(account, directory)
+        except instance_lock.StateInUse as taken:
+            answering = self.report or self.unread
+            if answering is not None and answering.pid == taken.pid:
+                return ok(name, f"condord, process {taken.pid}, which answers, has its state in {directory}")
+            return fail(name, f"{taken}, so `condord start` would exit with {taken.exit_code}", taken.hint)
+        return ok(name, f"no other ingester of the account has its state in {directory}")
 
     def _held_by_unread(self, problem: wire.UnreadProblem, taken: Unavailable) -> Check:
         name: Name = "port-free"
@@ -106,11 +124,6 @@ class LocalProbes:
             return running.pid not in (None, report.pid)
         return False
 
-    def _ask(self) -> wire.StatusReport:
-        if self._daemon is None:
-            raise Unavailable("the address of a daemon is not known", "")
-        return decoded(self._daemon.status(), wire.StatusReport)
-
     def _disabled_channels(self) -> list[str]:
         """The channels that the daemon has disabled, which a test message of this process cannot find out."""
         if self._daemon is None:
@@ -130,10 +143,10 @@ class LocalProbes:
             if self._disabled:
                 hint = "The receiver has answered 410. Restart condord, or change the channel and send SIGHUP."
                 return warn(name, f"{text}; it sends nothing to {', '.join(self._disabled)}, which is disabled", hint)
-            if report.feed == self._config.alpaca.feed:
-                return ok(name, text)
-            hint = "Send it SIGHUP, so that it reads the configuration again."
-            return warn(name, f"{text}; it follows the feed {report.feed}", hint)
+            if report.feed != self._config.alpaca.feed:
+                hint = "Send it SIGHUP, so that it reads the configuration again."
+                return warn(name, f"{text}; it follows the feed {report.feed}", hint)
+            return of_answering(report, f"condord {report.version}, process {report.pid}")
         if (unread := self.unread) is not None:
             why = f"condord {unread.version}, process {unread.pid}: {unread.detail}"
             text, remedy = split_loss(why, unread.code)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from condord.check.alpaca import AlpacaProbes, OnBus
 from condord.check.channels import ChannelProbes
 from condord.check.local import LocalProbes
-from condord.check.report import NAMES, Check, Name, offline
-from condord.check.schedule import Probe, Schedule
+from condord.check.report import ELECTED_NAMES, NAMES, Check, Name, offline
+from condord.check.schedule import Schedule, quiet
 from condord.client.http import Daemon
 from condord.config import bus_credentials
 from condord.config.account_name import account_name
@@ -42,7 +42,7 @@ def run(
     secrets += [found.token] if found.token else []
     secrets += bus_credentials.secrets_of(found.bus_credentials)
     logs.configure("error", found.loaded.config.log.format, secrets=secrets, environ=environ)
-    with asyncio.Runner(loop_factory=ResolvingLoop) as runner:
+    with quiet(), asyncio.Runner(loop_factory=ResolvingLoop) as runner:
         return runner.run(run_checks(found, daemon=daemon, environ=environ, note=note))
 
 
@@ -57,7 +57,7 @@ async def run_checks(
         lambda: wiring.channels(config, environ), lambda configured: _delivery(configured, environ)
     )
     is_elected = config.cluster.is_elected
-    schedule = Schedule(note, (*NAMES, "bus") if is_elected else NAMES)
+    schedule = Schedule(note, ELECTED_NAMES if is_elected else NAMES)
     config_valid, credentials_found = offline(found)
     schedule.settle(config_valid)
     schedule.settle(credentials_found, blocked_by="config-valid" if found.is_key_unknown else None)
@@ -72,17 +72,23 @@ async def run_checks(
             on_bus=lambda: _on_bus(found, environ),
         ) as alpaca,
     ):
-        of_bus: Mapping[Name, Probe] = {"bus": lambda: _bus(found, environ)} if is_elected else {}
-        return await schedule.run({**alpaca.probes, **local.probes, **channels.probes, **of_bus})
+        probes = {**alpaca.probes, **local.probes, **channels.probes}
+        if is_elected:
+            probes |= {"bus": lambda: _bus(found, environ), "state-free": lambda: local.state_free(_account(found))}
+        return await schedule.run(probes)
 
 
 async def _bus(found: StartupFindings, environ: Mapping[str, str]) -> Check:
     """Connect to the bus, as an ingester will."""
     from condord.check import bus  # 35 ms, which a daemon without a bus does not need
 
+    return await bus.checked(found.loaded.config.cluster, found.bus_credentials, environ, _account(found))
+
+
+def _account(found: StartupFindings) -> str:
+    """The account's name on the bus; empty if that is not known."""
     config = found.loaded.config
-    account = config.cluster.account if found.key is None else account_name(config, found.key)
-    return await bus.checked(config.cluster, found.bus_credentials, environ, account)
+    return config.cluster.account if found.key is None else account_name(config, found.key)
 
 
 async def _on_bus(found: StartupFindings, environ: Mapping[str, str]) -> OnBus:

@@ -6,11 +6,25 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from condord import __version__
-from condord.check.report import BUS_RELAY_NAMES, RELAY_NAMES, Check, Name, config_valid, fail, not_tried, ok, warn
-from condord.check.schedule import Probe, Schedule
+from condord.check.report import (
+    BUS_RELAY_NAMES,
+    RELAY_NAMES,
+    Check,
+    Name,
+    config_valid,
+    fail,
+    not_answering,
+    not_tried,
+    of_answering,
+    ok,
+    warn,
+)
+from condord.check.schedule import Probe, Schedule, quiet
 from condord.client.http import Daemon, NothingRead, decoded, parse_url
-from condord.cluster.connection import ConnectionLost, SourceSettings, open_request, require
+from condord.cluster.connection import PROBLEM_TYPE, ConnectionLost, Response, SourceSettings, open_request, require
 from condord.config import bus_credentials
 from condord.config.relay_startup import RelayFindings
 from condord.daemon import web
@@ -20,11 +34,13 @@ from condord.host.network import Network
 from condord.host.thread_pool import DaemonPool, ResolvingLoop
 from condord.http import server
 from condord.live import wire
-from condord.live.remedies import CAUSE_REMEDIES, sentence, split_loss, split_remedy
+from condord.live.remedies import CAUSE_REMEDIES, LOST_REMEDIES, sentence, split_loss, split_remedy
 
 ANSWER_SECONDS = 5.0
 MAX_STATUS_BYTES = 1_048_576
 
+_REMEDIES = (*CAUSE_REMEDIES, *LOST_REMEDIES.values())
+_READY_HINT = "A relay waits for it. If it lasts, check the source itself: run `condord check --online` there."
 _SOURCE_HINT = "Check cluster.source, the network, and whether the source runs and is served at that address."
 
 
@@ -37,6 +53,7 @@ def run(
     secrets += bus_credentials.secrets_of(startup.bus_credentials)
     logs.configure("error", startup.loaded.config.log.format, secrets=secrets, environ=environ)
     with (
+        quiet(),
         contextlib.closing(RelayProbes(found, daemon=daemon, environ=environ)) as probes,
         asyncio.Runner(loop_factory=ResolvingLoop) as runner,
     ):
@@ -78,19 +95,21 @@ class RelayProbes:
         """Ask the source for its status, as the relay will ask it for its stream."""
         name: Name = "source"
         startup = self._found.startup
-        network = Network(self._environ)
+        network, detail = Network(self._environ), ""
         address = parse_url(startup.loaded.config.cluster.source, allows_tls=True)
         settings = SourceSettings(address=address, token=startup.source_token, context=lambda: network.context)
         try:
             async with open_request(
                 settings, "GET", "/api/status", {"Accept": "application/json"}, ANSWER_SECONDS
             ) as answer:
+                detail = await _detail(answer)
                 require(settings, answer, "application/json")
                 body = await answer.whole(MAX_STATUS_BYTES, ANSWER_SECONDS)
             report = decoded(body, wire.StatusReport)
         except ConnectionLost as lost:
-            text, remedy = split_remedy(str(lost), CAUSE_REMEDIES)
-            return fail(name, f"{address.url}: {text}", sentence(remedy) or _SOURCE_HINT)
+            text, remedy = split_remedy(f"{lost}: {detail}" if detail else str(lost), _REMEDIES)
+            hint = _READY_HINT if detail else _SOURCE_HINT
+            return fail(name, f"{address.url}: {text}", sentence(remedy) or hint)
         except (ConfigError, Refused) as error:
             return fail(name, str(error), error.hint, error.exit_code)
         except Unavailable as error:
@@ -115,8 +134,8 @@ class RelayProbes:
                 report = unread.problem
             except Refused as error:
                 return warn(name, f"{taken}, and {error}", error.hint)
-            except Unavailable:
-                return fail(name, str(taken), taken.hint)
+            except Unavailable as unanswered:
+                return not_answering(taken, unanswered)
             if report.cluster.role != "relay":
                 return fail(name, f"it is held by a condord that is not a relay: process {report.pid}", taken.hint)
         if isinstance(report, wire.UnreadProblem):
@@ -129,22 +148,34 @@ class RelayProbes:
         name: Name = "daemon-answers"
         report, unread = self._report, self._unread
         if unread is not None:
-            return self._of_relay(unread, unread.detail)
+            what = f"condord {unread.version}, process {unread.pid}, {unread.detail}"
+            text, remedy = split_loss(what, unread.code)
+            return self._of_relay(unread, warn(name, text, sentence(remedy)))
         if report is None:
             return not_tried(name, "no relay answers at the configured address")
-        state = f"{report.state}: {report.reason}" if report.reason else report.state
-        return self._of_relay(report, f"relay of {report.cluster.source or 'a bus'}, {state}")
+        what = f"condord {report.version}, process {report.pid}, relay of {report.cluster.source or 'a bus'}"
+        return self._of_relay(report, of_answering(report, what))
 
-    def _of_relay(self, report: wire.StatusReport | wire.UnreadProblem, what: str) -> Check:
-        """The result for the relay that answers."""
-        name: Name = "daemon-answers"
-        text, remedy = split_loss(f"condord {report.version}, process {report.pid}, {what}", report.code)
+    def _of_relay(self, report: wire.StatusReport | wire.UnreadProblem, found: Check) -> Check:
+        """The result for the relay that answers; `found` if it follows what this configuration names."""
         source = self._found.startup.loaded.config.cluster.source.rstrip("/") or None
         if report.cluster.source != source:
-            return warn(name, text, "It does not follow what this configuration names. Restart it.")
-        if remedy:
-            return warn(name, text, sentence(remedy))
-        return ok(name, text) if isinstance(report, wire.StatusReport) else warn(name, text)
+            return warn(found.name, found.text, "It does not follow what this configuration names. Restart it.")
+        return found
+
+
+async def _detail(answer: Response) -> str:
+    """What a condord that cannot answer now says about it; empty for another answer.
+
+    Raises:
+        Lost: its end does not come.
+    """
+    if answer.content_type != PROBLEM_TYPE or answer.status in (401, 403):
+        return ""
+    try:
+        return msgspec.json.decode(await answer.whole(MAX_STATUS_BYTES, ANSWER_SECONDS), type=wire.Problem).detail
+    except msgspec.DecodeError:
+        return ""
 
 
 def _judged(report: wire.StatusReport) -> Check:

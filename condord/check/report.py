@@ -13,7 +13,9 @@ import msgspec
 
 from condord.config.sources import LoadedConfig
 from condord.config.startup import StartupFindings
-from condord.errors import EXIT_FAILED, EXIT_REFUSED, CondordError, ConfigError
+from condord.errors import EXIT_FAILED, EXIT_REFUSED, CondordError, ConfigError, Unavailable
+from condord.live import wire
+from condord.live.remedies import sentence, split_loss
 
 Name = Literal[
     "config-valid",
@@ -33,10 +35,13 @@ Name = Literal[
     "daemon-answers",
     "channels",
     "source",
+    "state-free",
     "bus",
 ]
-NAMES: tuple[Name, ...] = tuple(name for name in get_args(Name) if name not in ("source", "bus"))
-"""The checks of a daemon, in the order of the report; an ingester with a bus has `bus` too."""
+ELECTED_NAMES: tuple[Name, ...] = tuple(name for name in get_args(Name) if name != "source")
+"""The checks of an ingester with a bus, in the order of the report."""
+NAMES: tuple[Name, ...] = tuple(name for name in ELECTED_NAMES if name not in ("state-free", "bus"))
+"""The checks of a daemon without a bus."""
 RELAY_NAMES: tuple[Name, ...] = ("config-valid", "source", "port-free", "daemon-answers")
 """The checks of a relay that follows a source."""
 BUS_RELAY_NAMES: tuple[Name, ...] = ("config-valid", "bus", "port-free", "daemon-answers")
@@ -60,12 +65,18 @@ NEEDS: Mapping[Name, tuple[Name, ...]] = {
     "daemon-answers": ("port-free",),
     "channels": ("config-valid",),
     "source": ("config-valid",),
+    "state-free": ("credentials-found",),
     "bus": ("config-valid",),
 }
-AFTER: Mapping[Name, Name] = {"option-stream": "port-free", "stock-stream": "option-stream"}
+AFTER: Mapping[Name, Name] = {
+    "option-stream": "port-free",
+    "stock-stream": "option-stream",
+    "state-free": "port-free",
+}
 """Checks that wait for another, however it ends.
 
-port-free finds out whether our own daemon has the streams, and option-stream whether another process here has.
+port-free finds out whether our own daemon has the streams and the state directory, and option-stream whether another
+process here has the streams.
 """
 
 
@@ -128,6 +139,24 @@ def fail(name: Name, text: str, hint: str, exit_code: int = EXIT_FAILED) -> Chec
 def refused(name: Name, text: str, hint: str) -> Check:
     """The check failed because Alpaca does not accept the key, which counts like a missing one."""
     return fail(name, text, hint, EXIT_REFUSED)
+
+
+def of_answering(report: wire.StatusReport, what: str) -> Check:
+    """The condord `what` answers: a warning if it has lost what it follows, or its option stream does not deliver."""
+    state = f"{report.state}: {report.reason}" if report.reason else report.state
+    text, remedy = split_loss(f"{what}, {state}", report.code)
+    is_up = report.state in ("live", "closed", "standby", "starting") and report.code not in wire.LOST_CODES
+    return ok("daemon-answers", text) if is_up else warn("daemon-answers", text, sentence(remedy))
+
+
+def not_answering(taken: Unavailable, unanswered: Unavailable) -> Check:
+    """The address is in use, and what uses it does not answer as a condord."""
+    hangs = "It hangs, or it was stopped and continues with SIGCONT. " if _is_timeout(unanswered) else ""
+    return fail("port-free", f"{taken}; {unanswered}", f"{hangs}{taken.hint}")
+
+
+def _is_timeout(error: Unavailable) -> bool:
+    return isinstance(error.__cause__, TimeoutError)
 
 
 def not_tried(name: Name, why: str) -> Check:

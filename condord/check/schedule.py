@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from condord.check.report import AFTER, NAMES, NEEDS, Check, Name, fail, not_tried
 
@@ -13,6 +15,18 @@ _LONGER: Mapping[Name, float] = {"channels": 25.0}
 NOTE_SECONDS = 1.0
 
 Probe = Callable[[], Awaitable[Check]]
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Log nothing about the bus meanwhile: its check reports the same, and lines of the log would be in between."""
+    log = logging.getLogger("condord.cluster")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 class Schedule:

@@ -22,6 +22,8 @@ from condord.host.secret import Secret
 EXAMPLE = "condord check --online"
 
 _STYLES = {"ok": "good", "warn": "warn", "fail": "bad"}
+_ANSWER_SECONDS = 4.0
+"""The check of the address may send two requests within its ten seconds."""
 _RESULT_WIDTH, _NAME_WIDTH = 6, 20
 
 
@@ -86,6 +88,7 @@ def _note(name: report.Name) -> None:
 def _daemon(loaded: LoadedConfig, token: Secret | None) -> Daemon | None:
     """Return the daemon that this configuration would start; None if its address cannot be known."""
     try:
-        return Daemon(configured_url(loaded.config.server), token.reveal() if token else "")
+        url = configured_url(loaded.config.server)
+        return Daemon(url, token.reveal() if token else "", timeout_seconds=_ANSWER_SECONDS)
     except (Unavailable, ValueError):  # port 0, or a host that no URL can name
         return None

@@ -79,6 +79,7 @@ class BusMessage(NamedTuple):
 
 
 Take = Callable[[BusMessage], None]
+_Subjects = Collection[str]
 
 
 class BusSubscription:
@@ -227,18 +228,18 @@ class Bus:
         text = self.denials.text if isinstance(error, errors.TimeoutError) else None
         return text or str(fault(error))
 
-    async def try_out(self, *, publish: Collection[str] = (), subscribe: Collection[str] = ()) -> str | None:
+    async def try_out(self, *, publish: _Subjects = (), subscribe: _Subjects = (), write: _Subjects = ()) -> str | None:
         """Send an empty message to each subject to publish to, and subscribe to the others for a moment.
 
-        Returns the first of these that the server forbids, None if it permits all.
+        Returns the first of these that the server forbids, or None. `write` are keys, which stay as they are.
 
         Raises:
             Unanswered: there is no connection, or no answer.
         """
         client, begun = self._usable_client, self._now()
-        whats = [*map(publishing, publish), *map(subscribing, subscribe)]
+        whats = [*map(publishing, publish), *map(subscribing, subscribe), *map(publishing, write)]
         try:
-            await client.try_out(publish, subscribe, TRY_SECONDS)
+            await client.try_out(publish, subscribe, write, TRY_SECONDS)
         except (errors.Error, OSError) as error:
             raise Unanswered(str(fault(error))) from error
         finally:
@@ -381,9 +382,8 @@ class Bus:
     async def _note(self, error: Exception) -> None:
         """Log the errors that nats-py reports, except that the connection was lost, which is logged elsewhere."""
         if isinstance(error, errors.SlowConsumerError):
-            _log.warning(
-                "Messages of the bus were dropped, as too many wait", extra={"fields": {"subject": error.subject}}
-            )
+            fields = {"subject": error.subject}
+            _log.warning("Messages of the bus were dropped, as too many wait", extra={"fields": fields})
         elif isinstance(error, Forbidden):
             what = str(error)
             if self.denials.add(what):

@@ -27,7 +27,7 @@ PENDING_SECONDS = 0.1
 READ_BYTES = 65_536
 _GZIP = 31  # zlib's number for a gzip header
 
-_PROBLEM_TYPE = "application/problem+json"  # of each answer of a condord that is an error
+PROBLEM_TYPE = "application/problem+json"  # of each answer of a condord that is an error
 _TEMPORARY = frozenset({408, 425, 429})
 _ADDRESS = "check http or https, the host, the port and the path"
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
@@ -159,7 +159,7 @@ def require(settings: SourceSettings, response: Response, content_type: str) -> 
     elif 300 <= status < 400:
         target = quoting.excerpt(response.headers.get("location", "")) or "nowhere"
         raise ConnectionLost(f"it redirects to {target}; name the address of the condord itself")
-    elif response.content_type == _PROBLEM_TYPE or status >= 500 or status in _TEMPORARY:
+    elif response.content_type == PROBLEM_TYPE or status >= 500 or status in _TEMPORARY:
         after = response.headers.get("retry-after", "")
         raise ConnectionLost(f"it answers {status}", float(after) if after.isdigit() else 0.0)
     else:
@@ -171,7 +171,7 @@ def refusal(settings: SourceSettings, response: Response) -> Refused | None:
     url, status = settings.address.url, response.status
     if status not in (401, 403):
         return None
-    if response.content_type != _PROBLEM_TYPE:
+    if response.content_type != PROBLEM_TYPE:
         text = f"{url} answers {status}, but not as a condord: a proxy or another server refuses the request"
         return Refused(text, f"{_ADDRESS.capitalize()} of cluster.source. {_TOKEN_HINT}")
     text = f"{url} does not accept the token" if settings.token else f"{url} requires a token"

@@ -27,6 +27,11 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
+def key_subject(bucket: str, key: str) -> str:
+    """Return the subject to which the values of a key are published."""
+    return f"$KV.{bucket}.{key}"
+
+
 class Conflict(Exception):
     """The key does not have the expected revision; nothing was changed."""
 
@@ -134,7 +139,7 @@ class KvBucket:
         Raises:
             Unanswered: the bus is lost, or JetStream does not answer.
         """
-        prefix = f"$KV.{self._name}."
+        prefix = key_subject(self._name, "")
         info = await self._info(f"{prefix}>")
         found = {} if info is None else info.state.subjects or {}
         return sorted(subject.removeprefix(prefix) for subject in found)
@@ -184,7 +189,7 @@ class KvBucket:
     def _keys(self) -> KeyValue:
         # `JetStreamContext.key_value` would first request the bucket. Its KeyValue would also read directly from a
         # server that may be a moment behind, and that does not answer if there is no bucket (nats-server 2.9).
-        return KeyValue(self._name, self._stream, f"$KV.{self._name}.", self._js, direct=False)
+        return KeyValue(self._name, self._stream, key_subject(self._name, ""), self._js, direct=False)
 
     async def _info(self, subjects: str | None = None) -> api.StreamInfo | None:
         try:

@@ -40,6 +40,8 @@ VERSION_REMEDY = "install nats-server 2.14 or newer; condord needs at least 2.9"
 MAX_SUBJECTS = 200
 """How many subjects are remembered, the newest, for what a server says about them."""
 
+_UNWRITABLE = {"Nats-Expected-Last-Subject-Sequence": str(2**62)}
+"""JetStream refuses a message with these headers: no value has such a revision."""
 _FORBIDDEN = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"', re.IGNORECASE)
 _OWN_INBOX = re.compile(r"^(_INBOX\.(?:[^.]+\.)*?)[A-Za-z0-9]{22}\..+$")
 _REFUSALS = ("authorization violation", "authentication expired", "authentication revoked")
@@ -128,10 +130,17 @@ class NatsClient(Client):
         await self._flush_pending(force_flush=True)
         await self.flush(seconds)
 
-    async def try_out(self, publish: Iterable[str], subscribe: Iterable[str], seconds: int) -> None:
-        """Send an empty message to each subject of `publish`, and subscribe to the others until that is answered."""
+    async def try_out(
+        self, publish: Iterable[str], subscribe: Iterable[str], write: Iterable[str], seconds: int
+    ) -> None:
+        """Send an empty message to each subject of `publish`, and subscribe to the others until that is answered.
+
+        JetStream stores nothing of what is sent to the subjects of `write`, its keys.
+        """
         for subject in publish:
             await self.publish(subject, b"")
+        for subject in write:
+            await self.publish(subject, b"", headers=_UNWRITABLE)
         made = [await self.subscribe(subject) for subject in subscribe]
         await self.answered(seconds)
         for subscription in made:

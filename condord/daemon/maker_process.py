@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Self
 
 from condord.cluster.maker_channel import (
@@ -28,7 +29,19 @@ from condord.host.deadline import NEVER, DeadlinePipe
 STOP_SECONDS = 3.0
 """How long a maker may take to stop gracefully: the front as a whole has five seconds to stop."""
 
+_MODULE = "condord.daemon.maker"
+
 _log = logging.getLogger(__name__)
+
+
+def front_of(pid: int | None) -> int | None:
+    """Return the process that has started the maker `pid`; None if `pid` is no maker, or not of this user."""
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+    return parent if _MODULE.encode() in arguments else None
 
 
 class MakerProcess:
@@ -66,9 +79,7 @@ class MakerProcess:
             with theirs:
                 arguments = (str(deadline.reader), str(theirs.fileno()))
                 descriptors = (deadline.reader, theirs.fileno())
-                child = await ChildProcess.start(
-                    "condord.daemon.maker", arguments, environ=environ, pass_fds=descriptors
-                )
+                child = await ChildProcess.start(_MODULE, arguments, environ=environ, pass_fds=descriptors)
             deadline.close_reader()
             ours.settimeout(0)
             channel = await ChannelEnd.open(ours)

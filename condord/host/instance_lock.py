@@ -141,7 +141,7 @@ def only_ingester(account: str, directory: Path) -> Iterator[None]:
     Raises:
         StateInUse: another process does so.
     """
-    path = directory / f"ingester-{account}.lock"
+    path = _of_ingester(account, directory)
     with contextlib.suppress(OSError):  # it is reported below
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
@@ -152,6 +152,21 @@ def only_ingester(account: str, directory: Path) -> Iterator[None]:
         yield
     finally:
         _release(path, file)
+
+
+def require_free_state(account: str, directory: Path) -> None:
+    """Check that an ingester could do `only_ingester`, without creating anything.
+
+    Raises:
+        StateInUse: another process keeps its state there.
+    """
+    if _of_ingester(account, directory).exists():
+        with only_ingester(account, directory):
+            pass
+
+
+def _of_ingester(account: str, directory: Path) -> Path:
+    return directory / f"ingester-{account}.lock"
 
 
 class _LockHeld(Exception):

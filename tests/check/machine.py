@@ -67,7 +67,7 @@ class Machine:
         given = found(**{"loaded": loaded(self.config()), "key": key(KEY, SECRET), **self.found})
         daemon = Daemon(self.daemon or f"http://127.0.0.1:{self.server['port']}", timeout_seconds=3.0)
         checks = await probes.run_checks(given, daemon=daemon, environ=self.environ, note=self.notes.append)
-        names = [*report.NAMES, "bus"] if self.cluster.is_elected else [*report.NAMES]
+        names = [*(report.ELECTED_NAMES if self.cluster.is_elected else report.NAMES)]
         assert [check.name for check in checks] == names
         return {check.name: check for check in checks}
 

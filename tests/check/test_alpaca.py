@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from condord.check import alpaca
 from condord.cluster.bus_frames import STATE_BUCKET
 from condord.cluster.kv import KvBucket
 from condord.cluster.lease import Lease
@@ -15,7 +16,7 @@ from condord.config.schema import Cluster
 from condord.simulator.contracts import stable_uuid
 from condord.simulator.server import serve
 from condord.upstream import state_files
-from tests.check.machine import AFTER_LOGIN, failed, locked, not_tried, results
+from tests.check.machine import AFTER_LOGIN, failed, free_port, locked, not_tried, results
 from tests.cluster.nats_server import nats_server, running
 from tests.fakes import documents
 
@@ -233,6 +234,37 @@ def test_an_elected_leader_may_use_the_stream(machine, nats_server, host, is_loc
     assert ("`condord start` would stand by" in checks["slot-free"].text) == (result == "ok")
     for name in ("option-stream", "stock-stream"):
         assert checks[name].text == f"not tried: {checks['slot-free'].text}"
+
+
+def test_while_the_bus_does_not_answer_no_second_stream_is_tried(machine):
+    machine.alpaca["option_stream_url"] = "ws://127.0.0.1:9/x"
+    machine.cluster = Cluster(role="ingest", bus=f"nats://127.0.0.1:{free_port()}", account="desk")
+    checks = machine.check()
+    assert failed(checks) == ["bus"]
+    text = "the bus does not answer, so it is not known whether another ingester has it"
+    assert (checks["slot-free"].result, checks["slot-free"].text) == ("warn", text)
+    for name in ("option-stream", "stock-stream"):
+        assert checks[name].text == f"not tried: {text}"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "result", "text", "hint"),
+    [
+        (Cluster(role="ingest", bus="nats://127.0.0.1:1", account="desk"), "ok", "would stand by", ""),
+        (Cluster(), "fail", "would exit with 69", "Stop it (kill 77), or start this one as an ingester, too"),
+    ],
+    ids=["of its cluster", "without a bus"],
+)
+def test_the_daemon_of_an_ingester_on_this_machine_is_not_to_be_stopped_by_itself(
+    machine, monkeypatch, cluster, result, text, hint
+):
+    monkeypatch.setattr(alpaca, "front_of", {os.getpid(): 77}.get)
+    machine.alpaca["option_stream_url"] = "ws://127.0.0.1:9/x"
+    machine.cluster = cluster
+    with locked(machine):
+        found = machine.check()["slot-free"]
+    assert (found.result, text in found.text, found.hint.startswith(hint)) == (result, True, True)
+    assert found.text.startswith("the ingester on this machine (process 77) has it")
 
 
 @pytest.mark.parametrize(("account_key", "result"), [("another simulator", "fail"), (SIMULATED, "ok")])

@@ -3,6 +3,9 @@ import asyncio
 import pytest
 
 from condord.check import bus
+from condord.check.bus import checked
+from condord.cluster.kv import KvBucket
+from condord.cluster.lease import LEASES as LEASES_BUCKET
 from condord.cluster.nats_client import BusLogin
 from condord.config.bus_credentials import BusCredentials
 from condord.config.schema import Cluster
@@ -46,6 +49,8 @@ LEASES = ["$JS.API.STREAM.INFO.KV_condord-leases", "$JS.API.STREAM.MSG.GET.KV_co
     [
         ("ingest", LEASES, [">"], "publish to condord.paper.frames"),
         ("ingest", [*LEASES, "condord.*.frames"], [INBOX, "condord.*.resume"], "subscribe to condord.paper.ask"),
+        ("ingest", [*LEASES, "condord.>"], [">"], "publish to $KV.condord-leases.paper"),
+        ("ingest", [*LEASES, "condord.>", "$KV.condord-leases.>"], [">"], "publish to $KV.condord.paper.state."),
         ("relay", [*LEASES, "condord.*.ask"], [">"], "publish to condord.paper.resume"),
         ("relay", [*LEASES, "condord.*.ask", "condord.*.resume"], [INBOX], "subscribe to condord.paper.frames"),
         ("relay", ["x"], [">"], "publish to $JS.API.STREAM.INFO.KV_condord-leases"),
@@ -67,9 +72,29 @@ def test_the_permissions_of_an_ingester_are_tried_before_there_is_a_leader(nats_
     credentials = BusCredentials(kind="password", secret=Secret("u:p"), path=tmp_path / "x")
     server = nats_server(permitting(LEASES))
     assert "publish to condord.new.frames" in check(server, account="new", credentials=credentials, role="ingest").text
-    assert (
-        check(server, credentials=credentials, role="ingest").result == "ok"
-    )  # the account is not known without a key
+
+
+def test_what_the_bus_permits_is_not_called_fine_if_the_account_is_not_known(nats_server):
+    found = check(nats_server(), role="ingest")
+    assert (found.result, "what it permits is not known" in found.text) == ("warn", True)
+    assert found.hint == "Run it with the key of the account, or set cluster.account."
+
+
+def test_the_check_leaves_the_lease_of_a_leader_as_it_is(nats_server):
+    server = nats_server()
+
+    async def scene():
+        bus = server.bus()
+        async with running(bus):
+            await ReadyLease(bus, "paper").acquire("desk:4711")
+            leases = KvBucket(bus, LEASES_BUCKET)
+            before = await leases.get("paper")
+            cluster = Cluster(role="ingest", bus=server.url, account="paper")
+            assert (await checked(cluster, None, {}, "paper")).result == "ok"
+            assert await leases.get("paper") == before
+            assert await leases.keys() == ["paper"]
+
+    asyncio.run(scene())
 
 
 def test_a_server_that_is_too_old_is_a_warning_with_its_version_and_what_is_needed(nats_server, monkeypatch):

@@ -3,8 +3,10 @@ import socket
 
 import pytest
 
+from condord.config.schema import Cluster
 from condord.daemon import wiring
 from condord.errors import CredentialsMissing
+from condord.host import instance_lock
 from tests.check.machine import failed, locked, not_tried, results
 from tests.fakes import documents
 from tests.fakes.daemon import json, problem, unread
@@ -83,6 +85,10 @@ def test_a_port_used_by_another_program_fails(machine):
         checks = machine.check()
     assert failed(checks) == ["port-free"]
     assert "in use" in checks["port-free"].text
+    assert f"; http://127.0.0.1:{machine.server['port']} did not answer" in checks["port-free"].text
+    assert checks["port-free"].hint.startswith(
+        "It hangs, or it was stopped and continues with SIGCONT. Stop what listens"
+    )
     assert not_tried(checks, "port-free failed") == ["daemon-answers"]
 
 
@@ -138,3 +144,42 @@ def test_a_unix_socket_is_tried_and_leaves_no_file(machine, tmp_path):
     machine.server["uds"] = str(tmp_path / "socket")
     assert str(tmp_path / "socket") in machine.check()["port-free"].text
     assert not (tmp_path / "socket").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "hint"),
+    [
+        (
+            {"state": "standby", "code": "leaderLost", "cluster": {"role": "standby"}},
+            "If it lasts, see the logs of the ingesters: one of them has to reach the bus and to lead.",
+        ),
+        ({"state": "halted", "code": "authFailed"}, ""),
+        ({"state": "reconnecting", "code": "silent"}, ""),
+    ],
+)
+def test_a_daemon_that_answers_without_a_stream_is_a_warning(machine, changes, hint):
+    with machine.running_daemon(reason="it is so", **changes):
+        found = machine.check()["daemon-answers"]
+    assert (found.result, found.hint) == ("warn", hint)
+    assert found.text.endswith(f", {changes['state']}: it is so")
+
+
+@pytest.mark.parametrize(("pid", "result"), [(os.getpid(), "ok"), (1, "fail")], ids=["of this address", "of another"])
+def test_a_state_directory_that_another_ingester_has_fails(machine, tmp_path, pid, result):
+    machine.cluster = Cluster(role="ingest", bus="nats://127.0.0.1:1", account="desk")
+    machine.environ["STATE_DIRECTORY"] = str(tmp_path / "state")
+    assert machine.check()["state-free"].result == "ok"
+    assert not (tmp_path / "state").exists()
+    role = {"role": "standby", "leader": None}
+    with instance_lock.only_ingester("desk", tmp_path / "state"), machine.running_daemon(pid=pid, cluster=role):
+        found = machine.check()["state-free"]
+    assert (found.result, str(tmp_path / "state") in found.text) == (result, True)
+    if result == "fail":
+        assert "so `condord start` would exit with 69" in found.text
+        assert found.hint == "Give each ingester a state directory of its own: set STATE_DIRECTORY."
+
+
+def test_without_a_state_directory_no_other_ingester_can_have_it(machine):
+    machine.cluster = Cluster(role="ingest", bus="nats://127.0.0.1:1", account="desk")
+    found = machine.check()["state-free"]
+    assert (found.result, found.text) == ("ok", "without a state directory, no other ingester can have it")

@@ -85,6 +85,19 @@ def test_a_source_that_is_not_a_condord_fails(source, answer, text):
     assert text in found.text
 
 
+def test_a_source_that_is_not_ready_fails_with_what_it_says_about_that(source):
+    source.answers["/api/status"] = unread(
+        "this relay has read nothing from http://a in 3 s: it answers 404", code=None
+    )
+    found = check(source.url)["source"]
+    assert found.result == "fail"
+    assert found.text.endswith("it answers 503: this relay has read nothing from http://a in 3 s: it answers 404")
+    assert found.hint.startswith("A relay waits for it. If it lasts, check the source itself")
+    source.answers["/api/status"] = (503, {"Content-Type": "application/problem+json"}, b"{")
+    found = check(source.url)["source"]
+    assert found.text.endswith(": it answers 503")
+
+
 def test_a_source_that_cannot_be_reached_fails_with_the_reason():
     found = check(f"http://127.0.0.1:{free_port()}")["source"]
     assert found.result == "fail"

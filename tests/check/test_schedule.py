@@ -1,9 +1,10 @@
 import asyncio
+import logging
 
 import pytest
 
 from condord.check import schedule
-from condord.check.report import AFTER, NAMES, NEEDS, RELAY_NAMES, fail, ok, warn
+from condord.check.report import AFTER, ELECTED_NAMES, NAMES, NEEDS, RELAY_NAMES, fail, ok, warn
 from condord.check.schedule import CHECK_SECONDS, NOTE_SECONDS, Schedule
 from tests import virtualtime
 from tests.check.machine import failed
@@ -28,17 +29,17 @@ class Trace:
 
         return probe
 
-    def run(self, settle=lambda plan: None):
+    def run(self, settle=lambda plan: None, names=NAMES):
         """All results by name; `settle` sets some of them beforehand."""
 
         async def main():
-            plan = Schedule(self.notes.append)
+            plan = Schedule(self.notes.append, names)
             settle(plan)
-            settled = [name for name in NAMES if plan._results[name].done()]
-            return await plan.run({name: self._probe(name) for name in NAMES if name not in settled})
+            settled = [name for name in names if plan._results[name].done()]
+            return await plan.run({name: self._probe(name) for name in names if name not in settled})
 
         checks = virtualtime.run(main())
-        assert [check.name for check in checks] == list(NAMES)
+        assert [check.name for check in checks] == list(names)
         return {check.name: check for check in checks}
 
 
@@ -84,7 +85,7 @@ def test_a_warning_stops_no_other_check():
 @pytest.mark.parametrize("outcome", [ok, failing])
 def test_a_check_that_only_follows_another_runs_after_any_result(outcome):
     trace = Trace({"port-free": 5.0}, {"port-free": outcome})
-    checks = trace.run()
+    checks = trace.run(names=ELECTED_NAMES)
     for name, earlier in AFTER.items():
         assert trace.began[name] >= trace.ended[earlier]
         assert checks[name].result == "ok"
@@ -156,3 +157,11 @@ def test_the_checks_of_a_relay_are_a_separate_run():
         return await plan.run({"source": probe})
 
     assert tuple(check.name for check in virtualtime.run(main())) == RELAY_NAMES
+
+
+def test_what_a_check_reports_of_the_bus_is_not_logged_as_well(caplog):
+    log = logging.getLogger("condord.cluster.bus")
+    with schedule.quiet():
+        log.error("The bus forbids something")
+    log.error("The bus is lost")
+    assert caplog.messages == ["The bus is lost"]
