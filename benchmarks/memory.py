@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 SETTLE_SECONDS = 10.0
-IMPORTS = "import alpaca.trading.client, alpaca.data.historical.option"
+IMPORTS = "import condord.upstream.without_pandas"
 
 
 def resident_mib(pid: int) -> float:

@@ -19,7 +19,7 @@ from tests import needs
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# One thread for numpy, as in our units: alpaca-py imports it, and its threads spin for a moment in each program.
+# One thread for numpy, as in our units: vollib imports it, and its threads spin for a moment.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Importing and collecting create no garbage worth searching; `pytest_collection_finish` ends this.
 gc.disable()

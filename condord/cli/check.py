@@ -67,7 +67,7 @@ def lines(results: report.Report, screen: Screen) -> list[str]:
 
 
 def _online(found: StartupFindings) -> tuple[report.Check, ...]:
-    from condord.check import probes  # 0.9 s, as alpaca-py imports pandas
+    from condord.check import probes  # 0.6 s, mostly for alpaca-py
 
     return probes.run(found, daemon=_daemon(found.loaded, found.token), environ=os.environ, note=_note)
 

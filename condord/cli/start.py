@@ -70,7 +70,7 @@ def _serve(
         return
     found = startup.load(config_file, environ, flags)
     with progress("loading"):
-        from condord.daemon import service  # 0.9 s, as alpaca-py imports pandas
+        from condord.daemon import service  # 0.6 s, mostly for alpaca-py
 
         before()
     service.run(

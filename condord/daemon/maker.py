@@ -76,7 +76,7 @@ def main(deadline: int, channel: int) -> int:
 
 
 def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -> None:
-    from condord.daemon import account_source, copied_state, service  # 0.9 s, as alpaca-py imports pandas
+    from condord.daemon import account_source, copied_state, service  # 0.6 s, mostly for alpaca-py
     from condord.daemon.build import Parts
     from condord.upstream import state_files
 

@@ -10,8 +10,6 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 
 from alpaca.common.enums import Sort
-from alpaca.trading.enums import QueryOrderStatus
-from alpaca.trading.requests import GetCalendarRequest, GetOrdersRequest
 
 from condord.core.account_summary import AccountSummary
 from condord.core.activity import ActivityKind, Split
@@ -34,6 +32,7 @@ from condord.upstream import (
 )
 from condord.upstream.clients import Clients
 from condord.upstream.interfaces import ActivityPage, ClosePage, FillPage, OrderPage
+from condord.upstream.without_pandas import GetCalendarRequest, GetOrdersRequest, QueryOrderStatus
 
 
 class BlockingRest:

@@ -6,15 +6,16 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from alpaca.data.historical.corporate_actions import CorporateActionsClient
-from alpaca.data.historical.option import OptionHistoricalDataClient
-from alpaca.data.historical.stock import StockHistoricalDataClient
-from alpaca.trading.client import TradingClient
-
 from condord.host.network import Network
 from condord.upstream import transport
 from condord.upstream.interfaces import Login
 from condord.upstream.rate_limit import AlpacaHost
+from condord.upstream.without_pandas import (
+    CorporateActionsClient,
+    OptionHistoricalDataClient,
+    StockHistoricalDataClient,
+    TradingClient,
+)
 
 
 class Clients(NamedTuple):

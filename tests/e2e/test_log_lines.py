@@ -11,14 +11,13 @@ import requests
 import tests.upstream.conftest  # noqa: F401 - alpaca-py cannot be imported with warnings as errors but there
 
 # isort: split
-from alpaca.trading.client import TradingClient
-
 from condord.live import wire
 from condord.live.link import LinkFault
 from condord.upstream import transport
 from condord.upstream.breaker import Breaker
 from condord.upstream.health import Health
 from condord.upstream.rest_fault import RestFault
+from condord.upstream.without_pandas import TradingClient
 from tests.fakes.alpaca import NETWORK, OUTAGE, STARTED_AT
 from tests.fakes.rest import Answer, Drop, RestServer
 from tests.fakes.streams import OptionServer, frame

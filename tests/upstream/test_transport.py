@@ -9,12 +9,12 @@ import requests
 import urllib3
 from alpaca.common.exceptions import APIError
 from alpaca.common.rest import RESTClient
-from alpaca.trading.client import TradingClient
 from requests import Session
 
 from condord.host.network import Network
 from condord.upstream import transport
 from condord.upstream.bodies import TooLarge, UnexpectedStatus
+from condord.upstream.without_pandas import TradingClient
 from tests.fakes import tls
 from tests.fakes.alpaca import NETWORK
 from tests.fakes.proxy import ConnectProxy
