@@ -11,6 +11,7 @@ from condord.cluster.bus_frames import FAULT, SNAPSHOTS, fence_of, frames_subjec
 from condord.cluster.bus_order import LOST_SECONDS, BusOrder
 from condord.cluster.event_blocks import EventBlocks
 from condord.cluster.fenced import FencedKey
+from condord.cluster.follower import suspended
 from condord.cluster.interfaces import EventSink
 from condord.cluster.kv import Declined, KvBucket
 from condord.cluster.lease import accounts, holder_of
@@ -59,6 +60,7 @@ class BusFollower:
         self._code: LostCode | None = None
         self._has_run = False
         self._has_followed = False
+        self._suspensions = 0
         self._logged_code: LostCode | None = None
         self._lost_at: float | None = None  # when the loss began that was logged last
         self._wake = asyncio.Event()
@@ -91,6 +93,18 @@ class BusFollower:
         """Drop frames of leaders with a lower fence than this one, under which this process leads."""
         self.order.fence = max(self.order.fence, fence)
         self._has_followed = True
+
+    def note_suspension(self, seconds: float) -> None:
+        """Report a loss, and ask the leader for its state, if nothing has been read for `LOST_SECONDS`.
+
+        This process has not run for `seconds`. That is not logged as a loss: the leader may well have been there.
+        """
+        if self._has_run and self.order.note_suspension(self._loop.time(), seconds):
+            self._suspensions += 1
+            self._reason = suspended(seconds)
+            self._code = "leaderLost" if self._bus.is_connected else "busLost"
+            self._sink.lose(self.reason, self._code)
+            self._wake.set()
 
     async def _follow(self) -> None:
         if not self._is_known:
@@ -168,7 +182,7 @@ class BusFollower:
 
     async def _heal(self) -> bool:
         """Ask the leader for what is missing. Return whether nothing is missing any longer."""
-        before = self.order.version
+        before, suspensions = self.order.version, self._suspensions
         try:
             asked = (self._sink.resume_version or "").encode()
             message = await self._bus.ask(resume_subject(self.account), asked, seconds=RESUME_SECONDS)
@@ -180,6 +194,8 @@ class BusFollower:
             self._reason = str(error)
             await self._show_stored()
             return False
+        if self._suspensions != suspensions:
+            return False  # the answer has waited
         if self.order.version != before or not self.order.is_behind:
             return not self.order.is_behind
         passed = self.order.catch_up(fence, events, self._loop.time())

@@ -40,24 +40,39 @@ class BusOrder:
         self._epoch = ""
         self._number = -1
         self._has_gap = False
-        self._begun_at = now
         self._fresh_at = now
         self._heard_at = now
+        self._silent_until = now  # until then, the bus counts as lost although it is connected
+        self._late_until = now  # until then, only an answer of the leader shows its state: frames may have waited
         self._held: collections.deque[tuple[FrameHead, SourceEvent]] = collections.deque()
         self._held_bytes = 0
 
     def restart(self, now: float, *, is_lost: bool = False) -> None:
         """Follow the bus again after a time in which it was not followed. The fence stays.
 
-        `is_lost`: the bus is lost now, so nothing can be expected from it.
+        `is_lost`: the bus is lost now, so nothing can be expected from it. If it is connected all the same, it does not
+        answer, which ends the connection within `LOST_SECONDS`.
         """
-        self._fresh_at = now - LOST_SECONDS if is_lost else now
         self.begin(now)
+        self._fresh_at = now - LOST_SECONDS if is_lost else now
+        self._silent_until = now + LOST_SECONDS if is_lost else now
 
     def begin(self, now: float) -> None:
         """Note that a connection begins; what was sent before it may be missing."""
-        self._begun_at = self._heard_at = now
+        self._heard_at = self._silent_until = now
         self.miss()
+
+    def note_suspension(self, now: float, seconds: float) -> bool:
+        """Note that this process did not run for `seconds`. True if the leader counts as lost until it has answered.
+
+        The next frames have waited in the connection, so a snapshot among them does not end that.
+        """
+        if max(seconds, now - self._fresh_at) < LOST_SECONDS:
+            return False
+        self._fresh_at = now - LOST_SECONDS
+        self._heard_at, self._late_until = now, now + LOST_SECONDS
+        self.miss()
+        return True
 
     def miss(self) -> None:
         """Note that something is missing."""
@@ -73,7 +88,8 @@ class BusOrder:
             self._lead(head.fence)
         self.leader = head.leader or self.leader
         self._heard_at = now
-        passed = self._take(head, event) or [] if head.kind in _KNOWN else []
+        is_late = self.is_behind and now < self._late_until
+        passed = self._take(head, event, is_late=is_late) or [] if head.kind in _KNOWN else []
         if not self.is_behind:
             self._fresh_at = now
         return passed
@@ -91,7 +107,7 @@ class BusOrder:
         is_restarted = events[0].resync is not None and (events[0].id or "").startswith(f"{self._epoch}-")
         self.gaps += is_restarted and not self._has_gap  # else the gap was counted when it was found
         self.is_behind = self._has_gap = False
-        self._fresh_at = now
+        self._fresh_at = self._late_until = now
         passed = list(events)
         for event in events:
             self._advance(event)
@@ -118,8 +134,7 @@ class BusOrder:
         if now - self._fresh_at < LOST_SECONDS:
             return None
         self.is_behind = True
-        # After a connection begins, the leader has the same time to answer before it counts as lost.
-        return "leaderLost" if is_connected and now - self._begun_at >= LOST_SECONDS else "busLost"
+        return "leaderLost" if is_connected and now >= self._silent_until else "busLost"
 
     def _lead(self, fence: int) -> None:
         """Note that another leader has begun: nothing follows what the former one sent."""
@@ -128,10 +143,10 @@ class BusOrder:
         self.is_behind = True
         self._forget_held()
 
-    def _take(self, head: FrameHead, event: SourceEvent) -> list[SourceEvent] | None:
+    def _take(self, head: FrameHead, event: SourceEvent, *, is_late: bool = False) -> list[SourceEvent] | None:
         """Return what is passed on; None if the frame is held."""
         match head.kind:
-            case "snapshot":
+            case "snapshot" if not is_late:
                 return self._take_snapshot(head, event)
             case _ if not self.is_behind and self._is_old(head):
                 self.dropped += 1

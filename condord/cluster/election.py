@@ -96,6 +96,11 @@ class Election:
         return self._is_leaving and self.role == "standby"
 
     @property
+    def is_leader(self) -> bool:
+        """Whether this ingester leads, or stops in order and still has the lease."""
+        return self.role in ("leading", "steppingDown") and self._has_lease
+
+    @property
     def deadline(self) -> float | None:
         """When `tick` is due; None if only an answer or the end of the maker changes anything."""
         if self.role == "standby":

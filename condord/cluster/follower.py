@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 
 from condord.client.http import Address
@@ -57,7 +58,7 @@ class Follower:
         self._chance = chance
         self._relays = relays or RelayPath()
         self._max_wait_seconds = max_wait_seconds
-        self._heard_at = 0.0
+        self._heard_at = math.inf  # until it runs
         self._reason = "it has not answered yet"
         self._shown_reason = ""
         self._is_lost = False
@@ -65,10 +66,22 @@ class Follower:
         self._has_followed = False
         self._failures = 0
         self._retry_now = asyncio.Event()
+        self._is_outdated = False  # this connection began before a suspension
 
     def retry(self) -> None:
         """Connect now instead of after the wait."""
         self._retry_now.set()
+
+    def note_suspension(self, seconds: float) -> None:
+        """Report the source as lost if nothing has been read from it for `LOST_SECONDS`, and connect again.
+
+        This process has not run for `seconds`. What waits in the connection is as old as that, and its last event may
+        be, too. This is not logged as a loss: the source may well have been there.
+        """
+        now = asyncio.get_running_loop().time()
+        if max(seconds, now - self._heard_at) >= LOST_SECONDS:
+            self._is_outdated = True
+            self._sink.lose(suspended(seconds))
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -112,6 +125,7 @@ class Follower:
             Refused: the source does not accept the token.
             ConfigError: the source is this process itself.
         """
+        self._is_outdated = False
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if not _is_near(self._settings.address):
             headers["Accept-Encoding"] = "gzip"
@@ -119,6 +133,7 @@ class Follower:
             headers["Last-Event-ID"] = version
         target = f"/api/stream?heartbeat={HEARTBEAT_SECONDS:g}"
         async with open_request(self._settings, "GET", target, headers, HEAD_SECONDS) as response:
+            self._require_recent()
             self._require_no_circle(response)
             require(self._settings, response, "text/event-stream")
             self._sink.begin()
@@ -141,10 +156,16 @@ class Follower:
         if circle == "others":
             raise ConnectionLost(with_remedy("it follows this relay, directly or through others", CIRCLE_REMEDY))
 
+    def _require_recent(self) -> None:
+        """Raise `Lost` if this connection began before a suspension: what it brings next is old."""
+        if self._is_outdated:
+            raise ConnectionLost("this process was suspended")
+
     async def _read(self, response: Response) -> None:
         blocks, has_begun = EventBlocks(), False
         while chunk := await response.read(LOST_SECONDS):
             for event in blocks.feed(chunk):
+                self._require_recent()
                 if event.name == "bye":
                     raise ConnectionLost("it has stopped")
                 self._sink.take(event)
@@ -191,6 +212,11 @@ class Follower:
     def reason(self) -> str:
         """Why the source is lost; otherwise the reason for the last loss."""
         return f"no event has come for {LOST_SECONDS:g} s" if self.is_connected else self._reason
+
+
+def suspended(seconds: float) -> str:
+    """The reason of a loss that follows from a suspension of this process."""
+    return f"this process was suspended for {seconds:.0f} s, and has read nothing since"
 
 
 def _is_near(address: Address) -> bool:

@@ -40,6 +40,9 @@ class RelaySource(Protocol):
     def retry(self) -> None:
         """Connect now instead of after the wait."""
 
+    def note_suspension(self, seconds: float) -> None:
+        """Report a loss if nothing has been read for too long: this process has not run for `seconds`."""
+
     async def ask(self, method: str, target: str) -> Answer:
         """Return the answer to a request that the relay cannot answer itself.
 
@@ -91,6 +94,7 @@ class FollowedSource:
         )
         self.run = self._follower.run
         self.retry = self._follower.retry
+        self.note_suspension = self._follower.note_suspension
         self.ask = self._questions.ask
         self.ask_now = self._questions.ask_now
 

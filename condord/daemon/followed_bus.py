@@ -41,6 +41,7 @@ class FollowedBus:
             now=asyncio.get_running_loop().time,
         )
         self.retry = self._follower.retry
+        self.note_suspension = self._follower.note_suspension
         self.ask = self._questions.ask
 
     @property

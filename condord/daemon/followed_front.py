@@ -177,6 +177,11 @@ class FollowedFront:
         """Connect now instead of after the wait."""
         self._source.retry()
 
+    def note_suspension(self, seconds: float) -> None:
+        """Report a loss if nothing has been read for too long, and step down if the lease is over."""
+        self._source.note_suspension(seconds)
+        self.leadership.retry()
+
     async def ask(self, method: str, target: str) -> Answer:
         """Return the answer of this process's maker, or, over the bus, of the leader.
 

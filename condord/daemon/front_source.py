@@ -20,6 +20,9 @@ class EventFollower(Protocol):
     def retry(self) -> None:
         """Connect now instead of after the wait."""
 
+    def note_suspension(self, seconds: float) -> None:
+        """Report a loss if nothing has been read for too long: this process has not run for `seconds`."""
+
 
 class RequestAnswerer(Protocol):
     """Answers requests: the maker, or over the bus the leader."""
@@ -150,6 +153,10 @@ class FrontSource:
     def retry(self) -> None:
         """Connect now instead of after the wait."""
         self._followed.retry()
+
+    def note_suspension(self, seconds: float) -> None:
+        """Report a loss if nothing has been read from what is followed for too long."""
+        self._followed.note_suspension(seconds)
 
     async def ask(self, method: str, target: str) -> Answer:
         """Return the answer of this process's maker, or, over the bus, of the leader.

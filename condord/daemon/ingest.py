@@ -43,6 +43,10 @@ class Ingest:
         status = self._supervisor.status()
         return {"source": status.source, "feed": status.feed}
 
+    def note_suspension(self, _seconds: float) -> None:
+        """Do what is due now, instead of after the requests that have waited."""
+        self._supervisor.tick()
+
     def status_text(self) -> str:
         """The state of the option stream."""
         status = self._supervisor.status()

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 from condord.cluster.bus import Unanswered
 from condord.cluster.election import (
+    RENEWALS,
     Acquire,
     Command,
     Election,
@@ -98,6 +99,7 @@ class Leadership:
         self._failing_since: float | None = None  # when the first renewal failed of those that did since
         self._now = now
         self._asking: asyncio.Task[None] | None = None
+        self._asked_at = now()  # the first of the requests without an answer
         self._leading: asyncio.Task[float] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_over = asyncio.Event()
@@ -110,14 +112,18 @@ class Leadership:
 
     @property
     def fence(self) -> int | None:
-        """The fence while this process leads, else None."""
-        return self._election.fence
+        """The fence while this process leads, else None; also once its lease is over, while its maker ends."""
+        return self._election.fence if self._election.is_leader else None
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether the bus has not answered the last request about the lease, of this term or of the last one."""
+        """Whether the bus has not answered the last request about the lease, of this term or of the last one.
+
+        It has as long for an answer as renewals are apart.
+        """
         is_waiting = self._asking is not None and not self._asking.done()
-        return is_waiting or self._failing_since is not None
+        is_late = self._now() - self._asked_at >= self._lease.seconds / RENEWALS
+        return (is_waiting and is_late) or self._failing_since is not None
 
     async def run(self) -> None:
         """Take part until cancelled, which kills a maker that still runs."""
@@ -174,6 +180,8 @@ class Leadership:
 
     def _ask(self, tasks: asyncio.TaskGroup, request: Callable[[], Awaitable[None]]) -> None:
         """Make a request in place of the one before, whose answer is then ignored."""
+        if self._asking is None or self._asking.done():
+            self._asked_at = self._now()
         self._asking = tasks.create_task(self._after(self._asking, request))
 
     async def _after(self, before: asyncio.Task[None] | None, request: Callable[[], Awaitable[None]]) -> None:

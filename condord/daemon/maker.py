@@ -40,7 +40,6 @@ from condord.errors import EXIT_BUG, CondordError
 from condord.host import logs, stderr
 from condord.host.child_process import end_with_parent
 from condord.host.deadline import EXIT_EXPIRED, DeadlineWatch
-from condord.host.thread_pool import ResolvingLoop
 
 if TYPE_CHECKING:
     from condord.daemon.copied_state import CopiedState
@@ -124,7 +123,7 @@ def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -
         announce=lambda _line: serves.set(),
         reread=reread,
         log_dropped=stderr.dropped,
-        loop_factory=lambda: ResolvingLoop(watch.selector()),
+        check_turn=watch.check,
         extra_work={"the channel to the front": talk},
         copied=copied,
     )

@@ -60,7 +60,7 @@ class MarketFeed(ABC):
 
     def lapse_prices(self) -> None:
         """Mark every price of an underlying unconfirmed: the machine was suspended."""
-        self._arm(self._publisher.lapse_prices())
+        self._arm(self._publisher.lapse_prices(self._now_at()))
 
     def set_stock_feed(self, feed: StockFeed) -> None:
         """Take the feed that the prices come from."""

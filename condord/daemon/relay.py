@@ -102,6 +102,10 @@ class Relay:
         """Nothing can be stuck but the event loop."""
         return None
 
+    def note_suspension(self, seconds: float) -> None:
+        """Take what is followed for lost until an event shows its state."""
+        self._parts.followed.note_suspension(seconds)
+
     def status_text(self) -> str:
         """The state of the source's option stream, or that the source is lost."""
         status = self._parts.view.status

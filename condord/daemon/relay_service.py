@@ -36,6 +36,7 @@ from condord.daemon.subscribers import Subscribers
 from condord.errors import CondordError
 from condord.host import logs
 from condord.host.network import Network
+from condord.host.suspensions import Suspensions
 from condord.host.systemd import Notifier, listen_sockets
 from condord.host.thread_pool import ResolvingLoop
 from condord.http import app, server
@@ -107,13 +108,14 @@ def serve(
 
     async def main(place: Place) -> None:
         place = msgspec.structs.replace(place, endpoints=endpoints or {})
-        built = build(inputs, follow, notifier, place=place, log_dropped=log_dropped, job=job)
+        built = build(inputs, follow, notifier, suspensions=suspensions, place=place, log_dropped=log_dropped, job=job)
         await built.service.run(announce)
 
+    suspensions = Suspensions()
     inherited = listen_sockets(own_environ)
     with (
         places.opened(config.server, inherited, token=inputs.token, environ=inputs.environ) as place,
-        asyncio.Runner(loop_factory=ResolvingLoop) as runner,
+        asyncio.Runner(loop_factory=lambda: ResolvingLoop(suspensions.selector())) as runner,
     ):
         runner.run(main(place))
 
@@ -152,6 +154,7 @@ def build(
     follow: Follow,
     notifier: Notifier,
     *,
+    suspensions: Suspensions,
     place: Place,
     log_dropped: Callable[[], int],
     job: Callable[[RelayInputs, RelayParts], Relay] = Relay,
@@ -232,7 +235,7 @@ def build(
         server=built.server,
         workers=pool,
     )
-    service = Service(parts, made, notifier)
+    service = Service(parts, made, notifier, suspensions)
     return BuiltRelay(
         service=service,
         server=built.server,

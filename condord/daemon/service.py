@@ -23,6 +23,7 @@ from condord.daemon.reload import Inputs
 from condord.daemon.serving import Service
 from condord.host import instance_lock, logs
 from condord.host.private_directory import owned_directory
+from condord.host.suspensions import Suspensions
 from condord.host.systemd import Notifier, listen_sockets
 from condord.host.thread_pool import ResolvingLoop
 from condord.http import server
@@ -42,7 +43,7 @@ def run(
     announce: Callable[[str], None],
     reread: Callable[[], Config] | None = None,
     log_dropped: Callable[[], int] = lambda: 0,
-    loop_factory: Callable[[], asyncio.AbstractEventLoop] = ResolvingLoop,
+    check_turn: Callable[[], None] = lambda: None,
     extra_work: Mapping[str, Callable[[Parts], Awaitable[None]]] | None = None,
     copied: CopiedState | None = None,
 ) -> None:
@@ -54,7 +55,7 @@ def run(
         announce: gets one line when the daemon serves.
         reread: loads the configuration again on SIGHUP.
         log_dropped: returns how many log lines could not be written.
-        loop_factory: makes the event loop.
+        check_turn: is called before each turn of the event loop.
         extra_work: what else runs until the stop, by name.
         copied: has the state of an earlier leader, and sends copies to the front; None if this is not a maker.
 
@@ -76,13 +77,14 @@ def run(
 
         async def main(place: Place) -> None:
             parts = build(inputs, place=place, state=state, history=history, log_dropped=log_dropped, copied=copied)
-            await Service(parts, Ingest(parts, extra_work or {}), notifier).run(announce)
+            await Service(parts, Ingest(parts, extra_work or {}), notifier, suspensions).run(announce)
 
+        suspensions = Suspensions()
         inherited = listen_sockets(own_environ)
         with (
             _history_directory(state, source) as history,
             places.opened(config.server, inherited, token=inputs.token, environ=environ) as place,
-            asyncio.Runner(loop_factory=loop_factory) as runner,
+            asyncio.Runner(loop_factory=lambda: ResolvingLoop(suspensions.selector(check_turn))) as runner,
         ):
             if copied is None:  # only the front of a maker serves people
                 locks.note_url(place.address)

@@ -21,6 +21,7 @@ from condord.daemon.worker_pool import WorkerPool
 from condord.errors import CondordError
 from condord.host import logs, signals, terminal
 from condord.host.hang_watchdog import HangWatchdog, StallCounter
+from condord.host.suspensions import Suspensions
 from condord.host.systemd import Notifier
 from condord.http import server
 from condord.http.metrics import Metrics
@@ -80,6 +81,9 @@ class Job(Protocol):
     def stuck(self, now: float) -> str | None:
         """Why it makes no progress at `now` (loop seconds), or None."""
 
+    def note_suspension(self, seconds: float) -> None:
+        """Mark what is known as old: nothing has run for `seconds`, and what came meanwhile has not been read."""
+
     def status_text(self) -> str:
         """The state for `systemctl status`."""
 
@@ -96,7 +100,7 @@ class Job(Protocol):
 class Service:
     """A running server with its job."""
 
-    def __init__(self, parts: ServerParts, job: Job, notifier: Notifier) -> None:
+    def __init__(self, parts: ServerParts, job: Job, notifier: Notifier, suspensions: Suspensions) -> None:
         self._parts = parts
         self._job = job
         self._notifier = notifier
@@ -104,6 +108,7 @@ class Service:
         self._hung_up = asyncio.Event()
         self._hang_watchdog = HangWatchdog()
         self._had_terminal = terminal.is_attached()
+        suspensions.watch(job.note_suspension)
 
     def stop(self, error: CondordError) -> None:
         """Stop serving because of `error`, which `run` then raises."""

@@ -35,6 +35,7 @@ from condord.host.handed_sockets import HandedListener
 from condord.host.network import Network
 from condord.host.secret import Secret
 from condord.host.shared_counts import SharedCounts, SharedRoom
+from condord.host.suspensions import Suspensions
 from condord.host.systemd import Notifier
 from condord.host.thread_pool import ResolvingLoop
 from condord.http import merged_metrics, server
@@ -86,7 +87,15 @@ class FollowedDaemon(FollowedSource):
 class WorkerProcess:
     """This process. `number` is its index in `counts`, and its connections come through `handed`."""
 
-    def __init__(self, settings: WorkerSettings, *, number: int, handed: HandedListener, counts: SharedCounts) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        *,
+        number: int,
+        handed: HandedListener,
+        counts: SharedCounts,
+        suspensions: Suspensions,
+    ) -> None:
         self._settings = settings
         token = None if settings.token is None else Secret(settings.token)
         loaded = LoadedConfig(config=self._config(), path=None, origins={})
@@ -109,7 +118,12 @@ class WorkerProcess:
         )
         follow = functools.partial(FollowedDaemon, settings.cluster, source)
         self._built = relay_service.build(
-            self._inputs, follow, Notifier("", None), place=place, log_dropped=stderr.dropped
+            self._inputs,
+            follow,
+            Notifier("", None),
+            suspensions=suspensions,
+            place=place,
+            log_dropped=stderr.dropped,
         )
 
     def _config(self) -> Config:
@@ -161,10 +175,13 @@ class WorkerProcess:
             await asyncio.sleep(COUNT_SECONDS)
 
 
-async def _serve(number: int, control: socket.socket, handed: HandedListener, counts: SharedCounts) -> None:
+async def _serve(
+    number: int, control: socket.socket, handed: HandedListener, counts: SharedCounts, suspensions: Suspensions
+) -> None:
     reader, writer = await asyncio.open_unix_connection(sock=control, limit=MAX_LINE_BYTES)
     settings = msgspec.json.decode(await reader.readline(), type=WorkerSettings)
-    await WorkerProcess(settings, number=number, handed=handed, counts=counts).run(reader, writer)
+    worker = WorkerProcess(settings, number=number, handed=handed, counts=counts, suspensions=suspensions)
+    await worker.run(reader, writer)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -175,9 +192,10 @@ def main(arguments: Sequence[str]) -> int:
     counts = SharedCounts(memory, workers)
     handed_listener = HandedListener(fileno=handed)
     handed_listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
+    suspensions = Suspensions()
     try:
-        with asyncio.Runner(loop_factory=ResolvingLoop) as runner:
-            runner.run(_serve(number, socket.socket(fileno=control), handed_listener, counts))
+        with asyncio.Runner(loop_factory=lambda: ResolvingLoop(suspensions.selector())) as runner:
+            runner.run(_serve(number, socket.socket(fileno=control), handed_listener, counts, suspensions))
     except CondordError as error:
         _log.error("A worker ends itself", extra={"fields": {"code": error.code, "reason": str(error)}})
         return error.exit_code

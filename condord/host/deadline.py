@@ -13,7 +13,6 @@ import contextlib
 import math
 import os
 import select
-import selectors
 import struct
 import threading
 import time
@@ -95,10 +94,6 @@ class DeadlineWatch:
         if not self._may_run():
             self._end(EXIT_EXPIRED)
 
-    def selector(self) -> selectors.BaseSelector:
-        """A selector for an event loop, which checks before each turn of the loop."""
-        return _CheckingSelector(self.check)
-
     def _watch(self) -> None:
         while True:
             seconds = min(max(self._until - self._now(), 0.0), _LONGEST_WAIT_SECONDS)
@@ -114,17 +109,3 @@ class DeadlineWatch:
             except BlockingIOError:
                 return self._now() < self._until
         return False
-
-
-class _CheckingSelector(selectors.DefaultSelector):
-    """Calls `check` whenever it has waited."""
-
-    def __init__(self, check: Callable[[], None]) -> None:
-        super().__init__()
-        self._check = check
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait as the base class does."""
-        found = super().select(timeout)
-        self._check()
-        return found

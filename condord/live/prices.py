@@ -2,7 +2,8 @@
 
 A quote is valid until another replaces it: age does not make it wrong. It becomes unconfirmed after a gap in the
 stream, or if neither the stream nor REST has confirmed it for `ttl_seconds`. A newer quote or a REST answer confirms it
-again. Nothing that arrived or was requested before a gap confirms a quote after it.
+again. Nothing that arrived, was made or was requested before a gap confirms a quote after it: after a suspension the
+same connection first brings what has waited in it.
 
 A symbol is silent when the stream has not brought a quote within `GRACE_SECONDS` of REST returning it. The stream does
 not repeat quotes, so only quotes newer than its last one are expected. If it has brought none since it went live,
@@ -34,6 +35,7 @@ than its clock.
 """
 
 _FUTURE = dt.timedelta(seconds=FUTURE_SECONDS)
+_NEVER_AT = dt.datetime.min.replace(tzinfo=dt.UTC)
 _FOREVER_AT = dt.datetime.max.replace(tzinfo=dt.UTC)
 _LAST_AT = _FOREVER_AT - _FUTURE
 
@@ -82,6 +84,7 @@ class Prices:
         self._clock_at = self._market_at = _FOREVER_AT
         self._clock_limit_at = self._limit_at = _FOREVER_AT
         self._doubts_clock = False
+        self._cut_at = _NEVER_AT  # older quotes of this connection confirm nothing
 
     @property
     def unconfirmed(self) -> frozenset[str]:
@@ -199,6 +202,7 @@ class Prices:
         self._judge_waiting()
         self._streamed_at.clear()
         self._expected.clear()
+        self._cut_at = _NEVER_AT
         self.era += 1
 
     def gap(self) -> None:
@@ -207,6 +211,7 @@ class Prices:
         self._changed.update(self._confirmed)
         self._confirmed.clear()
         self.resume()
+        self._cut_at = self._clock_at if self._clock_at < _FOREVER_AT else _NEVER_AT
 
     def settle(self, now: float) -> set[str]:
         """Judge what has arrived; return the symbols whose quote or confirmation may have changed since the last call.
@@ -247,7 +252,8 @@ class Prices:
             self._refuse_late(tick.at, held.at)
             return False
         self._replace(tick)
-        self._confirmed[tick.symbol] = True
+        if tick.at >= self._cut_at:
+            self._confirmed[tick.symbol] = True
         return True
 
     def _note_streamed(self, tick: Tick) -> None:

@@ -178,9 +178,9 @@ class Publisher:
         self.book.underlying_prices.confirm_indexes(values, now, is_entitled=is_entitled)
         return self._due_after_price()
 
-    def lapse_prices(self) -> float | None:
-        """Mark every price of an underlying unconfirmed while the market is open."""
-        self.book.underlying_prices.lapse()
+    def lapse_prices(self, now_at: dt.datetime) -> float | None:
+        """Mark every price of an underlying unconfirmed while the market is open, until a newer quote or REST."""
+        self.book.underlying_prices.lapse(now_at)
         return self._due_after_price()
 
     def set_snapshots(self, snapshots: Sequence[OptionSnapshot]) -> float | None:

@@ -43,6 +43,7 @@ CONFIRMED_SECONDS = 60.0
 _MAX_TRADE_AGE = dt.timedelta(seconds=CONFIRMED_SECONDS)
 _FUTURE = dt.timedelta(seconds=FUTURE_SECONDS)
 _KEPT_BARS = 4
+_NEVER_AT = dt.datetime.min.replace(tzinfo=dt.UTC)
 _FOREVER_AT = dt.datetime.max.replace(tzinfo=dt.UTC)
 _LAST_AT = _FOREVER_AT - _FUTURE
 
@@ -77,6 +78,7 @@ class UnderlyingPrices:
         self._waiting: dict[str, tuple[Tick, float]] = {}
         self._answers: list[tuple[StockSnapshot | IndexValue, float]] = []
         self._clock_at = self._market_at = self._clock_limit_at = self._limit_at = _FOREVER_AT
+        self._cut_at = _NEVER_AT
 
     def price(self, symbol: str) -> UnderlyingPrice:
         """The price of an underlying as of the last `settle`; one that is not held has none."""
@@ -129,11 +131,14 @@ class UnderlyingPrices:
             if not is_entitled:
                 known.chosen = known.given = None
 
-    def lapse(self) -> None:
+    def lapse(self, now_at: dt.datetime) -> None:
         """Mark every price unconfirmed while the market is open: nothing received so far is known to be recent.
 
-        The loop's clock may stand still during a suspend, so that `CONFIRMED_SECONDS` alone would not show it.
+        Nor does a quote of the stream confirm one that was made before `now_at`, the exchange's time (UTC): it has
+        waited in the connection. The loop's clock may stand still during a suspend, so that `CONFIRMED_SECONDS` alone
+        would not show it.
         """
+        self._cut_at = now_at
         for known in (*self._stocks.values(), *self._indexes.values()):
             known.given = None
         self._waiting = {symbol: (tick, -math.inf) for symbol, (tick, _) in self._waiting.items()}
@@ -181,7 +186,9 @@ class UnderlyingPrices:
             elif is_open or known.chosen is None:
                 accepted_at.append(tick.at)
                 if (chosen := choose(tick, known.trade, self._feed)) is not None:
-                    known.quote, known.chosen, known.given = tick, chosen, given
+                    known.quote, known.chosen = tick, chosen
+                    if tick.at >= self._cut_at:
+                        known.given = given
         self._waiting.clear()
         if accepted_at:
             self._market_at = max(accepted_at)

@@ -48,6 +48,7 @@ class LinkRunner(ABC):
         self._is_probe_due = False
         self._is_probing = False
         self._is_ping_due = False
+        self._is_expecting = self._is_doubted = False
         self._dialling: asyncio.Timeout | None = None
         self._logged = link.state
 
@@ -106,9 +107,25 @@ class LinkRunner(ABC):
     def watch(self, *, is_expecting: bool) -> None:
         """Set whether data is expected from now on: the market is open and something is subscribed."""
         before = self.link.deadline
+        self._is_expecting = is_expecting
         self.link.watch(is_expecting=is_expecting, now=self.now())
         if self.link.deadline != before:
             self._woken.set()
+
+    def doubt(self) -> None:
+        """Take a live connection for stale, as the process was suspended, until data follows the answer to a ping.
+
+        What comes before that answer has waited in the connection, which may have ended meanwhile.
+        """
+        if self._is_expecting:
+            text = f"{self.link.settings.name}: no data since this process was suspended"
+            self.step("silent", LinkFault(code="silent", text=text))
+            self._is_doubted = self.link.state == "stale"
+
+    def note_data(self) -> None:
+        """Note a data message. This is the fast path of a quote."""
+        if not self._is_doubted:
+            self.link.data(self.now())
 
     def retry(self) -> None:
         """Try again now, without waiting for the end of a halt or a backoff.
@@ -178,7 +195,7 @@ class LinkRunner(ABC):
 
     async def _connect_and_serve(self) -> None:
         self._outbox.clear()
-        self._is_ping_due = self._is_probe_due = self._is_probing = False
+        self._is_ping_due = self._is_probe_due = self._is_probing = self._is_doubted = False
         self.begin()
         socket = None
         try:
@@ -253,6 +270,7 @@ class LinkRunner(ABC):
         try:
             async with asyncio.timeout(PROBE_PONG_SECONDS):
                 await (await socket.ping())
+            self._is_doubted = False
             has_newer = await self.ask_newer()
             if self.link.state != "stale":
                 return

@@ -150,7 +150,7 @@ class QuoteStream(LinkRunner, Generic[Sink]):
         if ticks:
             self.messages["quote"] += len(ticks)
             self.heard_at = self._now_at()
-            self.link.data(self.now())
+            self.note_data()
             self.offer(ticks)
         if len(ticks) == len(messages):
             return

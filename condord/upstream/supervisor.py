@@ -105,7 +105,7 @@ class Supervisor:
             symbol_limit=settings.symbol_limit,
             sink=sink,
             now_at=now_at,
-            newer=self._has_newer,
+            newer=lambda: self._quote_reader.has_newer(),  # noqa: PLW0108 - it is built after the stream
             live=self._ask_quotes,
             changed=self.publish_status,
         )
@@ -202,6 +202,22 @@ class Supervisor:
         """How many parts of Alpaca's messages could not be read, by kind, over all connections."""
         return {**self.stream.refused, **self.trades.refused, **self.market.refused, **self._brokerage.refused}
 
+    def tick(self) -> None:
+        """Do what only the passage of time requires, and publish the status: once a second, and after a suspension."""
+        is_open = self._is_open(self._applied.expiries)
+        self.stream.watch(is_expecting=self._is_open(self.stream.streamed))
+        self.market.tick()
+        self._set_exchange_time()
+        observed = TickInputs(
+            is_open=is_open,
+            is_missing=bool(self.stream.missing),
+            is_clock_doubted=self._sink.doubts_clock(),
+            poll_seconds=self._quote_reader.poll_seconds,
+        )
+        self._carry_out(self._freshness.tick(self.stream.now(), self._now_at.machine_at(), observed))
+        self._set_periods(is_open=is_open)
+        self.publish_status()
+
     @property
     def beat(self) -> float:
         """When the tick last ran, in seconds of the loop's clock."""
@@ -246,27 +262,15 @@ class Supervisor:
         return self._health.noting(what, self.publish_status)
 
     async def _tick(self) -> None:
-        """Do once a second what only the passage of time requires, and publish the status."""
         while True:
-            is_open = self._is_open(self._applied.expiries)
-            self.stream.watch(is_expecting=self._is_open(self.stream.streamed))
-            self.market.tick()
-            self._set_exchange_time()
-            observed = TickInputs(
-                is_open=is_open,
-                is_missing=bool(self.stream.missing),
-                is_clock_doubted=self._sink.doubts_clock(),
-                poll_seconds=self._quote_reader.poll_seconds,
-            )
-            self._carry_out(self._freshness.tick(self.stream.now(), self._now_at.machine_at(), observed))
-            self._set_periods(is_open=is_open)
-            self.publish_status()
+            self.tick()
             await asyncio.sleep(TICK_SECONDS)
 
     def _carry_out(self, actions: tuple[Action, ...]) -> None:
         for action in actions:
             if action == "gap":
                 self._sink.gap()
+                self.stream.doubt()
                 self._ask_quotes()
                 self.market.gap()
             elif action == "retry":
@@ -373,10 +377,6 @@ class Supervisor:
                 await self._quote_reader.poll()
             self._freshness.polled(self.stream.now())
         return True
-
-    async def _has_newer(self) -> bool:
-        # A method, because the quote reader needs the stream and is built after it.
-        return await self._quote_reader.has_newer()
 
     def _traded(self) -> None:
         """Read what a fill may have changed."""

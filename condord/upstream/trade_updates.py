@@ -84,7 +84,7 @@ class TradeUpdates(LinkRunner):
         elif envelope.stream == "listening":
             self.step("acknowledged")
         elif envelope.stream == "trade_updates":
-            self.link.data(self.now())
+            self.note_data()
             self._traded()
 
     def _authorized(self, status: str) -> None:

@@ -95,7 +95,8 @@ def test_an_outage_of_the_bus_is_reported_and_healed(nats_server):
         same(followed, leader)
         assert "snapshot" not in followed.names
         assert followed.feed.lost_reason is None
-        assert followed.losses == ["busLost"]
+        assert followed.losses[0] == "busLost"
+        assert followed.losses[1:] in ([], ["leaderLost"])  # until it answers at the new connection
 
     play(nats_server, scene)
 
@@ -110,6 +111,50 @@ def test_a_process_that_was_stopped_reads_what_has_come_before_it_takes_the_lead
         leader.move()
         await caught(followed, leader)
         assert followed.losses == []
+
+    play(nats_server, scene)
+
+
+@pytest.mark.slow
+def test_after_a_suspension_the_leader_is_lost_at_once_until_it_has_answered(nats_server, caplog):
+    async def scene(_server, leader, followed):
+        await caught(followed, leader)
+        await eventually(lambda: followed.follower.order.leader)
+        leader.move(3)
+        followed.follower.note_suspension(60.0)
+        assert followed.code == "leaderLost"
+        assert followed.feed.lost_reason == "this process was suspended for 60 s, and has read nothing since"
+        await caught(followed, leader)
+        same(followed, leader)
+        assert followed.losses == ["leaderLost"]
+        followed.follower.note_suspension(1.8)
+        assert followed.losses == ["leaderLost"]
+
+    play(nats_server, scene)
+    assert "The leader is lost" not in caplog.messages
+
+
+@pytest.mark.slow
+def test_an_answer_that_has_waited_while_the_process_was_suspended_does_not_count(nats_server):
+    async def scene(_server, leader, followed):
+        await caught(followed, leader)
+        asked = []
+        real = followed.bus.ask
+
+        async def ask(*given, **options):
+            answer = await real(*given, **options)
+            if not asked:
+                leader.move()  # the answer does not have it
+                followed.follower.note_suspension(60.0)
+            asked.append(answer)
+            return answer
+
+        followed.bus.ask = ask
+        followed.follower.note_suspension(60.0)
+        await eventually(lambda: asked)
+        await caught(followed, leader)
+        same(followed, leader)
+        assert len(asked) > 1
 
     play(nats_server, scene)
 

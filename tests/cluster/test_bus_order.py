@@ -161,7 +161,7 @@ def test_two_seconds_without_a_frame_are_a_loss():
     assert order.lost(LOST_SECONDS, is_connected=True) == "leaderLost"
     assert order.lost(LOST_SECONDS, is_connected=False) == "busLost"
     order.begin(LOST_SECONDS)
-    assert order.lost(LOST_SECONDS, is_connected=True) == "busLost"  # until the leader had its time to answer
+    assert order.lost(LOST_SECONDS, is_connected=True) == "leaderLost"  # the bus is back, and it has not answered
     assert passed(order, frame(6), now=3.0) == []  # the status is missing
     assert order.gaps == 0
     order.catch_up(1, [event("delta", "e-6")], 3.0)
@@ -182,9 +182,38 @@ def test_following_again_while_the_bus_is_lost_reports_the_loss_at_once():
     order = caught_up(fence=3)
     order.restart(100.0, is_lost=True)
     assert order.lost(100.0, is_connected=False) == "busLost"
-    order.begin(101.0)
-    assert order.lost(102.9, is_connected=True) == "busLost"
-    assert order.lost(103.0, is_connected=True) == "leaderLost"
+    assert order.lost(101.9, is_connected=True) == "busLost"  # the connection has not ended yet
+    assert order.lost(102.0, is_connected=True) == "leaderLost"
+    order.restart(200.0, is_lost=True)
+    order.begin(201.0)
+    assert order.lost(201.0, is_connected=True) == "leaderLost"
+
+
+@pytest.mark.parametrize(("now", "seconds"), [(0.4, LOST_SECONDS), (LOST_SECONDS, 1.0)])
+def test_after_a_suspension_the_leader_is_lost_until_it_answers(now, seconds):
+    order = caught_up()
+    assert order.note_suspension(now, seconds)
+    assert order.lost(now, is_connected=True) == "leaderLost"
+    assert passed(order, frame(6), frame(9, kind="snapshot"), frame(10), now=now) == []  # they have waited
+    assert order.lost(now, is_connected=True) == "leaderLost"
+    answer = order.catch_up(1, [event("delta", "e-8")], now)
+    assert [f"{each.name} {each.id}" for each in answer] == ["delta e-8", "snapshot e-9", "delta e-10"]
+    assert order.lost(now, is_connected=True) is None
+    assert passed(order, frame(20, kind="snapshot"), now=now) == ["snapshot e-20"]
+
+
+def test_a_leader_that_cannot_answer_after_a_suspension_is_back_with_a_later_snapshot():
+    order = caught_up()
+    order.note_suspension(10.0, 10.0)
+    assert passed(order, frame(9, kind="snapshot"), now=11.9) == []
+    assert passed(order, frame(12, kind="snapshot"), now=12.0) == ["snapshot e-12"]
+    assert order.lost(12.0, is_connected=True) is None
+
+
+def test_a_pause_after_which_the_last_frame_is_recent_is_not_a_loss():
+    order = caught_up()
+    assert not order.note_suspension(1.9, 1.8)
+    assert passed(order, frame(6), now=1.9) == ["delta e-6"]
 
 
 def test_frames_that_cannot_be_passed_on_do_not_keep_a_leader_from_being_lost():

@@ -250,6 +250,54 @@ def test_a_process_that_was_stopped_reads_what_has_come_before_it_takes_the_sour
     assert made.source.connections == 1
 
 
+@pytest.mark.parametrize("seconds", [LOST_SECONDS, 600.0])
+def test_after_a_suspension_the_source_is_lost_at_once_until_another_connection_brings_its_state(seconds, caplog):
+    caplog.set_level(logging.INFO)
+
+    async def scene(made):
+        await asyncio.sleep(0.8)
+        made.follower.note_suspension(seconds)
+        assert made.sink.is_lost
+        reason = f"this process was suspended for {seconds:.0f} s, and has read nothing since"
+        assert made.sink.calls == ["begin", "snapshot", "heartbeat", f"lost: {reason}"]
+        await asyncio.sleep(1)
+        assert made.sink.calls[4:] == ["begin", "delta"]  # the event that has waited is not among them
+        assert not made.sink.is_lost
+
+    play(scene, [STREAM_HEAD, SNAPSHOT, 0.5, HEARTBEAT, 0.5, SNAPSHOT, HOLD], [STREAM_HEAD, DELTA, HOLD])
+    assert caplog.messages == []
+
+
+def test_a_connection_that_was_being_made_during_a_suspension_is_made_again():
+    async def scene(made):
+        await asyncio.sleep(0.5)
+        made.follower.note_suspension(60.0)
+        await asyncio.sleep(2)
+        assert [call for call in made.sink.calls if not call.startswith("lost")] == ["begin", "delta"]
+
+    play(scene, [1.0, STREAM_HEAD, SNAPSHOT, HOLD], [STREAM_HEAD, DELTA, HOLD])
+
+
+def test_a_pause_after_which_the_last_event_is_recent_is_not_a_loss():
+    async def scene(made):
+        await asyncio.sleep(0.1)
+        made.follower.note_suspension(LOST_SECONDS - 0.2)
+        await asyncio.sleep(1)
+        assert made.sink.calls == ["begin", "snapshot", "heartbeat"]
+
+    play(scene, [STREAM_HEAD, SNAPSHOT, 0.5, HEARTBEAT, HOLD])
+
+
+def test_before_it_runs_nothing_is_lost():
+    async def scene():
+        async with FakeSource() as source:
+            made = Scene(source, FakeSink())
+            made.follower.note_suspension(LOST_SECONDS - 0.2)
+            assert made.sink.calls == []
+
+    run(scene())
+
+
 def test_a_source_that_is_silent_after_a_stop_is_lost_soon():
     async def scene(made):
         await asyncio.sleep(1)

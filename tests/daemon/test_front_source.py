@@ -61,6 +61,9 @@ class FakeFollower:
     def retry(self):
         self.log.append(f"{self.name} retries")
 
+    def note_suspension(self, seconds):
+        self.log.append(f"{self.name} was suspended for {seconds:g} s")
+
     async def ask(self, method, target):
         await self.can_answer.wait()
         return f"{self.name}: {method} {target}"
@@ -108,8 +111,10 @@ def test_while_it_leads_a_front_follows_and_asks_its_maker():
         assert not scene.source.is_leading
         assert await scene.source.ask("GET", "/a") == "bus: GET /a"
         scene.source.retry()
+        scene.source.note_suspension(3.0)
         scene.source.lead(7)
         await asyncio.sleep(1)
+        scene.source.note_suspension(4.0)
         assert scene.source.is_leading
         assert await scene.source.ask("GET", "/a") == "maker: GET /a"
         scene.source.stand_by()
@@ -126,8 +131,10 @@ def test_while_it_leads_a_front_follows_and_asks_its_maker():
         assert scene.log == [
             "bus runs",
             "bus retries",
+            "bus was suspended for 3 s",
             "bus ends",
             "maker runs",
+            "maker was suspended for 4 s",
             "maker ends",
             "bus runs",
             "bus ends",

@@ -17,7 +17,12 @@ class FakeParts:
             book=types.SimpleNamespace(minutes=types.SimpleNamespace(running=lambda: ["the running minute"]))
         )
         self.upstream = types.SimpleNamespace(
-            supervisor=types.SimpleNamespace(run="run the supervisor", stuck=lambda _now: "stuck", status=self._status),
+            supervisor=types.SimpleNamespace(
+                run="run the supervisor",
+                stuck=lambda _now: "stuck",
+                status=self._status,
+                tick=lambda: self.calls.append("tick"),
+            ),
             past=types.SimpleNamespace(
                 recorder=types.SimpleNamespace(run="run the recorder", finish=self._finish),
                 trade_book=types.SimpleNamespace(run="run the trade book"),
@@ -47,6 +52,12 @@ def test_the_state_for_systemd_follows_the_option_stream():
     assert job.status_text() == "reconnecting: Alpaca closed the connection"
     assert job.log_fields == {"source": "simulator", "feed": "indicative"}
     assert job.stuck(0.0) == "stuck"
+
+
+def test_after_a_suspension_the_tick_is_done_at_once():
+    parts = FakeParts()
+    Ingest(parts, {}).note_suspension(10.0)
+    assert parts.calls == ["tick"]
 
 
 def test_writers_run_until_the_last_minute_and_the_alerts_are_stored():

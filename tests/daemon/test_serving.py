@@ -10,6 +10,7 @@ import pytest
 from condord.daemon import serving
 from condord.daemon.serving import STUCK_CHECKS, Service
 from condord.errors import Refused
+from condord.host.suspensions import Suspensions
 from tests import virtualtime
 
 
@@ -29,6 +30,7 @@ class FakeDaemon:
             writers={"the writer": self._write},
             log_fields={"source": "simulator"},
             stuck=self._stuck,
+            note_suspension=lambda seconds: self.calls.append(f"suspended for {seconds:g} s"),
             status_text=lambda: self.state,
             finish=self._finish,
             reload=lambda: self.calls.append("reload"),
@@ -55,7 +57,9 @@ class FakeDaemon:
             stopping=lambda: self.calls.append("stopping"),
             ping=lambda: self.calls.append("ping"),
         )
-        self.service = Service(self.parts, self.job, self.notifier)
+        self.now = 0.0
+        self.suspensions = Suspensions(now=lambda: self.now, machine=lambda: 0.0)
+        self.service = Service(self.parts, self.job, self.notifier, self.suspensions)
         self._is_stopped = asyncio.Event()
 
     async def _finish(self):
@@ -109,6 +113,16 @@ def test_systemd_is_pinged_twice_a_timeout_only_while_the_daemon_is_alive():
             daemon.parts.view.is_alive = False
             await asyncio.sleep(5)
             assert daemon.count("ping") == 10
+
+    virtualtime.run(scene())
+
+
+def test_the_job_learns_at_once_that_the_process_was_suspended():
+    async def scene():
+        daemon = FakeDaemon()
+        daemon.now = 10.0
+        daemon.suspensions.look()
+        assert daemon.calls == ["suspended for 10 s"]
 
     virtualtime.run(scene())
 

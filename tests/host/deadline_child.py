@@ -6,6 +6,7 @@ import sys
 import time
 
 from condord.host.deadline import DeadlineWatch
+from condord.host.suspensions import CheckingSelector
 
 
 async def main(out: int, *, hangs: bool) -> None:
@@ -20,5 +21,5 @@ async def main(out: int, *, hangs: bool) -> None:
 if __name__ == "__main__":
     watch = DeadlineWatch(int(sys.argv[1]))
     watch.start()
-    loop = asyncio.SelectorEventLoop(watch.selector())
+    loop = asyncio.SelectorEventLoop(CheckingSelector(watch.check))
     loop.run_until_complete(main(int(sys.argv[2]), hangs="hang" in sys.argv))

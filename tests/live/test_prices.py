@@ -214,6 +214,29 @@ def test_after_a_gap_any_quote_from_rest_confirms_but_a_streamed_one_only_if_not
     assert prices.is_confirmed(P560) is is_confirmed
 
 
+@pytest.mark.parametrize(("second", "is_confirmed"), [(9, False), (10, True)])
+def test_a_quote_that_has_waited_in_the_connection_while_the_process_was_suspended_does_not_confirm(
+    prices, second, is_confirmed
+):
+    bring(prices, 0.0, tick(P560, 1.0, 1.2, 1))
+    prices.set_exchange_time(at(10))
+    prices.gap()
+    bring(prices, 10.0, tick(P560, 2.0, 2.2, second))
+    assert prices.quotes[P560].mark_e4 == 21_000
+    assert prices.is_confirmed(P560) is is_confirmed
+    confirm(prices, tick(P560, 2.0, 2.2, second), now=11.0)
+    assert prices.is_confirmed(P560)
+
+
+def test_every_quote_of_the_next_connection_confirms(prices):
+    bring(prices, 0.0, tick(P560, 1.0, 1.2, 1))
+    prices.set_exchange_time(at(10))
+    prices.gap()
+    prices.resume()
+    bring(prices, 10.0, tick(P560, 2.0, 2.2, 9))
+    assert prices.is_confirmed(P560)
+
+
 def test_the_same_quote_from_rest_confirms_but_does_not_replace(prices):
     prices.offer([tick(P560, 1.0, 1.2, 5)])
     prices.settle(0.0)
@@ -635,6 +658,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
         self.now = 0.0
         self.held = set()
         self.clock = PlainClock()
+        self.cut_at = None
         self.known, self.until, self.good = {}, {}, {}
         self.waiting, self.told = {}, set()
         self.brought, self.owed = {}, {}
@@ -701,6 +725,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
     def resume(self):
         self.prices.resume()
         self.judge_waiting()
+        self.cut_at = None
         self.brought.clear()
         self.owed.clear()
 
@@ -711,6 +736,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
         self.told |= self.until.keys()
         for part in (self.until, self.brought, self.owed):
             part.clear()
+        self.cut_at = self.clock.clock_at
 
     @rule(seconds=st.sampled_from([0.0, 1.0, 2.5, 5.0]))
     def settle(self, seconds):
@@ -740,7 +766,8 @@ class AgainstAPlainModel(RuleBasedStateMachine):
                 del self.owed[symbol]
             if symbol not in self.known or not self.is_late(each, self.known[symbol].at):
                 self.replace(each)
-                self.have_word(symbol)
+                if self.cut_at is None or each.at >= self.cut_at:
+                    self.have_word(symbol)
                 believed.append(each.at)
         self.waiting.clear()
         self.clock.move_limit(believed)

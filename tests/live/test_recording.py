@@ -234,7 +234,7 @@ def test_the_price_is_the_last_one_known_in_the_minute(service):
     service.offer_stocks(tick("SPY", 599.99, 600.01, 1))
     service.end_minute()
     service.offer_stocks(tick("SPY", 600.99, 601.01, 61))
-    service.publisher.lapse_prices()
+    service.publisher.lapse_prices(service.now_at)
     service.wait(3)
     service.end_minute()
     service.end_minute()

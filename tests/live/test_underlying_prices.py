@@ -176,13 +176,25 @@ def test_after_a_suspend_nothing_that_was_given_before_confirms_a_price(prices):
     settle(prices, 3.0)
     prices.offer([tick(582.0, second=4), tick(500.0, second=4, symbol="QQQ")], 4.0)
     prices.confirm([snapshot(tick(583.0, second=4))], 4.0)
-    prices.lapse()
+    prices.lapse(at(5))
     assert settle(prices, 5.0) == {"SPY", "QQQ", "SPX"}
     assert shown(prices) == (583, "iexMid", "stale")
     assert [shown(prices, symbol)[2] for symbol in ("QQQ", "SPX")] == ["stale"] * 2
     prices.confirm([snapshot(tick(583.0, second=4))], 6.0)
     assert settle(prices, 6.0) == {"SPY"}
     assert shown(prices) == (583, "iexMid", None)
+
+
+def test_a_quote_that_has_waited_in_the_connection_while_the_process_was_suspended_does_not_confirm(prices):
+    prices.offer([tick(582.0)], 0.0)
+    settle(prices)
+    prices.lapse(at(10))
+    prices.offer([tick(583.0, second=9)], 10.0)
+    settle(prices, 10.0)
+    assert shown(prices) == (583, "iexMid", "stale")
+    prices.offer([tick(584.0, second=10)], 10.5)
+    settle(prices, 10.5)
+    assert shown(prices) == (584, "iexMid", None)
 
 
 def test_age_is_not_staleness_while_rest_still_gives_the_price(prices):

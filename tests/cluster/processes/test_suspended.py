@@ -1,0 +1,102 @@
+"""Relays, standbys and leaders that were suspended show nothing old as live when they continue."""
+
+import signal
+import time
+from contextlib import closing
+
+import pytest
+
+from condord.cluster.follower import LOST_SECONDS
+from tests.cluster.processes.ingesters import cluster, makers_of
+from tests.cluster.processes.running import Relay
+from tests.cluster.processes.test_bus_relay import BusRelay
+from tests.e2e.environs import QUICK, UNPACED
+from tests.e2e.preloaded import replaced
+from tests.e2e.running import Condord, Follower, Simulated, closing_program, until
+from tests.e2e.suspending import Waiting, stopped
+
+pytestmark = pytest.mark.slow
+
+LOST = ("sourceLost", "leaderLost", "busLost")
+SUSPENDED_SECONDS = LOST_SECONDS + 3
+
+
+@pytest.fixture
+def ingesters(tmp_path):
+    with cluster(tmp_path) as made:
+        yield made
+
+
+def number(document):
+    return int(document["version"].rpartition("-")[2])
+
+
+def epoch(document):
+    return document["version"].partition("-")[0]
+
+
+def suspended(program, source, *, pids=()):
+    """The answers to requests that have waited while a program was stopped, and the document of its source then."""
+    with stopped([program.process.pid, *pids]):
+        time.sleep(SUSPENDED_SECONDS)
+        waiting, newest = Waiting(program.url), source.document()
+    waiting.read()
+    return waiting, newest
+
+
+def check_follower(program, source):
+    """Suspend what follows `source`: it shows what that has now, or that it has lost it."""
+    with closing(Follower(program.url)) as follower:
+        until(lambda: len(follower.documents) > 2, "events")
+        before = follower.document
+        waiting, newest = suspended(program, source)
+        assert number(newest) > number(before)
+        for document in waiting.documents:
+            assert document["status"]["code"] in LOST or number(document) >= number(newest)
+        # The first change that a subscriber gets is that nothing is known.
+        until(lambda: any(event.name == "delta" and not event.id for event in follower.events), "a loss")
+        until(lambda: program.status()["code"] is None, "it follows again")
+        until(lambda: follower.document["status"]["state"] == "live", "subscribers see that, too")
+        assert follower.names.count("snapshot") == 1
+    assert not waiting.is_ready or number(waiting.documents[0]) >= number(newest)
+    assert not any("is lost" in line for line in program.stderr)  # it was there all the time
+
+
+def test_a_relay_of_a_daemon():
+    with closing_program(Simulated(**replaced(**UNPACED))) as simulated:
+        simulated.post("market", rate=5)
+        with closing_program(Condord(simulated, **QUICK)) as source:
+            source.await_state("live")
+            source.await_account_read()
+            with closing_program(Relay(source.url)) as relay:
+                relay.await_read()
+                check_follower(relay, source)
+
+
+def test_a_relay_of_a_bus_and_a_standby(ingesters):
+    leader, standby = ingesters.pair()
+    with closing_program(BusRelay(ingesters.nats.url)) as relay:
+        relay.await_read()
+        check_follower(relay, leader)
+    check_follower(standby, leader)
+    leader.await_role("leader")
+
+
+@pytest.mark.parametrize("with_its_maker", [False, True])
+def test_a_leader_shows_neither_old_numbers_nor_that_it_leads(ingesters, with_its_maker):
+    leader, standby = ingesters.pair()
+    before = leader.document()
+    pids = makers_of(leader) if with_its_maker else []
+    with stopped([leader.process.pid, *pids]):
+        standby.await_role("leader")
+        until(lambda: epoch(standby.document()) != epoch(before), "the document of the next leader")
+        waiting = Waiting(leader.url)
+    waiting.read()
+    for document in waiting.documents:
+        assert document["status"]["code"] in LOST or epoch(document) != epoch(before)
+    assert waiting.status["cluster"]["role"] == "standby"
+    until(lambda: epoch(leader.document()) != epoch(before), "it follows the next leader")
+    leader.await_live()
+    if not with_its_maker:  # else the simulator counts the connection of the stopped maker, and refuses the next one's
+        ingesters.check_slot()
+    assert leader.stop(signal.SIGTERM) == 0
