@@ -157,7 +157,7 @@ class Follower:
             raise ConnectionLost(with_remedy("it follows this relay, directly or through others", CIRCLE_REMEDY))
 
     def _require_recent(self) -> None:
-        """Raise `Lost` if this connection began before a suspension: what it brings next is old."""
+        """Raise `ConnectionLost` if this connection began before a suspension: what it brings next is old."""
         if self._is_outdated:
             raise ConnectionLost("this process was suspended")
 

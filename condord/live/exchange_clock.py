@@ -19,3 +19,7 @@ class ExchangeClock:
     def __call__(self) -> dt.datetime:
         """Return the time at the exchange."""
         return self.machine_at() + self.offset
+
+    def correct(self, least: dt.timedelta, most: dt.timedelta) -> None:
+        """Change the offset to be between these two, and no further, so that the time does not jump without need."""
+        self.offset = min(max(self.offset, least), most)

@@ -32,9 +32,15 @@ class HoursReader:
         self._last_close = _cached_last_close(self.calendar)
 
     async def read_clock(self) -> None:
-        """Read the clock."""
-        self._clock = await self._brokerage.clock()
-        self._now_at.offset = self._clock.offset
+        """Read the clock.
+
+        Alpaca's time is that of some instant since the request. An answer that took long, as one does during which the
+        process was suspended, does not set the clock back.
+        """
+        asked_at = self._now_at.machine_at()
+        self._clock = clock = await self._brokerage.clock()
+        took = max(self._now_at.machine_at() - asked_at, dt.timedelta())
+        self._now_at.correct(clock.offset, clock.offset + took)
 
     async def read_calendar(self) -> None:
         """Read the sessions around today, once per day of the exchange."""

@@ -55,10 +55,25 @@ def test_the_shortest_delay_is_forgotten_after_two_periods(machine):
     assert machine.clock.lag == dt.timedelta()
 
 
-def test_another_connection_measures_the_delay_again(machine):
+@pytest.mark.parametrize("took", [5 * MS, 50 * MS, 900 * MS])
+def test_at_another_connection_the_time_does_not_go_back(machine, took):
+    machine.hear(10 * MS)
+    before = machine.clock()
+    machine.clock.forget()
+    machine.hear(took, after=dt.timedelta())
+    assert machine.clock() >= before
+    for _ in range(3):
+        machine.hear(took, after=PERIOD)
+    assert machine.clock.lag == dt.timedelta()
+
+
+@pytest.mark.parametrize("ahead", [-1, 0.9, 5])
+def test_a_connection_to_a_machine_with_another_clock_begins_again(machine, ahead):
     machine.hear(10 * MS)
     machine.clock.forget()
-    machine.hear(50 * MS)
+    machine.ahead = ahead * SECOND
+    machine.hear(10 * MS)
+    assert machine.at + machine.ahead - machine.clock() == 10 * MS
     assert machine.clock.lag == dt.timedelta()
 
 

@@ -57,6 +57,22 @@ def test_the_exchange_time_is_the_local_time_plus_the_offset_of_the_clock():
     assert hours.exchange_time == STARTED_AT + dt.timedelta(minutes=7)
 
 
+@pytest.mark.parametrize(("seconds", "passed"), [(10, 10), (0.3, 0.3), (-3600, -3600)])
+def test_an_answer_that_was_long_in_coming_does_not_set_the_time_back(seconds, passed):
+    hours, brokerage, wall = reader()
+    run(hours.read_clock())
+    before, real = hours.exchange_time, brokerage.clock
+
+    async def clock():
+        sent = await real()
+        wall.at += dt.timedelta(seconds=seconds)  # as if the process were suspended, or its clock set back
+        return msgspec.structs.replace(sent, offset=-dt.timedelta(seconds=seconds))
+
+    brokerage.clock = clock
+    run(hours.read_clock())
+    assert hours.exchange_time - before == dt.timedelta(seconds=max(passed, 0))
+
+
 @pytest.mark.parametrize("offset", [dt.timedelta(hours=10), dt.timedelta(minutes=5), -dt.timedelta(hours=10)])
 def test_the_market_opens_and_closes_by_the_exchange_on_a_machine_whose_clock_is_wrong(offset):
     hours, brokerage, wall = reader()
