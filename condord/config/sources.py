@@ -18,7 +18,7 @@ from typing import Any, get_origin
 import msgspec
 
 from condord import quoting
-from condord.config import tables, toml_text, variables
+from condord.config import tables, toml_text, unused, variables
 from condord.config.schema import TABLES, Cluster, Config, Field, fields, fields_of_table
 from condord.errors import ConfigError
 from condord.host import bounded_file, directories
@@ -114,11 +114,7 @@ def read(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     if found is not None:
         _take_file(draft, found)
     _take_environment(draft, environ)
-    for name, value in flags.items():
-        if isinstance(value, SetByCommand):
-            draft.take(name, value.value, _Source(value.command, f"set by `{value.command}`"))
-        elif value is not None:
-            draft.take(name, value, _Source("flag", "flag"))
+    draft.take_flags(flags)
     return draft.parsed(found)
 
 
@@ -149,6 +145,9 @@ def _cluster_refusals(cluster: Cluster) -> list[tuple[tuple[str, ...], str]]:
     if cluster.role == "all" and cluster.bus:
         text = 'the role "all" uses no bus; set cluster.role to "ingest" or "relay", or leave cluster.bus out'
         return [(("cluster.bus", "cluster.role"), text)]
+    if cluster.role != "relay" and cluster.source:
+        text = f'the role "{cluster.role}" has no source; set cluster.role to "relay", or leave cluster.source out'
+        return [(("cluster.source", "cluster.role"), text)]
     found = _bus_refusals(cluster)
     return found + _relay_refusals(cluster) if cluster.role == "relay" else found
 
@@ -210,6 +209,20 @@ class _ConfigDraft:
             for part, given, text in _faulty_parts(field, value):
                 self.note_fault(part, given, source.location, text)
 
+    def take_flags(self, flags: Mapping[str, object]) -> None:
+        """Set keys from the command line. A host or a port there takes the place of a unix socket from elsewhere."""
+        given = {name: value for name, value in flags.items() if value is not None}
+        named = [f"--{name.partition('.')[2]}" for name in ("server.host", "server.port") if name in given]
+        uds, source = self._values["server.uds"]
+        if named and uds and "server.uds" not in given:
+            self.take("server.uds", "", _Source("flag"))
+            self.warnings.append(f"server.uds ({source.origin}) is not used, as {' and '.join(named)} was given")
+        for name, value in given.items():
+            if isinstance(value, SetByCommand):
+                self.take(name, value.value, _Source(value.command, f"set by `{value.command}`"))
+            else:
+                self.take(name, value, _Source("flag", "flag"))
+
     def take_tables(self, name: str, value: object, source: _Source) -> None:
         """Begin with the tables [[name]], whose elements follow."""
         self._values[name] = (), source
@@ -248,7 +261,8 @@ class _ConfigDraft:
                 location = next(self._values[name][1].location for name in names if name not in unset)
                 self.note_fault(names[0], msgspec.to_builtins(self._values[names[0]][0]), location, text)
         origins = {name: source.origin for name, (_, source) in self._values.items()}
-        loaded = LoadedConfig(config=config, path=path, origins=origins, warnings=tuple(self.warnings))
+        warnings = (*self.warnings, *(unused.sentences(config, origins) if not self.faults else ()))
+        loaded = LoadedConfig(config=config, path=path, origins=origins, warnings=warnings)
         return ParsedConfig(
             loaded=loaded,
             faults=tuple(self.faults),

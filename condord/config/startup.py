@@ -121,7 +121,7 @@ def _key(
 def _is_role_uncertain(parsed: ParsedConfig) -> bool:
     """Whether the role has a fault, so that a relay may be meant, which needs no key."""
     cluster = parsed.loaded.config.cluster
-    return "cluster.role" in parsed.uncertain or (cluster.role == "all" and bool(cluster.bus))
+    return "cluster.role" in parsed.uncertain or (cluster.role == "all" and bool(cluster.bus or cluster.source))
 
 
 def _channel_error(parsed: ParsedConfig, environ: Mapping[str, str]) -> ConfigError | None:

@@ -67,7 +67,7 @@ def run(
     with instance_lock.Locks(instance_lock.directory(environ)) as locks:
         process = "" if copied is None else MAKER
         inputs = Inputs(startup, environ=environ, reread=reread or (lambda: config), locks=locks, process=process)
-        for warning in startup.loaded.warnings:
+        for warning in startup.loaded.warnings if copied is None else ():  # the front of a maker has logged them
             _log.warning("Configuration warning", extra=logs.fields(code="configuration", reason=warning))
         own_environ = dict(environ)
         notifier = Notifier.from_environ(own_environ)

@@ -76,7 +76,7 @@ def test_a_front_is_a_standby_of_the_leader_on_the_bus_until_it_leads_itself():
         followed._of_bus.order.leader, followed._of_bus.order.fence = "host-2:811", 7
         assert followed.cluster.leader is None  # nothing has come from it
         relayed.feed.lost_reason = None
-        assert (followed.cluster.leader, followed.cluster.fence) == ("service-2:811", 7)
+        assert (followed.cluster.leader, followed.cluster.fence) == ("host-2:811", 7)
         election = followed.leadership._election
         [acquire] = election.tick(1000.0)
         election.acquired(acquire.number, 1000.0, 9)
