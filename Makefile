@@ -9,7 +9,7 @@ RUN := .venv/bin
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 8
 
-test: $(RUN)/pytest ## run all tests that need no browser, no systemd and no cluster
+test: $(RUN)/pytest ## run all tests but those in the folders that CONTRIBUTING.md names
 	$(RUN)/pytest
 
 all: $(RUN)/pytest ## run all tests

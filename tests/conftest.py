@@ -32,7 +32,8 @@ hypothesis.settings.load_profile("quick")
 LONG_FIRST = (
     "systemd/test_operations.py",
     "cluster/processes/test_takeover.py",
-    "e2e/test_rest_faults.py",
+    "faults/test_slow_faults.py",
+    "faults/test_rest_faults.py",
     "cluster/processes/test_workers.py",
     "e2e/test_expiration_afternoon.py",
     "load/test_large_account.py",
@@ -44,7 +45,9 @@ LONG_FIRST = (
     "cluster/processes/test_takeover_alerts.py",
     "cluster/test_bus_follower.py",
     "cluster/processes/test_bus_relay.py",
-    "e2e/test_faults.py",
+    "faults/test_stream_faults.py",
+    "packaging/test_packages.py",
+    "packaging/test_packed_page.py",
     "load/test_isolation.py",
     "load/test_floods.py",
     "e2e/test_start.py",
@@ -58,14 +61,16 @@ LONG_FIRST = (
     "systemd",
     "browser",
     "load",
+    "packaging",
     "cli",
     "fuzz",
 )
 """The files and folders whose tests take longest, the longest first: no worker has a long file left at the end."""
-ON_REQUEST = ("browser", "cluster/processes", "load", "systemd")
-"""The folders that plain `pytest` leaves out: each test boots a systemd, drives a browser, runs several servers or loads one.
+ON_REQUEST = ("browser", "cluster/processes", "faults", "fuzz", "load", "packaging", "systemd")
+"""The folders that plain `pytest` leaves out, as they take more than half of the whole time.
 
-They take more than half of the whole time.
+Their tests drive a browser, run several servers, inject every fault into a daemon, damage whatever is read, load a daemon,
+build packages and containers, or boot a systemd.
 """
 FEW_FILES = 2
 WORKERS_PER_PROCESSOR = 3

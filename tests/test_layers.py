@@ -26,7 +26,8 @@ def test_every_test_file_mirrors_a_module():
     for path in (ROOT / "tests").rglob("test_*.py"):
         relative = path.relative_to(ROOT / "tests")
         is_of_programs = (
-            relative.parts[0] in {"browser", "e2e", "fuzz", "load", "systemd"} or "processes" in relative.parts
+            relative.parts[0] in {"browser", "e2e", "faults", "fuzz", "load", "packaging", "systemd"}
+            or "processes" in relative.parts
         )
         if is_of_programs or relative.name in {
             "test_layers.py",

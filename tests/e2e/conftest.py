@@ -2,9 +2,8 @@ from contextlib import closing
 
 import pytest
 
-from tests.e2e import matrix
 from tests.e2e.alerting import CALM, AlertFiles, Receiver, market_of_one
-from tests.e2e.environs import QUICK, UNHURRIED, UNPACED
+from tests.e2e.environs import QUICK, UNPACED
 from tests.e2e.preloaded import replaced
 from tests.e2e.running import Condord, Simulated, closing_program
 
@@ -21,13 +20,6 @@ def condord(simulated):
         program.await_state("live")
         program.await_priced()
         yield program
-
-
-@pytest.fixture(scope="module")
-def pair():
-    """A simulator, and a daemon that is live, for one fault after the other."""
-    with matrix.scene(**UNHURRIED) as both:
-        yield both
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import datetime as dt
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from condord.core.model.figures import Figures
@@ -143,7 +143,7 @@ def test_european_puts_deliver_nothing():
     st.sampled_from([0.05, 0.2, 0.6, None]),
     st.sampled_from([10, 13, 15]),
 )
-@settings(REPEATABLE, max_examples=60)
+@REPEATABLE
 def test_hysteresis_never_ends_what_would_begin_at_the_same_price(prices, iv, hour):
     """What is true without hysteresis is also true with it; clearly away from the strike, both agree."""
     for price in prices:

@@ -4,7 +4,7 @@ import datetime as dt
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition
 from hypothesis.stateful import rule as step
@@ -676,7 +676,7 @@ LOOKS = st.lists(
 )
 
 
-@settings(REPEATABLE, max_examples=80)
+@REPEATABLE
 @given(LOOKS)
 def test_evaluating_the_skipped_subjects_would_change_nothing(steps):
     engine, whole = AlertEngine(*RULES), AlertEngine(*RULES)
@@ -853,7 +853,7 @@ class AlertsLikeTheModel(RuleBasedStateMachine):
 
 
 TestAlertsLikeTheModel = AlertsLikeTheModel.TestCase
-TestAlertsLikeTheModel.settings = settings(REPEATABLE, max_examples=40, stateful_step_count=30)
+TestAlertsLikeTheModel.settings = REPEATABLE
 
 
 def test_records_survive_being_stored():

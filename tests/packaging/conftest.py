@@ -1,0 +1,1 @@
+from tests.e2e.conftest import simulated  # noqa: F401 - a fixture
