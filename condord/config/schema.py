@@ -6,6 +6,7 @@ What each key is for is explained in condord.toml.example, which a test compares
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -287,6 +288,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         return f"condord_{self.section}_{self.key}".upper()
 
 
+@functools.cache  # 15 ms, and a start reads the configuration twice
 def fields() -> tuple[Field, ...]:
     """Every key of a section, in the order of the structs above."""
     return tuple(
@@ -302,6 +304,7 @@ def fields_of_table(name: str) -> tuple[Field, ...]:
     return fields_of(name, TABLES[name])
 
 
+@functools.cache
 def fields_of(name: str, kind: type[msgspec.Struct]) -> tuple[Field, ...]:
     """Every key of the table `name`, whose struct is `kind`."""
     return tuple(_field(name, key) for key in msgspec.structs.fields(kind))

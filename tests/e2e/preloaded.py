@@ -133,6 +133,7 @@ def _serve(asking: socket.socket) -> None:
     """
     for name in PRELOADED:
         importlib.import_module(name)
+    importlib.import_module("condord.config.sources").read(None, {}, {})  # prepares the types of all keys
     gc.freeze()  # otherwise the first collection in each program would copy all of it
     ready = select.poll()
     ready.register(asking, select.POLLIN)
