@@ -11,6 +11,7 @@ from condord.cli.view import SHOWS, SORTS
 from condord.config.schema import Log
 from condord.simulator import SCENARIOS
 from tests.cli.processes import shell
+from tests.e2e.preloaded import Preloaded
 from tests.fakes import documents
 from tests.fakes.daemon import json, problem
 
@@ -136,13 +137,15 @@ def test_every_scenario_is_offered_with_its_description():
 
 def tab(*words, **environ):
     """Return what bash is offered after these words."""
-    done = subprocess.run(
-        [sys.executable, "-m", "condord"], capture_output=True, text=True, timeout=120,
-        env={**os.environ, "COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1),
-             "_CONDORD_COMPLETE": "complete_bash", **environ},
+    program = Preloaded(
+        [],
+        {**os.environ, "COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1),
+         "_CONDORD_COMPLETE": "complete_bash", **environ},
     )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.split()
+    with program.stdout, program.stderr:
+        offers, errors = program.stdout.read(), program.stderr.read()
+    assert (program.wait(120), errors) == (0, "")
+    return offers.split()
 
 
 @pytest.mark.slow

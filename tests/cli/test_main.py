@@ -14,7 +14,7 @@ import condord
 from condord.cli import main, positions
 from condord.cli.main import run
 from condord.errors import ConfigError
-from tests.cli.processes import HEAVY, imports_of, shell
+from tests.cli.processes import HEAVY, imports_of_each, shell
 from tests.e2e.running import until
 from tests.fakes import documents, terminal
 from tests.fakes.daemon import HOLD, serving
@@ -335,21 +335,25 @@ def test_a_stderr_that_cannot_be_written_changes_no_exit_code(where):
 @pytest.mark.slow
 def test_commands_that_ask_a_daemon_import_neither_the_server_nor_alpaca():
     modules = (*HEAVY, "rich", "tenacity", "condord.cli.start", "condord.cli.simulate", "condord.cli.watch")
+    expected = {
+        "positions": (0, []),
+        "positions --json": (0, []),
+        "status": (0, []),
+        "stream": (77, []),
+        "history": (0, ["rich"]),  # how wide a sparkline is
+        "history --csv": (0, []),
+        "trades": (0, []),
+        "trades --csv": (0, []),
+        "alerts": (1, []),
+        "alerts --all --json": (1, []),
+        "alerts acknowledge x": (1, []),
+    }
     with serving() as fake:
-        assert imports_of("positions", "--url", fake.url, modules=modules) == (0, [])
-        assert imports_of("positions", "--json", "--url", fake.url, modules=modules) == (0, [])
-        assert imports_of("status", "--url", fake.url, modules=modules) == (0, [])
-        assert imports_of("stream", "--url", fake.url, modules=modules) == (77, [])
-        assert imports_of("history", "--url", fake.url, modules=modules) == (0, ["rich"])  # how wide a sparkline is
-        assert imports_of("history", "--csv", "--url", fake.url, modules=modules) == (0, [])
-        assert imports_of("trades", "--url", fake.url, modules=modules) == (0, [])
-        assert imports_of("trades", "--csv", "--url", fake.url, modules=modules) == (0, [])
-        assert imports_of("alerts", "--url", fake.url, modules=modules) == (1, [])
-        assert imports_of("alerts", "--all", "--json", "--url", fake.url, modules=modules) == (1, [])
-        assert imports_of("alerts", "acknowledge", "x", "--url", fake.url, modules=modules) == (1, [])
+        found = imports_of_each([[*command.split(), "--url", fake.url] for command in expected], modules)
+    assert dict(zip(expected, found, strict=True)) == expected
     # The program's own options need all commands.
-    for option in ("--help", "--version"):
-        assert imports_of(option, modules=(*HEAVY, "rich", "tenacity")) == (0, [])
+    options = imports_of_each([["--help"], ["--version"]], (*HEAVY, "rich", "tenacity"))
+    assert options == [(0, []), (0, [])]
 
 
 @pytest.mark.slow
