@@ -59,7 +59,7 @@ _ID = re.compile(rb"\nid: (\S+)\n")
 
 
 class Held(NamedTuple):
-    """What the daemon holds; `files` without the connections to Alpaca."""
+    """The resources of the daemon; `files` does not count the connections to Alpaca."""
 
     at: float
     memory_kb: float
@@ -70,7 +70,7 @@ class Held(NamedTuple):
 
 
 class Visit(NamedTuple):
-    """What a visitor does. After half of `stay` it stops reading for `stall`, both in seconds."""
+    """The behaviour of one visitor. After half of `stay` it stops reading for `stall`, both in seconds."""
 
     target: str
     headers: dict[str, str]

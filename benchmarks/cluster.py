@@ -37,7 +37,7 @@ from tests.e2e.running import Follower, Program, Simulated, closing_program, fet
 
 RELAYS = 3
 LEASE_SECONDS = 3.0
-"""What the configuration has by default."""
+"""The default of the configuration."""
 RATE = 10.0
 """How many times as often as usual the simulated quotes change."""
 SPARE = 10
@@ -61,7 +61,7 @@ class Server(NamedTuple):
         return fetch(f"{self.url}/api/status")[2]
 
     def role(self) -> str | None:
-        """What it is in the cluster; None if it does not answer, or has no document yet."""
+        """Its role in the cluster; None if it does not answer, or has no document yet."""
         with contextlib.suppress(OSError):
             return self.status().get("cluster", {}).get("role")
         return None

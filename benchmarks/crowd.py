@@ -73,7 +73,7 @@ class Delivery(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """What the followers have seen from one moment to another."""
+    """The frames that the followers received between two moments."""
 
     p50_ms: float
     p99_ms: float
@@ -230,7 +230,7 @@ def beside(work, *arguments) -> Iterator[None]:
 
 
 def phase(deliveries: list[Delivery], begin_at: float, end_at: float) -> Phase:
-    """What was sent in this time, and the gaps that end in it."""
+    """The frames sent in this time, and the gaps that ended in it."""
     latencies = sorted(frame.received_at - frame.sent_at for frame in deliveries if begin_at <= frame.sent_at < end_at)
     if not latencies:
         return Phase(math.inf, math.inf, math.inf, math.inf)

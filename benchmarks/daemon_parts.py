@@ -77,7 +77,7 @@ def publisher(
 
 
 def unrecorded_past() -> RecordedAccount:
-    """What a daemon has that stores nothing."""
+    """The recorded account of a daemon that stores nothing."""
     return RecordedAccount(
         None,
         source="simulator",
@@ -123,7 +123,7 @@ def live_status() -> wire.Status:
 
 
 class FakeSupervisor:
-    """What stands in the supervisor's place; a subclass defines `run`, which writes to `sink`."""
+    """A replacement of the supervisor; a subclass defines `run`, which writes to `sink`."""
 
     is_ready = True
     refused: dict[str, int] = {}  # noqa: RUF012 - nothing is ever refused

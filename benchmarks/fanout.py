@@ -83,7 +83,7 @@ class Served(NamedTuple):
 
 
 class Case(NamedTuple):
-    """What is measured: `rate` in frames and `quotes` in quotes a second."""
+    """The load to measure: `rate` in frames and `quotes` in quotes a second."""
 
     subscribers: int
     rate: float

@@ -78,7 +78,7 @@ class Stopwatch:
         await asyncio.wait({running})
 
 
-def ours(url: str, quotes: int) -> None:
+def measure_condord(url: str, quotes: int) -> None:
     """Print what a quote costs in condord."""
     import daemon_parts
 
@@ -108,7 +108,7 @@ def ours(url: str, quotes: int) -> None:
     print(watch.report)
 
 
-def theirs(url: str, quotes: int) -> None:
+def measure_alpaca_py(url: str, quotes: int) -> None:
     """Print what a quote costs in alpaca-py."""
     from alpaca.data.live.option import OptionDataStream
 
@@ -296,7 +296,7 @@ def main() -> int:
     chosen = parser.parse_args()
     if chosen.contender:
         name, url, quotes = chosen.contender
-        (ours if name == "condord" else theirs)(url, int(quotes))
+        (measure_condord if name == "condord" else measure_alpaca_py)(url, int(quotes))
         return 0
     if chosen.daemon:
         url, window_seconds = chosen.daemon

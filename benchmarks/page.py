@@ -199,7 +199,7 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 
 
 def cost(browser: Browser, url: str, condors: int, seconds: float) -> Cost:
-    """What the page at `url` costs over `seconds`."""
+    """The cost of the page at `url` over `seconds`."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.add_init_script(COUNT_DELTAS)
     page.route("**/naive", lambda route: route.fulfill(body=NAIVE, content_type="text/html"))
@@ -223,7 +223,7 @@ def counters(page: Page, counting: CDPSession) -> dict[str, float]:
 
 
 def first_cards(playwright: Playwright, url: str, count: int) -> list[float]:
-    """What `first_card` returns for this many visits of one browser."""
+    """The results of `first_card` for this many visits of one browser."""
     with chromium(playwright) as browser:
         return [first_card(browser, url) for _ in range(count)]
 

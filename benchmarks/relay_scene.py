@@ -1,4 +1,4 @@
-"""What `relay_faults.py` and `bus_faults.py` share: a relay behind a link that fails on command, and their tables.
+"""Shared by `relay_faults.py` and `bus_faults.py`: a relay behind a link that fails on command, and their tables.
 
 `reported` is from the start of the fault to the first status without an id, which has the code beside it. `back` is
 from the end of the fault until the relay's document is that of the daemon again, its status included. Then both
@@ -26,7 +26,7 @@ STOPPED_SECONDS, CUT_SECONDS, REPORT_SECONDS = 10.0, 5.0, 6.0
 
 
 class Scene:
-    """What a fault is done to: a simulator, a daemon, `source`, and later a relay behind a link, with a subscriber."""
+    """The programs of a fault: a simulator, `source`, and later a relay, its link and a subscriber."""
 
     relay: Condord
     at_relay: Follower

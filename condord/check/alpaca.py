@@ -53,7 +53,7 @@ _ELECTED = ("leader", "standby")
 
 
 class OnBus(NamedTuple):
-    """What a bus has under the name of an account: which ingester leads, and the hash of the account with its state.
+    """The state of an account on a bus: which ingester leads, and the hash of the account with its state.
 
     `leader` is `host:process`, empty if none leads, and None if the bus does not answer; `account_hash` is None without
     a state.

@@ -143,7 +143,7 @@ def _server(bus: Bus) -> str:
 
 
 def _old(bus: Bus) -> str:
-    """What to do if the server is too old; otherwise empty."""
+    """The remedy if the server is too old; otherwise empty."""
     return VERSION_REMEDY if is_too_old(bus.version) else ""
 
 

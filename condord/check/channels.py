@@ -18,7 +18,7 @@ _NAME: Name = "channels"
 
 
 class Tester(Protocol):
-    """What sends test messages: the daemon's own delivery."""
+    """Sends test messages, with the delivery that the daemon uses."""
 
     async def test(self, name: str) -> ChannelTestJson | None:
         """Send a test message to a channel, and return how it was answered; None for an unknown channel."""

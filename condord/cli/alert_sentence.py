@@ -12,9 +12,9 @@ from condord.live.wire_alerts import AlertJson
 
 _PRICE = r", [A-Z0-9.]+ [0-9,]+\.[0-9]{2}"
 _MEASURED = re.compile(rf" is (?=.*[0-9])(.*?)({_PRICE})?(?=[;.](?: |\Z))", re.ASCII)
-"""What was measured, and at the end the price if it has one: ` is breached, SPY 568.10`"""
+"""The measured part of a sentence, with the price at its end if it has one: ` is breached, SPY 568.10`"""
 _COUNT = " (1 condor)"
-"""It follows what a notice says about a condor, which the sentence names."""
+"""This follows the text of a notice about a condor. The sentence names the condor."""
 _LASTING = ("breached", "tested")
 _UNTIL = re.compile(r" takes orders( for it)? until ")
 

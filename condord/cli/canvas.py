@@ -17,7 +17,7 @@ _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 
 
 class Canvas:
-    """What this program has painted on the terminal."""
+    """The screen as this program has painted it."""
 
     def __init__(self) -> None:
         self._shown: list[str] | None = None

@@ -46,7 +46,7 @@ _HINT = "Run `condord simulate` by itself to see what is wrong."
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """What `simulate --json` prints once it listens.
+    """The line that `simulate --json` prints once it listens.
 
     `state_directory` is a temporary one for the daemon, which is removed at the end; empty if there is none.
     """

@@ -1,4 +1,4 @@
-"""What `/` understands in the table that is watched, as the field "Find" of the page does.
+"""The search by `/` in a watched table. It takes the same terms as the field "Find" of the page.
 
 These are names, strikes, dates (`Dec 18`, `2026-12-18`), days left (`5 days`, `<7 days`) and states (`broken`,
 `losing`, `tested`). Every word must match. `web/src/page/find.ts` has the same rules, and `web/tests/find.cases.json`
@@ -95,7 +95,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Test | None]],
     ),
     (re.compile(r"broken[ -]wing(?=\s|$)"), lambda _: _WING),
 )
-"""What is more than a word of letters."""
+"""The patterns of search terms that are not plain words, each with the function that returns its condition."""
 
 
 def finder(text: str) -> Test:

@@ -18,7 +18,7 @@ _NO_NATURAL = frozenset(["none", "noAsk", "crossed", "stub"])
 
 
 class LeftOrder(NamedTuple):
-    """What each leg does, and the limit at the mids and at bids and asks."""
+    """An order for the remaining legs: what each leg does, and the limit at the mids and at bids and asks."""
 
     legs: list[str]
     mid: str

@@ -24,7 +24,7 @@ _HELP = "arrows, page keys, / find, q quit"
 
 
 class Pager:
-    """What a person looks at. `should_quit` is true once `q` was pressed."""
+    """The part of a table that is on the screen. `should_quit` is true once `q` was pressed."""
 
     def __init__(self) -> None:
         self.should_quit = False

@@ -22,7 +22,7 @@ class RowNote(NamedTuple):
 
 
 Notes = Sequence[RowNote]
-"""What is to be known about a row, the most important first."""
+"""The notes about a row, the most important first."""
 
 
 def whole(notes: Notes) -> str:

@@ -1,4 +1,4 @@
-"""What the commands that serve have in common: their options, and what they keep out of the environment."""
+"""Shared by the commands that serve: their options, and the variables that they remove from the environment."""
 
 from __future__ import annotations
 

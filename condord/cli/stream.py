@@ -42,7 +42,7 @@ _SMALLER_CHANGES = {
     "totals": "totals",
     "account": "balances",
 }
-"""What a delta changes apart from values and quotes, the most important first."""
+"""The other parts of a delta besides values and quotes, with their names, the most important first."""
 
 
 def stream(

@@ -198,4 +198,4 @@ _RANKS: Mapping[str, Callable[[AnyCondor], Any]] = {
     "expiration": lambda condor: condor.expiration,
     "symbol": lambda condor: (condor.root, condor.expiration, condor.id),
 }
-"""What each sort but `urgency` compares; None if it is not known."""
+"""The value that each sort but `urgency` compares; None if it is not known."""

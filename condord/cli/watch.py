@@ -70,7 +70,7 @@ class Outage:
 
     @property
     def sentence(self) -> str:
-        """What to show about the outage; empty while there is a connection."""
+        """The lines about the outage; empty while there is a connection."""
         since = self._since  # read once, as another thread may set it
         if since is None:
             return ""

@@ -25,7 +25,10 @@ HEARTBEATS_MISSED = 3  # after this many a connection counts as dead
 
 
 class Reconnection:
-    """What a stream needs to reconnect: the last id, the backoff, and how long silence is normal. It does no I/O."""
+    """The state that a stream needs to reconnect: the last id, the backoff, and how long silence is normal.
+
+    It does no I/O.
+    """
 
     def __init__(self, last_event_id: str | None = None) -> None:
         self.last_event_id = last_event_id

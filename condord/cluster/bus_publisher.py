@@ -84,7 +84,7 @@ class BusPublisher:
 
     @property
     def forbidden(self) -> str | None:
-        """What a leader needs and the bus forbids, such as `publish to a.b`; None as far as is known."""
+        """The permission that a leader lacks, such as `publish to a.b`; None if none is known to be missing."""
         return self._bus.denials.first(self._needed)
 
     async def require_permission(self) -> None:

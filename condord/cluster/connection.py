@@ -78,7 +78,7 @@ class Response:
 
     @property
     def content_type(self) -> str:
-        """What the body is, without parameters; empty if that is not said."""
+        """The media type of the body without parameters; empty if the answer has none."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     async def read(self, silence_seconds: float) -> bytes:

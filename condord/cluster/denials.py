@@ -22,7 +22,7 @@ def subscribing(subject: str) -> str:
 
 
 class Denials:
-    """What the server of the present connection forbids, in the words of `publishing` and `subscribing`.
+    """The operations that the server of the present connection denies, as `publishing` and `subscribing` name them.
 
     `now` is a clock in seconds.
     """
@@ -56,6 +56,6 @@ class Denials:
 
     @property
     def text(self) -> str | None:
-        """What is forbidden, as a sentence with the remedy; None if nothing is."""
+        """The denied operations as a sentence with the remedy; None if there are none."""
         what = self.first(self._at)
         return None if what is None else with_remedy(f"the bus forbids this user to {what}", FORBIDDEN_REMEDY)

@@ -31,7 +31,7 @@ OLD_FENCE_REMEDY = (
     "if the clock of the NATS servers was set back, or their store is an old copy, "
     "remove the buckets condord-leases, condord and condord-snapshots"
 )
-"""What to do if the fence does not rise."""
+"""The remedy if the fence does not rise."""
 CALLS_PER_LEASE = 6
 """A call takes at most a sixth of a lease, so that there is time for further calls before the lease ends."""
 

@@ -26,7 +26,7 @@ class StateCopy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Begin(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What a maker starts with: its configuration file, the flags that override it, and the state of an earlier maker.
+    """The start message: the configuration file, the flags that override it, and the state of an earlier maker.
 
     The maker keeps its files in `state_directory` if the account has no other directory. `account_mark` identifies the
     account (`condord.config.account_name`), as the configuration file may have changed since the front read it.

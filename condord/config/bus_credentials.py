@@ -78,7 +78,7 @@ def find(parsed: ParsedConfig, environ: Mapping[str, str]) -> BusCredentials | N
 
 
 def secrets_of(credentials: BusCredentials | None) -> list[Secret]:
-    """What the log must never contain: each line of the file; of `user:password`, only the password."""
+    """The secrets to mask in the log: each line of the file, or the password of `user:password`."""
     if credentials is None:
         return []
     if credentials.kind == "password":

@@ -30,14 +30,14 @@ _CLEAR = "alerts would cross the network unencrypted; use https://, or a TLS pro
 
 
 class ChannelSecrets(NamedTuple):
-    """What the files of one channel hold; `signing_key` is the whole text, `whsec_…`, None if there is none."""
+    """The contents of the files of one channel; `signing_key` is the whole text, `whsec_…`, None if there is none."""
 
     url: Secret
     signing_key: Secret | None
 
 
 class ChannelFault(NamedTuple):
-    """What is wrong with a key of a channel, `notify[0].url_file`."""
+    """A fault of a key of a channel, `notify[0].url_file`."""
 
     key: str
     text: str

@@ -25,7 +25,7 @@ def parse(text: str) -> QuietHours:
     """The quiet hours in `text`.
 
     Raises:
-        ValueError: there are none; the message says what is wrong and what is allowed.
+        ValueError: `text` is not valid; the message has the fault and what is allowed.
     """
     found = _FORM.fullmatch(text.strip())
     if found is None:

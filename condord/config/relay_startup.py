@@ -22,7 +22,7 @@ _HINT = "A token may only go to https://, to a unix socket or to this machine: s
 
 
 class RelayStartup(msgspec.Struct, frozen=True, kw_only=True):
-    """What a relay starts with; `source_token`, `bus_credentials` and `token` are None if none is configured."""
+    """The inputs of a relay; `source_token`, `bus_credentials` and `token` are None if none is configured."""
 
     loaded: LoadedConfig
     bus_credentials: BusCredentials | None = None
@@ -31,14 +31,14 @@ class RelayStartup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RelayFindings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a relay starts with, as far as it can be found, and what is wrong with it."""
+    """The inputs of a relay as far as they can be found, and their faults."""
 
     startup: RelayStartup
     config_error: ConfigError | None
 
 
 def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> RelayStartup:
-    """What a relay starts with; the arguments are those of `sources.read`.
+    """The inputs of a relay; the arguments are those of `sources.read`.
 
     Raises:
         ConfigError: with all faults.
@@ -50,7 +50,7 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
 
 
 def find(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> RelayFindings:
-    """What can be found, and all faults; the arguments are those of `sources.read`."""
+    """The inputs that can be found, and all faults; the arguments are those of `sources.read`."""
     parsed = sources.read(path, environ, flags)
     errors = [ConfigError(parsed.faults, parsed.hint)] if parsed.faults else []
     tokens: dict[str, Secret | None] = {}

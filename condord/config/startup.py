@@ -23,7 +23,7 @@ _KEY_FILES = ("alpaca.key_id_file", "alpaca.secret_key_file")
 
 
 class Startup(msgspec.Struct, frozen=True, kw_only=True):
-    """What a daemon starts with; `token` and `bus_credentials` are None if none is configured."""
+    """The inputs of a daemon; `token` and `bus_credentials` are None if none is configured."""
 
     loaded: LoadedConfig
     key: Credentials
@@ -32,7 +32,7 @@ class Startup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StartupFindings(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found, and what is wrong with it.
+    """The inputs of a daemon as far as they can be found, and their faults.
 
     `token` and `bus_credentials` are None if none is configured. `is_key_unknown`: no key was found, and a fault may be
     the reason.
@@ -53,7 +53,7 @@ class StartupFindings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Startup:
-    """What a daemon starts with; the arguments are those of `sources.read`.
+    """The inputs of a daemon; the arguments are those of `sources.read`.
 
     Raises:
         CondordError: with all faults; a ConfigError if any of them is in the configuration.

@@ -62,7 +62,7 @@ def read(elements: Mapping[str, Sequence[Element]]) -> dict[str, ParsedTables]:
 
 
 def _doubts(name: str, elements: Sequence[Element], found: Mapping[str, ParsedTables]) -> Iterator[str]:
-    """What can never do anything, or is probably not meant, in tables without faults."""
+    """Doubts about tables without faults: entries that can never have an effect, or are probably mistakes."""
     if name == "dividend":
         return
     from condord.core.rules import lint, table  # 12 ms, and most commands need neither rules nor channels

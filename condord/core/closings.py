@@ -49,10 +49,10 @@ from condord.core.lots import Ledger, Lot, has_expired
 
 
 class CondorIdentity(msgspec.Struct, frozen=True, kw_only=True):
-    """What identifies a condor to people: its id, and its legs, by strike.
+    """A condor as people identify it: its id, and its legs by strike.
 
-    `is_own` is false for a lot that is not a condor because a roll left it two expirations or crossed sides: its form
-    is that of the condor before.
+    `is_own` is false for a lot that is not a condor because a roll left it two expirations or crossed sides: its
+    identity is that of the condor before.
     """
 
     id: str
@@ -100,7 +100,7 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
     key of the lot that a roll led to.
     """
 
-    form: CondorIdentity
+    identity: CondorIdentity
     quantity: int
     opened_at: dt.datetime | None
     opened: tuple[LotLeg, ...] | None
@@ -124,7 +124,7 @@ class TradeLedger(Ledger):
         self.closings: list[Closing] = []
         self._free: dict[str, list[LotLeg]] = {}
         self._pairs: list[_Pair] = []
-        self._forms: dict[str, CondorIdentity] = {}
+        self._identities: dict[str, CondorIdentity] = {}
         self._numbers: dict[str, dict[int, str]] = {}
         self._named: Counter[str] = Counter()
         self._open: Counter[str] = Counter()
@@ -162,11 +162,11 @@ class TradeLedger(Ledger):
 
     def id_of(self, key: str) -> str | None:
         """The id of the condor that the lot with this key became, None if it never was a condor again."""
-        while not self._forms[key].is_own:
+        while not self._identities[key].is_own:
             if key not in self._successors:
                 return None
             key = self._successors[key]
-        return self._forms[key].id
+        return self._identities[key].id
 
     def open(self, transaction: Transaction, opening: Fills, *, is_roll: bool) -> None:
         """Name what is opened, and record the condors without a lot that were closed."""
@@ -182,11 +182,11 @@ class TradeLedger(Ledger):
     def rolled(self, lot: Lot, after: Lot, closed: Sequence[LotLeg]) -> None:
         """Record the legs that a roll closed."""
         part, _ = lot.split(after.quantity)
-        form = self._forms[lot.key]
+        identity = self._identities[lot.key]
         gone = [leg.symbol for leg in closed]
         self._leave(PartlyClosedLot(lot=part))
         self._successors.setdefault(lot.key, after.key)
-        self._begin(after, form)
+        self._begin(after, identity)
         self._add(
             part,
             opened=tuple(leg for leg in part.legs if leg.symbol in gone),
@@ -233,20 +233,20 @@ class TradeLedger(Ledger):
         return tuple(ClosedLeg(leg=leg, how="closed", at=self._at) for leg in closed)
 
     def _begin(self, lot: Lot, before: CondorIdentity | None) -> None:
-        """Name a new lot; one that is not a condor has the form of the condor `before`."""
+        """Name a new lot; one that is not a condor has the identity of the condor `before`."""
         self._open[lot.key] += lot.quantity
         if before is None and lot.opened_at is not None:
             self._begun[lot.key] = lot.quantity
         if before is not None and not is_condor(lot.legs):
-            self._forms[lot.key] = msgspec.structs.replace(before, is_own=False)
+            self._identities[lot.key] = msgspec.structs.replace(before, is_own=False)
             return
-        form, number = self._name(lot.legs)
-        self._forms[lot.key] = form
+        identity, number = self._name(lot.legs)
+        self._identities[lot.key] = identity
         self._numbers[_base(lot.legs)][number] = lot.key
         self._named[lot.key] += lot.quantity
 
     def _name(self, legs: FourLegs) -> tuple[CondorIdentity, int]:
-        """A form with the lowest number that no condor of these strikes has now."""
+        """The identity with the lowest number that no condor of these strikes has now."""
         base = _base(legs)
         numbers = self._numbers.setdefault(base, {})
         number = next(number for number in count(1) if self._named[numbers.get(number, "")] <= 0)
@@ -272,15 +272,15 @@ class TradeLedger(Ledger):
     def _add(
         self, lot: Lot, *, opened: tuple[LotLeg, ...], closed: tuple[ClosedLeg, ...], successor: str | None = None
     ) -> None:
-        form = self._forms[lot.key]
+        identity = self._identities[lot.key]
         self.closings.append(
             Closing(
-                form=form,
+                identity=identity,
                 quantity=lot.quantity,
                 opened_at=lot.opened_at,
                 opened=opened,
                 closed=closed,
-                whole=lot.legs if form.is_own else None,
+                whole=lot.legs if identity.is_own else None,
                 is_rest=self._open[lot.key] <= 0,
                 begun=self._begun.get(lot.key),
                 successor=successor,
@@ -351,22 +351,22 @@ class TradeLedger(Ledger):
         legs = as_verticals([joined(found) for found in by_symbol.values()])
         if legs is None or not is_condor(legs):
             return
-        form, _ = self._name(legs)
+        identity, _ = self._name(legs)
         quantity, is_rest = abs(legs[0].quantity), not all(leg.symbol in self._free for leg in legs)
         self.closings.append(
             Closing(
-                form=form,
+                identity=identity,
                 quantity=quantity,
                 opened_at=None,
                 opened=legs,
                 closed=tuple(closed for _, closed in pairs),
                 whole=legs,
                 is_rest=is_rest,
-                begun=quantity if is_rest and form.id not in self._ids_of_pairs else None,
+                begun=quantity if is_rest and identity.id not in self._ids_of_pairs else None,
                 successor=successor,
             )
         )
-        self._ids_of_pairs.add(form.id)
+        self._ids_of_pairs.add(identity.id)
 
     def _close_unknown(self, closing: Fills, successor: str | None) -> None:
         """Add a closing if an order closed a condor of which nothing is known."""
@@ -376,10 +376,10 @@ class TradeLedger(Ledger):
         outer_put, inner_put, inner_call, outer_call = (
             msgspec.structs.replace(leg, quantity=-leg.quantity, costs=()) for leg in bought
         )
-        form, _ = self._name((outer_put, inner_put, inner_call, outer_call))
+        identity, _ = self._name((outer_put, inner_put, inner_call, outer_call))
         self.closings.append(
             Closing(
-                form=form,
+                identity=identity,
                 quantity=abs(bought[0].quantity),
                 opened_at=None,
                 opened=None,

@@ -81,7 +81,7 @@ class Condor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BookKey(msgspec.Struct, frozen=True, order=True):
-    """What all legs of a condor have in common. The contracts with one key are a book, and are grouped together."""
+    """The terms that all legs of a condor share. The contracts with one key are a book, and are grouped together."""
 
     root: str
     expiration: dt.date

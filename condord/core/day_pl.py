@@ -66,7 +66,7 @@ CLOSED_CONTRACTS = Owner("closedContracts")
 
 
 class DayLine(msgspec.Struct, frozen=True, kw_only=True):
-    """What one contract contributes to the day of its owner.
+    """The contribution of one contract to its owner's profit or loss of the day.
 
     `now` are the signed contracts held, None if Alpaca gave no usable number, `traded` those of today's fills.
     `cash_e4` is what the fills brought in 1e-4 dollars, None while it is not known.
@@ -259,7 +259,7 @@ def _contracts(fills: Iterable[DayFill]) -> int:
 
 
 def _paid_e4(trade: LotLeg, multiplier: int) -> int:
-    """What the contracts of a trade cost in 1e-4 dollars: paid +, received -."""
+    """The cost of the contracts of a trade in 1e-4 dollars: paid +, received -."""
     return sum(divide(cost.paid_e6 * cost.count * multiplier, cost.filled * _E6_PER_E4) for cost in trade.costs)
 
 

@@ -27,13 +27,13 @@ ROLL_SECONDS = 60.0
 _RIGHTS = ["put", "put", "call", "call"]
 FourLegs = tuple["LotLeg", "LotLeg", "LotLeg", "LotLeg"]
 Fills = dict[str, "LotLeg"]
-"""What was filled, by symbol."""
+"""The fills by symbol."""
 _Shape = tuple[str, str, int]
 """Equal for both halves of a roll: "put", "call" or "condor", the root, the signed contracts of the lowest leg."""
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True):
-    """What an order filled of one contract.
+    """The fill of one contract of an order.
 
     `quantity` is signed (+ bought, - sold), and `price_e6` is Alpaca's average in 1e-6 dollars a share. `opens` is true
     if the order's position intent was to open. `leg_id` is the id of the leg, which is an order of its own, as

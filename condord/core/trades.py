@@ -198,7 +198,7 @@ class _Drafts:
         return tuple(sorted(_distinct(drafts.values()), key=_newest_first))
 
     def _draft(self, closing: Closing) -> _TradeDraft:
-        outer, inner_put, inner_call, _ = closing.form.legs
+        outer, inner_put, inner_call, _ = closing.identity.legs
         multiplier = self._bookings.multiplier(outer.contract)
         open_e4 = close_e4 = None
         if multiplier is not None and closing.opened is not None:
@@ -207,7 +207,7 @@ class _Drafts:
             close_e4 = _cost_e4((part.leg for part in closing.closed), multiplier)
         is_butterfly = inner_put.contract.strike_mills == inner_call.contract.strike_mills
         trade = Trade(
-            id=closing.form.id,
+            id=closing.identity.id,
             underlying=expiry_of(outer.contract, None).product,
             kind="ironButterfly" if is_butterfly else "ironCondor",
             direction="short" if outer.quantity > 0 else "long",

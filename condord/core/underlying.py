@@ -46,7 +46,7 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StockSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """What REST returns for one stock; each part is None where Alpaca has none.
+    """One stock as REST returns it; each part is None where Alpaca has none.
 
     `today` is the bar of the newest session, `before` that of the session before it.
     """

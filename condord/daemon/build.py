@@ -58,7 +58,7 @@ from condord.upstream.supervisor import Supervisor
 
 
 class Upstream(msgspec.Struct, frozen=True, kw_only=True):
-    """What talks to Alpaca, and what has to be closed in the end."""
+    """The parts that talk to Alpaca or store its data, which have to be closed in the end."""
 
     supervisor: Supervisor
     brokerage: AlpacaRest
@@ -77,7 +77,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Parts(serving.ServerParts, frozen=True, kw_only=True):
-    """What the daemon starts, stops and reloads."""
+    """The parts that the daemon starts, stops and reloads."""
 
     publisher: Publisher
     upstream: Upstream

@@ -1,4 +1,4 @@
-"""What an earlier leader has handed over to a maker, and the copies that the maker sends to the front for the next."""
+"""The state from an earlier leader that a maker starts with, and the copies that it sends to the front."""
 
 from __future__ import annotations
 

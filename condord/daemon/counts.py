@@ -44,7 +44,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def lasting(self) -> Counts:
-        """What remains when the process has ended: the totals, without the numbers of the moment."""
+        """The counts to keep when the process has ended: the totals, without the current numbers."""
         return msgspec.structs.replace(self, **dict.fromkeys(_GAUGES, 0))
 
 

@@ -163,7 +163,7 @@ class Feed(MarketFeed):
 
     @property
     def memory(self) -> Past:
-        """What is known about the account's past; the same object while it does not change."""
+        """The memory of the account's past; the same object while it does not change."""
         lifecycle, day = self._account.lifecycle.memory, self._book.day.memory
         if lifecycle is not self._past[0] or day is not self._past[1]:
             self._past = lifecycle, day, past(lifecycle, day)

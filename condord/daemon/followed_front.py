@@ -46,7 +46,7 @@ from condord.upstream import state_files
 
 
 class FrontSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a front needs: the bus, the account on it, how long a lease lives, and what a maker starts with.
+    """The settings of a front: the bus, the account on it, how long a lease lives, and what a maker starts with.
 
     `environ` is the environment of makers, and `maker` the address of the running one. `history` returns `[history]` as
     in force, and `state_directory` an account's directory, given whether its files outlive the process.
@@ -73,7 +73,7 @@ class Announcements:
 
     @property
     def forbidden(self) -> str | None:
-        """What a leader needs and the bus forbids; None as far as is known."""
+        """The permission that a leader lacks on the bus; None if none is known to be missing."""
         return self._publisher.forbidden
 
     def lead(self, fence: int) -> None:

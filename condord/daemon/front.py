@@ -18,7 +18,7 @@ class Front(Relay):
 
     @property
     def tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
-        """What runs until the stop."""
+        """The tasks that run until the stop."""
         followed = self._followed
         return {
             "the follower": followed.run,
@@ -28,7 +28,7 @@ class Front(Relay):
 
     @property
     def writers(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
-        """What runs until the maker has ended and the lease has been given back."""
+        """The tasks that run until the maker has ended and the lease has been given back."""
         followed = self._followed
         return {
             "the bus": followed.bus.run,

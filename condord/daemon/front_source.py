@@ -36,7 +36,7 @@ class AnnouncementSink(Protocol):
 
     @property
     def forbidden(self) -> str | None:
-        """What a leader needs and the bus forbids; None as far as is known."""
+        """The permission that a leader lacks on the bus; None if none is known to be missing."""
 
     def lead(self, fence: int) -> None:
         """Publish under this fence from now on."""
@@ -134,7 +134,7 @@ class FrontSource:
 
     @property
     def forbidden(self) -> str | None:
-        """What a leader needs and the bus forbids; None as far as is known."""
+        """The permission that a leader lacks on the bus; None if none is known to be missing."""
         return self._announcements.forbidden
 
     def lead(self, fence: int) -> None:

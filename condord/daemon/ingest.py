@@ -24,7 +24,7 @@ class Ingest:
 
     @property
     def tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
-        """What runs until the stop."""
+        """The tasks that run until the stop."""
         return {
             "the supervisor": self._supervisor.run,
             "the trade book": self._past.trade_book.run,
@@ -34,7 +34,7 @@ class Ingest:
 
     @property
     def writers(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
-        """What stores, until `finish` has returned."""
+        """The tasks that store data; they run until `finish` has returned."""
         return {"the alerts": self._alerts.run, "the recorder": self._past.recorder.run}
 
     @property

@@ -55,7 +55,7 @@ class MakerMetrics:
         return LeaderRegistry(registry, counted=counted, found=found)
 
     def _counted(self) -> Families:
-        """What all makers have counted."""
+        """The counts of all makers so far."""
         newest = merged_metrics.lasting(merged_metrics.added_up(self._newest))
         return merged_metrics.added(self._past, newest)
 

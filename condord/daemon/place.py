@@ -24,7 +24,7 @@ _HINT = "Set server.workers = 1, or give the daemon a runtime directory, which R
 
 
 class WorkerResources(msgspec.Struct, frozen=True, kw_only=True):
-    """What a daemon shares with its workers: `listeners` for clients, a private `directory`, and `counts`.
+    """The resources shared with workers: `listeners` for clients, a private `directory`, and `counts`.
 
     The directory is removed at the end.
     """

@@ -1,4 +1,4 @@
-"""What is stored about the account: its profit and loss by the minute, its activities and its trades."""
+"""The stored data of the account: its profit and loss by the minute, its activities and its trades."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from condord.http.interfaces import GuardSettings
 
 
 class RelayInputs:
-    """What is in force: `config` and the tokens; `reread` loads the configuration again.
+    """The settings in force: `config` and the tokens; `reread` loads the configuration again.
 
     `worker` is the number of a worker, None in a relay. Configures the logs, which mask both tokens and the bus's
     credentials, and call this process `process`.
@@ -65,7 +65,7 @@ class RelayInputs:
 
 
 class RelayParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the job runs and reloads."""
+    """The parts that the job runs and reloads."""
 
     followed: RelaySource
     view: RelayView
@@ -82,7 +82,7 @@ class Relay:
 
     @property
     def tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
-        """What runs until the stop."""
+        """The tasks that run until the stop."""
         return {"the follower": self._parts.followed.run}
 
     @property

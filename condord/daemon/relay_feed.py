@@ -72,7 +72,7 @@ class RelayFeed:
 
     @property
     def lost_name(self) -> str | None:
-        """What of a bus is lost, `the bus` or `the leader on the bus`; None if it can be followed."""
+        """The lost part of a bus, `the bus` or `the leader on the bus`; None if the bus can be followed."""
         if self.lost_reason is None:
             return None
         return "the bus" if self.lost_code == "busLost" else "the leader on the bus"

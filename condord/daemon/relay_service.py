@@ -248,7 +248,7 @@ def build(
 
 
 def _followed_text(config: Config) -> str:
-    """What is followed, in words. Only a worker may have neither a source nor a bus."""
+    """The name of what is followed, for people. Only a worker may have neither a source nor a bus."""
     cluster = config.cluster
     return f"the bus {cluster.bus}" if cluster.bus else cluster.source or "its daemon"
 

@@ -33,7 +33,7 @@ RELEASE_SECONDS = 30.0
 
 
 class Inputs:
-    """What is in force: `config`, `login`, `token`, `channels` and `network`; `reread` loads the configuration again.
+    """The settings in force: `config`, `login`, `token`, `channels`, `network`. `reread` loads the configuration.
 
     Configures the logs, which call this process `process`.
 

@@ -31,7 +31,7 @@ from condord.live import wire
 from condord.upstream.state_files import directory as state_directory
 
 MAKER = "maker"
-"""What the log calls a process that is the maker of a front."""
+"""The name in the log of a process that is the maker of a front."""
 
 _log = logging.getLogger(__name__)
 

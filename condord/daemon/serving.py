@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 class ServiceView(Protocol):
-    """What the service needs to know from the view that the routes use."""
+    """The part of the routes' view that the service reads."""
 
     @property
     def address(self) -> str:
@@ -53,7 +53,10 @@ class ServiceView(Protocol):
 
 
 class ServerParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What every server starts and stops. With `workers`, they serve the clients, and this process serves only them."""
+    """The parts that every server starts and stops.
+
+    With `workers`, they serve the clients, and this process serves only them.
+    """
 
     subscribers: Subscribers
     metrics: Metrics
@@ -64,15 +67,15 @@ class ServerParts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(Protocol):
-    """What a process does besides serving."""
+    """The work of a process besides serving."""
 
     @property
     def tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
-        """What runs until the stop, by name."""
+        """The tasks that run until the stop, by name."""
 
     @property
     def writers(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
-        """What runs until `finish` has returned."""
+        """The tasks that run until `finish` has returned, by name."""
 
     @property
     def log_fields(self) -> Mapping[str, object]:

@@ -54,7 +54,7 @@ class SourceSwitch(Protocol):
 
     @property
     def forbidden(self) -> str | None:
-        """What a leader needs and the bus forbids; None as far as is known."""
+        """The permission that a leader lacks on the bus; None if none is known to be missing."""
 
     def lead(self, fence: int) -> None:
         """Follow the maker from now on, and publish what comes from it."""

@@ -44,7 +44,7 @@ ClosesE4 = Mapping[tuple[str, dt.date], int]
 
 
 class _Evidence(msgspec.Struct, kw_only=True):
-    """What the trades of one account are computed from; `orders` is None until positions have been read.
+    """The inputs from which the trades of one account are computed; `orders` is None until positions have been read.
 
     `account_key` is None until the database has been switched to the account. `has_past`: the recorded minutes were
     recalled; `is_loaded`: the stored trades are in memory; `is_recalled`: so are the stored activities.

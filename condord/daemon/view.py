@@ -110,7 +110,7 @@ class RunningDaemon:
         return self._past.recorder.is_enabled
 
     async def history(self, query: HistoryQuery) -> RecordedJson | None:
-        """What was recorded; None for an unknown condor without rows.
+        """The recorded history; None for an unknown condor without rows.
 
         If Alpaca refuses the key, no account will become known, so the answer is empty.
 

@@ -33,7 +33,7 @@ Settings = TypeVar("Settings", bound=msgspec.Struct)
 
 
 def slot(config: Config, login: Login) -> dict[str, str]:
-    """What only one daemon may use, as arguments of `Locks.take`: a key on an option stream."""
+    """The arguments of `Locks.take` for this key on this option stream, which only one daemon may use."""
     return {"key_id": login.key_id, "stream_url": supervisor(config).option_stream_url}
 
 

@@ -1,4 +1,4 @@
-"""What a daemon and its workers send each other: lines of JSON over a pair of unix sockets.
+"""The messages between a daemon and its workers: lines of JSON over a pair of unix sockets.
 
 A worker is first sent `WorkerSettings`, and again after each reload. It sends a `WorkerReport` twice a second.
 """
@@ -16,7 +16,7 @@ MAX_LINE_BYTES = 4 * 1024 * 1024
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker needs to know. It reads no configuration, and has no key for Alpaca.
+    """The settings of a worker. It reads no configuration, and has no key for Alpaca.
 
     `source` is the private socket of the daemon, `address` the URL at which both are reached, and `tickets` the
     directory of used tickets. `cluster` has the role of the daemon, and its own source or bus.

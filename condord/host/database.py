@@ -38,7 +38,7 @@ _DAMAGED_TEXTS = (
     "unsupported file format",
     _DAMAGED_TEXT,
 )
-"""What SQLite reports for a damaged schema, text or header, for which it has no code of its own."""
+"""The messages of SQLite for a damaged schema, text or header, for which it has no code of its own."""
 _OTHERS = 0o077
 _LEAST_FREE_BYTES = 64 << 10
 """SQLite needs about this much for a small write: a few pages, and 32 KB for the index of the write-ahead log."""
@@ -115,7 +115,10 @@ def reason(error: Exception, path: Path) -> str:
 
 
 def unusable(what: str, path: Path, error: Exception | None) -> str:
-    """What is not done in the database at `path`, why, and what to do; without an error, the disk does not respond."""
+    """A sentence about a failure of the database at `path`: its effect, reason and remedy.
+
+    No error means the disk hangs.
+    """
     text = f"{what} in {path}: {'the disk does not respond' if error is None else reason(error, path)}"
     if isinstance(error, Unavailable):
         return f"{text}. {error.hint}"

@@ -1,4 +1,4 @@
-"""What most endpoints share: the daemon of a request, and an answer as JSON."""
+"""Shared by most endpoints: the daemon of a request, and an answer as JSON."""
 
 from __future__ import annotations
 

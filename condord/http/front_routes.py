@@ -1,4 +1,4 @@
-"""What a front asks its maker for at each request: the metrics of Alpaca, alerts and history."""
+"""The routes for which a front asks its maker at each request: the metrics of Alpaca, alerts and history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the HTTP server needs from the daemon, and the settings that the daemon gives it."""
+"""The interfaces between the HTTP server and the daemon, and the settings that the daemon gives it."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class UnreadReason(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServedView(Protocol):
-    """What every server has: a document, its streams and its own state."""
+    """The parts that every server has: a document, its streams and its own state."""
 
     @property
     def subscribers(self) -> Subscriptions:
@@ -171,7 +171,7 @@ class DaemonView(ServedView, Protocol):
         """Whether profit and loss is recorded (`history.enabled`)."""
 
     async def history(self, query: HistoryQuery) -> RecordedJson | None:
-        """What was recorded; None for an unknown condor without rows.
+        """The recorded history; None for an unknown condor without rows.
 
         Raises:
             Unavailable: the account or its positions are not known yet, or the database cannot be read.

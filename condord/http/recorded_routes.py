@@ -44,7 +44,7 @@ async def _history_csv(request: Request) -> Response:
 
 
 async def _recorded(request: Request) -> RecordedJson | Response:
-    """What was recorded, or an error answer."""
+    """The recorded history, or an error answer."""
     daemon = daemon_of(request)
     try:
         query = history_query(request.query_params.multi_items())

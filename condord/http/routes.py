@@ -17,7 +17,7 @@ from condord.live import wire
 Method = Literal["GET", "POST"]
 ParameterLocation = Literal["path", "query", "header"]
 Access = Literal["token", "ticket", "anyone"]
-"""What a route needs if the daemon has a token: the token, the token or a ticket, or neither."""
+"""The credential that a route needs if the daemon has a token: the token, the token or a ticket, or neither."""
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):

@@ -87,7 +87,7 @@ class AccountState:
         return frozenset(position.symbol for position in self._grouped.held if position.contract is not None)
 
     def regrouping(self, positions: Iterable[Position], lots: Iterable[Lot]) -> Regrouping | None:
-        """What must be grouped before `offer` can take these positions; None if that grouping is known."""
+        """The grouping to compute before `offer` can take these positions; None if that grouping is known."""
         wanted = Regrouping(held=frozenset(positions), lots=tuple(lots), names=self.names)
         is_known = (wanted.held, wanted.lots) == (self._grouped.held, self._grouped.lots)
         return None if is_known and self._is_grouped else wanted

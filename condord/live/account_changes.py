@@ -187,7 +187,7 @@ class _Fills:
 def unexplained(
     kept: Iterable[Change], activities: Sequence[Activity], splits: Iterable[Split]
 ) -> tuple[list[UnexplainedChange], list[Activity]]:
-    """What splits and bookings leave of `kept`, and the assignments in `activities` that no change shows."""
+    """The changes in `kept` left unexplained by splits and bookings, and assignments that no change shows."""
     rest = [UnexplainedChange(change) for change in kept]
     options = [entry for entry in rest if entry.change.shares is not None]
     stocks = [entry for entry in rest if entry.change.shares is None]
@@ -337,7 +337,7 @@ def _ratio(gone: UnexplainedChange, came: UnexplainedChange) -> Fraction | None:
 
 
 def _series(entry: UnexplainedChange) -> tuple[object, ...]:
-    """What a contract keeps under another symbol: right, expiration, and the root without an adjustment's digit."""
+    """The parts of a contract that renaming keeps: right, expiration, and the root without an adjustment's digit."""
     contract = occ.parse(entry.change.symbol)
     return contract.right, contract.expiration, contract.root.rstrip("0123456789")
 

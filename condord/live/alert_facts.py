@@ -73,7 +73,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What does not change with quotes: a condor's name for people, its chain, and Alpaca's cut-offs."""
+    """The terms of a condor that do not change with quotes: its name for people, its chain, and Alpaca's cut-offs."""
 
     name: str
     chain: HeldChain
@@ -187,7 +187,7 @@ def _greatest(values: list[float | None], most: float) -> Value:
 
 
 class Exercise(msgspec.Struct, frozen=True, kw_only=True):
-    """What decides whether a short call is exercised early for the `dividend`: its quote and that of the same put."""
+    """The inputs of an early exercise of a short call for the `dividend`: its quote and that of the same put."""
 
     dividend: Dividend | None
     call: Quote | None

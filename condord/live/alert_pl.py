@@ -116,7 +116,7 @@ def pl_values(condor: Condor, value: Valuation, found: PlRange | None) -> dict[s
 
 
 def _received_e4(condor: Condor) -> int | None:
-    """What was received to open the condor, negative if it was paid; None if it is not known."""
+    """The amount received to open the condor, negative if it was paid; None if it is not known."""
     costs = [leg.cost_basis_e4 for leg in condor.legs]
     return None if None in costs else -sum(cost for cost in costs if cost is not None)
 

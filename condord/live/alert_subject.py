@@ -18,7 +18,7 @@ ACCOUNT = "account"
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """What rules are evaluated for.
+    """A subject that rules are evaluated for.
 
     `mark` and `natural` are its facts with profit or loss at mark and at natural. `opened_at` is when the condor's
     holding was opened. `name` is for people.

@@ -120,7 +120,7 @@ class Subjects:
         return 0 if found is None else sum(found.missing.values())
 
     def left(self, key: str) -> str:
-        """What is left of a condor that is not there any longer, in words; empty if nothing is."""
+        """The legs still held of a condor that is no longer held, in words; empty if there are none."""
         edition, condor = self._book.edition, self._known.pop(key, None)
         held = {
             each.symbol: (each.quantity or 0) * (1 if each.side == "long" else -1)
@@ -194,7 +194,7 @@ class Subjects:
         )
 
     def _left(self, was: BrokenJson, when: Moment) -> str:
-        """What is left of a condor on its last trading day, and until when it can be traded."""
+        """The legs left of a condor on its last trading day, and until when they can be traded."""
         symbols = {leg.symbol for leg in was.legs if leg.held}
         chains = self._book.risks.figures.chains
         chain = next((each for each in chains if any(one.symbol in symbols for one in each.contracts)), None)

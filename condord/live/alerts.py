@@ -38,7 +38,7 @@ _IDLE: frozenset[tuple[State, bool | None]] = frozenset({("resolved", False), ("
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """What changed: transitions in their order, and the records to be stored.
+    """The changes of one evaluation: transitions in their order, and the records to be stored.
 
     A record whose state is `inactive` is to be removed, unless it is silent.
     """

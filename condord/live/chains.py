@@ -35,7 +35,7 @@ _OTHER: dict[Right, Right] = {"put": "call", "call": "put"}
 
 
 class ChainKey(NamedTuple):
-    """What the contracts of a chain have in common."""
+    """The terms that the contracts of a chain share."""
 
     expiry: Expiry
     multiplier: int
@@ -200,7 +200,7 @@ def _amount(text: str | None) -> float | None:
 
 
 def model_quote(listed: ListedContract, quote: Quote | None, *, unconfirmed: bool) -> ModelQuote:
-    """What the model inverts: the price of a usable quote, or no price."""
+    """The quote as the model inverts it: the price of a usable quote, or no price."""
     price = None if quote is None else invertible_price(quote, unconfirmed=unconfirmed)
     return ModelQuote(symbol=listed.symbol, right=listed.right, strike=listed.strike, price=price)
 

@@ -74,7 +74,7 @@ class SessionMarks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DayMemory(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known about `day`, the date in New York, and the last two sessions in `sessions`, oldest first.
+    """The memory of `day`, the date in New York, and the last two sessions in `sessions`, oldest first.
 
     `closes_e4` are the closes before `day` as Alpaca gave them. `held_before` are the signed contracts at yesterday's
     close, None while they are not known. `multipliers` and `in_condors` are about all contracts held on that day.
@@ -187,7 +187,7 @@ class Day:
 
     @property
     def inputs(self) -> tuple[object, ...]:
-        """What each profit or loss is computed from besides marks; equal while none of it has changed."""
+        """The inputs of each profit or loss besides marks; equal while none of them has changed."""
         return self._lines, self._closes_e4, self._adjusted
 
     def condor_e4(self, condor_id: str, quotes: Mapping[str, Quote]) -> int | None:
@@ -319,7 +319,7 @@ class Day:
         return found
 
     def _held_at_close(self, day: dt.date) -> Mapping[str, HeldAtClose]:
-        """What was held at the close of the session of `day`, by symbol; empty if that was not recorded."""
+        """The contracts held at the close of the session of `day`, by symbol; empty if they were not recorded."""
         return next((session.contracts for session in self.memory.sessions if session.day == day), {})
 
     def _multiplier(self, symbol: str, before: Mapping[str, HeldAtClose]) -> int | None:
@@ -354,7 +354,7 @@ def _in_condors(grouping: Grouping) -> frozenset[str]:
 
 
 def _terms(position: Position) -> str | None:
-    """What the price of a contract is for, in a text to compare; None until Alpaca has given it."""
+    """The terms of a contract in a text to compare; None until Alpaca has given it."""
     if position.multiplier_assumed:
         return None
     delivered = [f"{item.amount} {item.symbol}" for item in position.deliverables]

@@ -28,7 +28,7 @@ class _Volatility(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fallbacks:
-    """What REST returned besides the quotes of held contracts."""
+    """Figures and quotes from REST that stand in where the held contracts' own quotes give no volatility."""
 
     def __init__(self) -> None:
         self._reads: tuple[Mapping[str, OptionSnapshot], ...] = ()

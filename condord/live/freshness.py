@@ -84,7 +84,7 @@ class Freshness:
         self._polled = now
 
     def stuck(self, now: float, links: Iterable[Link]) -> str | None:
-        """What has made no progress for so long that it must be a bug, or None."""
+        """The part that has made no progress for so long that it must be a bug, or None."""
         if now > self.ticked + STUCK_SECONDS:
             return f"the supervisor has not run for {now - self.ticked:.0f} s"
         for link in links:

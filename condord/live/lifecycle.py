@@ -72,7 +72,7 @@ class ReadingSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known about an account's past.
+    """The memory of an account's past.
 
     `first_seen` is when each assignment was first seen, by the key of its change. `endings` are the last notices about
     expiring contracts.

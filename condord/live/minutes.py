@@ -49,7 +49,7 @@ class Extremes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordedPast(msgspec.Struct, frozen=True, kw_only=True):
-    """What a database knows about an account at a start: session lines by condor id, and the extremes of all holdings.
+    """The recorded data of an account at a start: session lines by condor id, and the extremes of all holdings.
 
     A line has the minutes since the quantity or the credit of the condor last changed. `quantities` and `credits_e4`
     have these by condor id.

@@ -1,4 +1,4 @@
-"""What is known about an account's past and survives restarts: its lifecycle, and what the current day began with."""
+"""The memory of an account's past that survives restarts: its lifecycle, and what the current day began with."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _Terms = tuple[int, int | None]
 
 
 class HistoryChanges(msgspec.Struct, frozen=True, kw_only=True):
-    """What `add` changed, by condor id: the histories that are one point longer, or all histories if `is_restart`."""
+    """The changes by `add`, by condor id: the histories with one more point, or all histories if `is_restart`."""
 
     histories: Mapping[str, wire_condor.HistoryJson] = {}
     is_restart: bool = False

@@ -43,7 +43,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 EVERYTHING = Selection()
 _JOINED = 64
-"""How many joined events are remembered. A line grows once a minute, so no replay window has as many."""
+"""How many appends to histories are remembered. They happen once a minute, so no replay window has as many."""
 
 
 class _ShownKeys(NamedTuple):

@@ -19,7 +19,7 @@ CIRCLE_REMEDY = "let one of these relays follow the condord of the account, as c
 """What to do if relays follow each other in a circle."""
 
 CAUSE_REMEDIES = (UNTRUSTED_REMEDY, CIRCLE_REMEDY, FORBIDDEN_REMEDY)
-"""What to do about a loss whose cause is known, in place of `LOST_REMEDIES`."""
+"""The remedies for losses whose cause is known, used instead of `LOST_REMEDIES`."""
 
 WRITABLE = "check that the disk responds and has room, and that condord may write there"
 """What to do if a file cannot be written."""

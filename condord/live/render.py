@@ -27,7 +27,7 @@ NO_ALERTS = AlertCounts()
 
 
 class ContractTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What all contracts of a condor share besides their numbers, and its `exits`."""
+    """The terms that all contracts of a condor share, and its `exits`."""
 
     style: Style
     ending: Ending

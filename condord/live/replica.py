@@ -25,7 +25,8 @@ from condord.live.subscriber import Subscriber
 from condord.live.wire_risk import ModelJson
 
 LostCode = Literal["sourceLost", "busLost", "leaderLost"]
-"""What is lost: the source of a relay, the connection to the bus, or, while there is one, the leader on the bus."""
+"""The name of what is lost, by code: the source of a relay, the connection to the bus, or, while there is one, the
+leader on the bus."""
 
 
 _EPOCH_AT = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -146,7 +147,7 @@ class Replica:
             self.dropped += 1
             return document.as_of, []
         if self.is_known and epoch == self._epoch and (self.needs_snapshot or event.resync is not None):
-            self.gaps += not self.needs_snapshot  # the others were counted when they were found
+            self.gaps += not self.needs_snapshot  # any other gap was counted when it was found
         self._fill(document, epoch, number)
         self._epoch = epoch
         self.is_known, self.is_lost, self.needs_snapshot = True, False, False

@@ -59,7 +59,7 @@ class CondorRisk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnderlyingRisk(msgspec.Struct, frozen=True, kw_only=True):
-    """What is held of one underlying: its greeks, shares included.
+    """The holding in one underlying: its greeks, shares included.
 
     `theta` sums what is known, None if nothing is. `parts` counts the condors and leftovers, `unknown` those of them
     without a theta.
@@ -72,7 +72,7 @@ class UnderlyingRisk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pass has computed.
+    """The results of one pass.
 
     `risks` are by condor id; `leftovers` has the greeks of each leftover, and `shares` those held, by underlying.
     `unreadable` counts entries whose symbol cannot be parsed.

@@ -46,7 +46,7 @@ class RiskSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pass has to publish: risks by condor id, underlyings by symbol, and the theta of everything held.
+    """The results of a pass to publish: risks by condor id, underlyings by symbol, and the theta of everything held.
 
     `parts` has what is published of each underlying then.
     """
@@ -208,7 +208,7 @@ class Risks:
             self._is_changed = True
 
     def _market(self, now_at: dt.datetime) -> PublishedMarket:
-        """What is published now. The objects never change, so copies of the dicts keep it as it is."""
+        """The results as they are published now. The objects never change, so copies of the dicts keep it as it is."""
         edition = self._edition
         return PublishedMarket(
             now_at=now_at,

@@ -49,7 +49,7 @@ _LAST_AT = _FOREVER_AT - _FUTURE
 
 
 class _KnownPrices:
-    """What is known about one underlying; `given` is when its price was given last, in loop seconds."""
+    """The prices known of one underlying; `given` is when its price was given last, in loop seconds."""
 
     def __init__(self) -> None:
         self.quote: Tick | None = None
@@ -286,7 +286,7 @@ class UnderlyingPrices:
         return at < known_at and (known_at <= self._clock_limit_at or known_at - at <= _FUTURE)
 
     def _set_exchange_time(self, at: dt.datetime) -> None:
-        if at < self._clock_at:  # the first call, or the clock was ahead: then quotes were accepted that are too new
+        if at < self._clock_at:  # the first call, or the clock was set back: earlier quotes may be too new
             self._market_at = at
         self._clock_at = at
         self._move_limits()

@@ -133,7 +133,10 @@ class NoticeJson(PublicJson, frozen=True, kw_only=True):
 
 
 class Status(PublicJson, frozen=True, kw_only=True):
-    """What can be trusted now. `state`, `reason` and `code` are about the option stream, `positions` about REST."""
+    """The state of the data: what can be trusted now.
+
+    `state`, `reason` and `code` are about the option stream, `positions` about REST.
+    """
 
     state: State
     reason: str | None
@@ -149,7 +152,7 @@ class Status(PublicJson, frozen=True, kw_only=True):
 
 
 class ClusterJson(PublicJson, frozen=True, kw_only=True):
-    """What this process is among several. `role` is `all` for a daemon that reads an account by itself.
+    """The role of this process among several. `role` is `all` for a daemon that reads an account by itself.
 
     Of several ingesters on a bus, one is `leader`, the others are `standby`. `leader` is the name of the one that is
     followed, and `fence` its number, which rises with each leader; both are null without a bus.
@@ -271,7 +274,9 @@ class NewPoints(PublicJson, frozen=True, kw_only=True):
 
 
 class Delta(PublicJson, frozen=True, kw_only=True):
-    """What changed. Each object is whole and replaces the one with its key; points of `history` are appended.
+    """The changes since another event.
+
+    Each object is whole and replaces the one with its key; points of `history` are appended.
 
     `closing` replaces the lists of its condors, and `alertsGone` has the ids of alerts to remove. All but the first
     four are left out unless they have changed.

@@ -34,7 +34,7 @@ class RecordedJson(PublicJson, frozen=True, kw_only=True):
 
 
 class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What `GET /api/history` asks for: a condor, or all open condors (None), and at most `points` buckets.
+    """The query of `GET /api/history`: a condor, or all open condors (None), and at most `points` buckets.
 
     `from_at` None begins with the first row, `until_at` (not included) None ends now.
     """

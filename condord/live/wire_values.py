@@ -1,4 +1,4 @@
-"""What all of the public JSON is made of: the base of its objects, money, instants and sides."""
+"""The building blocks of the public JSON: the base of its objects, money, instants and sides."""
 
 from __future__ import annotations
 

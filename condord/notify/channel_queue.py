@@ -22,7 +22,7 @@ Result = Literal["delivered", "failed", "expired", "dropped", "quiet"]
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """What is sent together: one message to a webhook, one or more to Apprise."""
+    """Messages that are sent together: one message to a webhook, one or more to Apprise."""
 
     channel: Channel
     messages: tuple[Message, ...]

@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 
 class Senders(Protocol):
-    """What sends messages. Each call blocks, and is made on a thread."""
+    """Sends messages. Each call blocks, and is made on a thread."""
 
     def webhook(self, channel: Channel, request: WebhookRequest) -> Outcome:
         """Send a webhook."""
@@ -60,7 +60,7 @@ class Senders(Protocol):
 
 
 class _LastDelivery(msgspec.Struct, kw_only=True):
-    """What is shown of a channel."""
+    """The results of a channel that are shown to users."""
 
     delivery_at: dt.datetime | None = None
     error: str | None = None

@@ -25,7 +25,7 @@ Row = TypeVar("Row")
 
 
 class StoredAlerts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the file has of one account."""
+    """The contents of the file for one account."""
 
     records: tuple[AlertRecord, ...] = ()
     messages: tuple[Message, ...] = ()
@@ -33,7 +33,7 @@ class StoredAlerts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Edit(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be written of one account; None removes.
+    """The changes to write for one account; None removes an entry.
 
     `is_whole`: this is all that is known of it. `is_handed_over`: this is all, too, and what the file has is outdated.
     """

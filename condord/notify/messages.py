@@ -60,7 +60,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> Key:
-        """What identifies it."""
+        """The key that identifies the message."""
         return self.channel, self.id
 
     @property
@@ -77,7 +77,7 @@ class WebhookRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """What Apprise sends. `type` is info, success, warning or failure."""
+    """A notification to send with Apprise. `type` is info, success, warning or failure."""
 
     title: str
     body: str

@@ -33,7 +33,7 @@ _JOIN_MARGIN = dt.timedelta(seconds=2)
 
 
 class _EvaluationContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What all messages of one evaluation have in common. `criticals` are batches by underlying."""
+    """The values shared by all messages of one evaluation. `criticals` are batches by underlying."""
 
     now_at: dt.datetime
     expires_at: ExpiresAt

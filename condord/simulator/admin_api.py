@@ -111,7 +111,7 @@ class MarketChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Grants(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the account may do from now on; fields that are missing change nothing.
+    """The entitlements of the account from now on; fields that are missing change nothing.
 
     A stream that is open keeps what it had when it was opened.
     """

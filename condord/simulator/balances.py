@@ -29,7 +29,7 @@ class ValuedHolding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Balances(msgspec.Struct, frozen=True, kw_only=True):
-    """What the account's balances are computed from, in dollars; `asof` is the day of `last_equity`."""
+    """The inputs of the account's balances, in dollars; `asof` is the day of `last_equity`."""
 
     account_id: str
     cash: Decimal

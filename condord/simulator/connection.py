@@ -35,7 +35,7 @@ _FLOOD_BYTES = 1 << 20
 
 
 class StreamRegistry(Protocol):
-    """What a connection needs from the streams; implemented by `Streams`."""
+    """The interface of the streams that a connection uses; implemented by `Streams`."""
 
     faults: Faults
 

@@ -160,7 +160,7 @@ def stable_uuid(*parts: str) -> str:
 
 
 def listed_expirations(root: OptionRoot, listed: Expirations) -> list[dt.date]:
-    """Those of `listed` that `root` has."""
+    """The contracts among `listed` that belong to `root`."""
     return [day for day in listed if root.has_weeklies or day == _third_friday(day.year, day.month)]
 
 

@@ -145,7 +145,7 @@ class DataSession(ABC):
         """How many subscriptions count towards the limit."""
 
     def acknowledged(self, subscribed: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
-        """What the ack lists if `subscribed` are the symbols by channel."""
+        """The content of the acknowledgement if `subscribed` are the symbols by channel."""
         return subscribed
 
     def _wants(self, message: EncodedMessage) -> bool:

@@ -1,4 +1,4 @@
-"""What an account may do: its credentials, its data plan, and one connection per feed."""
+"""The entitlements of an account: its credentials, its data plan, and one connection per feed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Entitlements(msgspec.Struct, frozen=True, kw_only=True):
-    """What an account may do. Without `credentials`, any key and secret that are not empty are accepted.
+    """The entitlements of an account. Without `credentials`, any key and secret that are not empty are accepted.
 
     `symbol_limit` is for option symbols. `stock_symbol_limit` is for subscriptions to quotes and trades of stocks; with
     `has_sip` they are not limited.

@@ -45,7 +45,7 @@ _FAULTY_RESPONSES: Mapping[str, Callable[[Mapping[str, Any]], Response]] = {
     "rest-html": lambda _: Response(_HTML, media_type="text/html"),
     "rest-empty": lambda _: Response(b"", media_type="application/json"),
 }
-"""What each fault answers instead of the requested resource."""
+"""The answer of each fault, instead of the requested resource."""
 
 
 class Gateway:

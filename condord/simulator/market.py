@@ -165,7 +165,7 @@ class Market:
         return contract_value(contract.symbol, contract.root, self.terms(contract.symbol, contract.root), spot, years)
 
     def terms(self, symbol: occ.OptionSymbol, root: OptionRoot) -> pricing.PricingTerms:
-        """What the value of a contract of `root` depends on today besides its strike, the price and the time."""
+        """The pricing terms of a contract of `root` today besides its strike, the price and the time."""
         today = dt.datetime.fromtimestamp(self._at, _NEW_YORK).date()
         return pricing.PricingTerms(
             dividend_yield=root.dividend_yield,

@@ -1,4 +1,4 @@
-"""What changes an account without an order: assignment, exercise, expiration, cash settlement and splits.
+"""Events that change an account without an order: assignment, exercise, expiration, cash settlement and splits.
 
 None of these events appears on a stream. Positions change at once; the activities become visible the next morning, as
 at Alpaca, unless another time is requested.
@@ -66,7 +66,7 @@ class NonTradeEvents:
         self._deliverables[root] = tuple(deliverables)
 
     def deliverables(self, root: str) -> Deliverables:
-        """What one contract of `root` delivers, as (stock, shares)."""
+        """The deliverable of one contract of `root`, as (stock, shares)."""
         if root in self._deliverables:
             return self._deliverables[root]
         known = self._account.market.root_of(root)
@@ -157,7 +157,7 @@ class NonTradeEvents:
         return msgspec.structs.replace(contract, root=adjusted_root).compact
 
     def _intrinsic(self, symbol: OptionSymbol) -> Decimal:
-        """What one share of the contract pays in cash at the current price of its underlying."""
+        """The cash that one share of the contract pays at the current price of its underlying."""
         spot, strike = self._account.mark(self.underlying(symbol.root)), Decimal(symbol.strike_mills) / 1000
         return max(Decimal(0), spot - strike if symbol.right == "call" else strike - spot)
 

@@ -38,7 +38,7 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OrderChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the replacement of an order changes; what is null stays."""
+    """The fields that the replacement of an order changes; fields that are null stay as they are."""
 
     qty: _Count | None = None
     limit_price: Decimal | None = None

@@ -256,7 +256,7 @@ def _trades_late(symbol: str) -> bool:
 
 
 def _common(request: OrderRequest, at: dt.datetime) -> dict[str, Any]:
-    """What the parent and the legs of an order have in common."""
+    """The fields shared by the parent and the legs of an order."""
     kind = "market" if request.limit_price is None else "limit"
     days = _GTC_DAYS if request.time_in_force == "gtc" else 0
     expires_at = last_session_close(at + dt.timedelta(days=days), [symbol for symbol, _ in request.legs])

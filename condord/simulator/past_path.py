@@ -41,7 +41,7 @@ class PastSession(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PastDay(msgspec.Struct, frozen=True, kw_only=True):
-    """What a day's bar shows of the prices, in dollars."""
+    """The prices in a day's bar, in dollars."""
 
     open: float
     high: float

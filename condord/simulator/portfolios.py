@@ -1,4 +1,4 @@
-"""What the account of each portfolio holds, as the orders that opened it.
+"""The holdings of each portfolio's account, as the orders that opened it.
 
 Strikes are ratios of the current spot, and expirations are relative to today, so that a portfolio looks plausible
 whenever it is started.

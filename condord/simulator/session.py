@@ -35,7 +35,7 @@ class Session(Protocol):
 
     @property
     def subscriptions(self) -> Sequence[str]:
-        """What the client subscribed to: symbols, or streams."""
+        """The subscriptions of the client: symbols, or streams."""
 
     def opened(self, now: float) -> list[Output]:
         """Called after the upgrade."""

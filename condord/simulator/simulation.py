@@ -81,7 +81,7 @@ class Simulation:
 
     @property
     def entitlements(self) -> Entitlements:
-        """What the account may do; a stream that is open keeps what it had when it was opened."""
+        """The entitlements of the account; an open stream keeps those it had when it was opened."""
         return self.streams.entitlements
 
     @entitlements.setter

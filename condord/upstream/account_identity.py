@@ -32,7 +32,7 @@ _NAMES = "names"
 
 
 class KnownAccount(msgspec.Struct, kw_only=True):
-    """What is known of one account beyond its positions.
+    """The data known of one account besides its positions.
 
     `key` is the account's id and environment. `key` and `store` are None until the id has been read.
     """

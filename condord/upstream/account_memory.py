@@ -1,4 +1,4 @@
-"""What is known about an account's past: its activities and splits, and `live/past`.
+"""The saved memory of an account's past: its activities and splits, and `live/past`.
 
 The memory survives restarts. It changes only when the account does, and is written within a second of that. A change
 in the last second before a stop is not lost: the next start compares its first reading with the memory.

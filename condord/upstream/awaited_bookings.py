@@ -13,7 +13,7 @@ FIRST_SECONDS = 5.0
 
 
 class AwaitedBookings:
-    """What awaits a booking; `regular_seconds` is how often activities are read anyway."""
+    """The changes that await a booking; `regular_seconds` is how often activities are read anyway."""
 
     def __init__(self, regular_seconds: float) -> None:
         self._regular_seconds = regular_seconds

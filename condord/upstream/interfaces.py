@@ -88,7 +88,7 @@ class FillPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QuoteSink(Protocol):
-    """What the option stream writes to."""
+    """The sink of the option stream."""
 
     def offer(self, ticks: Sequence[Tick]) -> None:
         """Take quotes from the stream."""
@@ -157,7 +157,7 @@ class AccountSink(QuoteSink, Protocol):
 
     @property
     def memory(self) -> Memory:
-        """What is known about the account's past."""
+        """The memory of the account's past."""
 
     def recall_memory(self, memory: Memory | None) -> None:
         """Continue with the past that an earlier run knew; None if the account has changed."""
@@ -196,7 +196,7 @@ class AccountSink(QuoteSink, Protocol):
 
 
 class StockSink(Protocol):
-    """What the stock stream writes to."""
+    """The sink of the stock stream."""
 
     def offer_stocks(self, ticks: Sequence[Tick]) -> None:
         """Take quotes from the stock stream."""

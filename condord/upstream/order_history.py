@@ -209,7 +209,7 @@ class OrderHistory:
         self._take(new, saved.replaced)
 
     def to_save(self, now_at: dt.datetime) -> SavedOrders:
-        """What to save: the orders that a first reading would find, or all of them if history is kept indefinitely."""
+        """The orders to save: those that a first reading would find, or all of them if history is kept indefinitely."""
         oldest_at = self._oldest_at(now_at)
         is_kept = self._keep_days() == 0
         recent = tuple(order for order in self._orders.values() if is_kept or order.filled_at > oldest_at)

@@ -27,7 +27,7 @@ MAX_APART = 20_000
 """A frame with an unreadable element is dropped whole if it has more elements than this."""
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
-"""What msgspec raises for bytes, including text that is not UTF-8 and too deep nesting."""
+"""The exceptions that msgspec raises for any bytes, including text that is not UTF-8 and too deep nesting."""
 
 
 class Success(msgspec.Struct, frozen=True, tag_field="T", tag="success"):

@@ -18,7 +18,7 @@ from condord.upstream.rest_fault import RestFault
 POLL_SECONDS = 5.0
 POLLS_PER_MINUTE = 50
 READS_PER_MINUTE = 40
-"""Of the 95 requests a minute of their share, polls and reads leave 5 to the clock."""
+"""Polls and reads may make 95 requests a minute in their share; this leaves 5 to the clock."""
 
 
 class QuoteReader:

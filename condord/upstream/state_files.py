@@ -122,7 +122,7 @@ class Store:
         return Store(self._disk.path, account=account, disk=self._disk)
 
     async def read(self, kind: str, shape: type[Content]) -> Content | None:
-        """What was last written as `kind`; None if the file is missing or does not match the type `shape`."""
+        """The state last written as `kind`; None if the file is missing or does not match the type `shape`."""
         if self._disk.path is None or self._hash is None:
             return None
         found = self._handed_over(kind, shape)

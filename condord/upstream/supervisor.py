@@ -224,7 +224,7 @@ class Supervisor:
         return self._freshness.ticked
 
     def stuck(self, now: float) -> str | None:
-        """What has made no progress for so long that it must be a bug, or None.
+        """The part that has made no progress for so long that it must be a bug, or None.
 
         `now` is in seconds of the loop's clock.
         """

@@ -47,7 +47,9 @@ def left(ledger):
 
 def ended(ledger):
     """The closings as (id, condors, how each leg ended)."""
-    return [(closing.form.id, closing.quantity, [part.how for part in closing.closed]) for closing in ledger.closings]
+    return [
+        (closing.identity.id, closing.quantity, [part.how for part in closing.closed]) for closing in ledger.closings
+    ]
 
 
 # Legs.

@@ -14,7 +14,7 @@ export interface CurveAt {
   /** Prices of the underlying, in dollars. */
   prices: readonly number[]
   /**
-   * The moment that is asked for, in milliseconds since 1970. Without it, that to which the daemon's own figures belong
+   * The time to compute for, in milliseconds since 1970. The default is the time of the daemon's own figures
    * (`risk.asOf`): this minute while the market is open, else the last close.
    */
   now?: number | undefined

@@ -13,7 +13,7 @@ export interface LinkError {
    * `ticket`: the function for tickets failed; `stream`: it answers, but does not open the stream.
    */
   code: 'origin' | 'unreachable' | 'token' | 'host' | 'address' | 'ticket' | 'stream'
-  /** What is wrong and what to do, in a sentence. */
+  /** The fault and the remedy, in a sentence. */
   message: string
 }
 

@@ -33,7 +33,7 @@ export interface Shown {
   /** Condors that lost legs, by id. */
   broken: ReadonlyMap<string, Broken>
   underlyings: ReadonlyMap<string, Underlying>
-  /** Those that fire and those that ended today, by id, the newest first. */
+  /** The alerts that fire or ended today, by id, the newest first. */
   alerts: ReadonlyMap<string, Alert>
   /** When each condor that was not in the first document appeared, by id. */
   arrivals: ReadonlyMap<string, number>

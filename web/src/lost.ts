@@ -1,4 +1,4 @@
-/** What is shown while the server that sent it cannot follow another one. */
+/** The document as it is shown while the server that sent it cannot follow its source. */
 import type { Document, Status } from './document'
 
 /** Whether the server cannot follow the other one that it needs. */

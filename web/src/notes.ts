@@ -19,7 +19,7 @@ export interface Note {
   text: string
 }
 
-/** What notes depend on. They read `now` only if they show a time, because reading it means rendering every second. */
+/** The inputs of notes. They read `now` only if they show a time, because reading it means rendering every second. */
 export type Context = Pick<Shown, 'status' | 'link' | 'quotes' | 'arrivals' | 'now'>
 
 /** How long a condor that appeared while the page was open is marked as new. */

@@ -22,12 +22,12 @@ export interface Sparkline {
 
 /** Two points further apart than this are not joined. */
 const GAP_SECONDS = 150
-/** In cents per dollar of the maximum profit. */
+/** The least height of the box: cents per dollar of the maximum profit, or without one `MIN_CENTS`. */
 const MIN_PART = 2
 const MIN_CENTS = 100
-/** Pixels of which a line shows the extremes. */
+/** The line shows the extremes of each this many pixels. */
 const COLUMN = 2
-/** Of a pixel: an end that moves less would draw the whole line again for nothing. */
+/** The end of the line moves in steps of a pixel divided by this, so that it is not drawn again for invisible moves. */
 const PART = 4
 
 /**

@@ -147,7 +147,7 @@ def _leg(position: Position, quantity: int, average_e4: int | None, basis_e4: in
 
 
 def _without(position: Position, leg: Leg) -> Position:
-    """What `leg` leaves of `position`; the average entry follows from the cost basis left.
+    """The rest of `position` without `leg`; the average entry follows from the cost basis left.
 
     Alpaca averages over all contracts of a symbol, so the cost basis left can have the sign of the other side. The
     problem of the position then explains that.

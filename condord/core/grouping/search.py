@@ -324,7 +324,7 @@ class _Search:
         return self.known[key]
 
     def after(self, left: Left, want: _Want, move: _Move) -> tuple[Left, _Want] | None:
-        """What is left and wanted after a card; None if the contracts wanted could no longer be grouped."""
+        """The legs left and the quantities wanted after a card; None if the rest could no longer be grouped."""
         quantity, reverse, legs = move
         rest = list(left)
         for i in legs:

@@ -26,7 +26,7 @@ _ROOT_TWO_PI = math.sqrt(2 * math.pi)
 
 
 class Conditions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the options of one expiry have in common.
+    """The conditions that the options of one expiry share.
 
     `spot` is in dollars, above zero, and less the present value of known dividends; `years` is the time to the
     settlement; `rate` and `dividend_yield` are a year, continuously compounded.

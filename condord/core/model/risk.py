@@ -48,7 +48,7 @@ class Risk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RiskInputs(msgspec.Struct, frozen=True, kw_only=True):
-    """What a condor's risk depends on besides its figures.
+    """The inputs of a condor's risk besides its figures.
 
     `price` is the underlying's published price in dollars, None if it is not known or not confirmed. `spot` is what the
     contract's strikes compare with: the price x deliverable shares / multiplier + cash / multiplier, for a standard

@@ -1,4 +1,4 @@
-"""What is known of one subject of rules: a condor, an underlying or the account.
+"""The known facts about one subject of rules: a condor, an underlying or the account.
 
 The value of a quantity is a number, a range, or, of a word, true or false; None means that it is not known, and
 `ABSENT` that it does not apply: then every comparison with it is false.

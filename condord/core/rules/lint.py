@@ -10,7 +10,7 @@ from condord.core.rules.rule import SEVERITIES, Condition, Rule, RuleOverride, S
 from condord.core.rules.table import RuleFault, rules
 
 _NEVER_LONG = frozenset({"tested", "breached", "lossMultipleOfCredit"})
-"""What does not apply to long condors: their owner wants the price beyond a strike, and has paid a debit."""
+"""Conditions that do not apply to long condors: their owner wants the price beyond a strike, and has paid a debit."""
 _SHARES = frozenset({"percentOfMaxProfit", "percentOfRisk", "probabilityOfProfit", "probabilityOfTouch"})
 """Percentages of a whole, which people also write as fractions."""
 _ID = re.compile(r"[A-Z][A-Z0-9.]*-\d{6}(-\d+(\.\d+)?){4}(-\d+)?")
@@ -18,7 +18,7 @@ _ID = re.compile(r"[A-Z][A-Z0-9.]*-\d{6}(-\d+(\.\d+)?){4}(-\d+)?")
 
 
 def doubts(override: RuleOverride) -> tuple[RuleFault, ...]:
-    """What is probably a mistake in one table without faults."""
+    """The probable mistakes in one table without faults."""
     found: list[RuleFault] = []
     [rule] = [each for each in rules([override]) if each.name == override.name]
     names = [each.quantity for each in rule.when if each.quantity in _NEVER_LONG and not each.is_negated]

@@ -106,7 +106,7 @@ def _unknown(name: str, *, is_word: bool) -> str:
 
 
 def _reason(text: str) -> str:
-    """What is wrong with a text that does not have the form of a condition."""
+    """The fault of a text that does not have the form of a condition."""
     if not text:
         return f"it is empty; {_FORM}"
     if set("%$€£") & set(text):

@@ -27,7 +27,7 @@ _BY_LETTERS = {rule.name.lower(): rule.name for rule in BUILT_IN}
 
 
 class RuleFault(NamedTuple):
-    """What is wrong with one key of a table (`when[1]`, `match.kind`); `value` is None if the key is missing."""
+    """The fault of one key of a table (`when[1]`, `match.kind`); `value` is None if the key is missing."""
 
     key: str
     value: object
@@ -74,7 +74,7 @@ def faults(override: RuleOverride) -> tuple[RuleFault, ...]:
 
 
 def definition(rule: Rule) -> str:
-    """What identifies the state of the rule: its `when`, `clear`, `basis` and `match`, also those for butterflies."""
+    """The keys that the state of alerts depends on: `when`, `clear`, `basis`, `match`, also those for butterflies."""
     lists = (rule.when, rule.clear, rule.butterfly_when, rule.butterfly_clear)
     match = rule.match
     named = (sorted(match.underlying), match.direction, match.kind, sorted(match.condor))

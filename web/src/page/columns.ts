@@ -17,7 +17,7 @@ export interface Column {
   /** The same on a phone, where its text is shorter. */
   narrowWidth?: number
   narrowName?: string
-  /** What the table is sorted by. */
+  /** The value that the table is sorted by. */
   value: (entry: Entry) => string | number | null
   text: (entry: Entry, isNarrow?: boolean) => string
   /** Whether its figures are gains and losses. */
@@ -75,7 +75,7 @@ function entryPrice({ credit }: Condor): string {
   return `${price(Math.abs(credit))} ${credit < 0 ? 'debit' : 'credit'}`
 }
 
-/** What is paid to close is a debit; what is received is named. */
+/** An amount to close is a debit unless it is marked as received. */
 const closingPrice = (value: number | null) => (value !== null && value < 0 ? `${price(-value)} cr` : price(value))
 
 /** Unlimited is not the same as unknown: a loss has no bound only where what was paid is known. */

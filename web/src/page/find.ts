@@ -46,7 +46,7 @@ export const STATES: Readonly<Record<string, Test>> = {
   wing: ofWhole(({ brokenWing }) => brokenWing),
 }
 
-/** What is more than a word of letters. A pattern that does not apply after all, as to an unknown month, gives null. */
+/** The patterns of search terms that are not plain words. A pattern that does not apply after all, as to an unknown month, gives null. */
 const PATTERNS: readonly [RegExp, (match: RegExpExecArray) => Test | null][] = [
   [/^(?:<=|≤|within)\s*(\d+)\s*d(?:ays?)?(?=\s|$)/, ([, days]) => ({ daysToExpiration }) => daysToExpiration <= Number(days)],
   [/^(?:<|under)\s*(\d+)\s*d(?:ays?)?(?=\s|$)/, ([, days]) => ({ daysToExpiration }) => daysToExpiration < Number(days)],

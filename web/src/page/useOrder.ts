@@ -12,7 +12,7 @@ import { arranged, orderHash, type Group, type Tools, type View } from './view'
 /** How often the list may be sorted by figures. It is shorter than the 5 s that the list may take once it is free. */
 export const PAUSE_MS = 3000
 
-/** What sorting again would change. */
+/** The changes that sorting again would make. */
 export interface Pending {
   arrived: number
   gone: number

@@ -34,7 +34,7 @@ export interface View {
   /** `urgency`, `distance` or the key of a column, in ascending order; after a hyphen in descending order. */
   sort: string
   group: keyof typeof GROUPS
-  /** What the field "Find" contains. */
+  /** The text of the field "Find". */
   find: string
 }
 
@@ -90,7 +90,7 @@ export interface Group {
   ids: readonly string[]
 }
 
-/** What is loaded when a view needs it; until then its entries are neither searched nor sorted by a column of the table only. */
+/** Parts that are loaded when a view needs them. Until then entries are neither searched nor sorted by columns that only the table has. */
 export interface Tools {
   columns?: readonly Column[]
   finder?: typeof finder

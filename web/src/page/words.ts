@@ -10,7 +10,7 @@ import { isOld } from '../freshness'
 import type { Link } from '../live'
 import type { Gap } from './useGap'
 
-/** What the state is styled by. */
+/** The class names that style the state. */
 export type Tone = 'good' | 'quiet' | 'warn' | 'bad'
 
 export interface Standing {
