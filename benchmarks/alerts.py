@@ -69,7 +69,7 @@ OWN = (
     RuleOverride(name="bad-day", when="accountDayPl <= -1000000", severity="critical"),
     RuleOverride(name="gap-and-loss", when=("percentChange <= -3", "percentOfRisk <= -30"), severity="critical"),
 )
-"""With the fifteen built-in rules these are 30."""
+"""Together with the fifteen built-in rules there are 30."""
 
 
 class Drained(NamedTuple):

@@ -35,7 +35,7 @@ FRAMES = 40
 REPEATS = 5
 STREAMS = 100
 LEVEL = 6
-"""As in condord/live/compression.py."""
+"""The same value as in condord/live/compression.py."""
 _GZIP = 31
 
 Raws = list[bytes]

@@ -37,7 +37,7 @@ from tests.e2e.running import Follower, closing_program, settled, until
 
 LEASE_SECONDS = 3.0
 COMPARED = 5
-"""At how many versions the documents of two servers are compared."""
+"""The number of versions at which the documents of two servers are compared."""
 MEMORY_MIB = 4.0
 KEPT = 400
 """How many events and documents the subscriber of the relay keeps."""

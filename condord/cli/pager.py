@@ -163,7 +163,7 @@ _MOVES: Mapping[str, tuple[int, int]] = {
     **dict.fromkeys(("home", "g"), (-_FAR, 0)),
     **dict.fromkeys(("end", "G"), (_FAR, 0)),
 }
-"""By how many lines and pages a key scrolls."""
+"""The lines and pages by which each key scrolls."""
 
 
 def _plain(line: Line) -> str:

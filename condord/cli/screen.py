@@ -1,4 +1,4 @@
-"""Where text is shown, a terminal or a pipe: its width, its colours, and text made to fit."""
+"""The output of text, a terminal or a pipe: its width, its colours, and text made to fit."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a daemon listens: a host and port, or a unix socket's path (`uds`); `base` goes before every route."""
+    """The address of a daemon: a host and port, or a unix socket's path (`uds`); `base` goes before every route."""
 
     url: str
     host: str

@@ -60,22 +60,22 @@ def fence_of(headers: Mapping[str, str]) -> int | None:
 
 
 def frames_subject(account: str) -> str:
-    """Where the leader publishes."""
+    """The subject that the leader publishes to."""
     return f"condord.{account}.frames"
 
 
 def resume_subject(account: str) -> str:
-    """Where the leader is asked for what is missing after a version."""
+    """The subject for requests to the leader for the events after a version."""
     return f"condord.{account}.resume"
 
 
 def ask_subject(account: str) -> str:
-    """Where the leader is asked what only it knows."""
+    """The subject for requests that only the leader can answer."""
     return f"condord.{account}.ask"
 
 
 def state_key(account: str, kind: str) -> str:
-    """Where the leader keeps one kind of its state."""
+    """The key under which the leader keeps one kind of its state."""
     return f"{account}.state.{kind}"
 
 

@@ -56,7 +56,7 @@ class ClosedUnanswered(ConnectionLost):
 
 
 class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the source is, and the token it gets. `context` returns the trust store, for TLS."""
+    """The address of the source, and the token to send. `context` returns the trust store, for TLS."""
 
     address: Address
     token: Secret | None

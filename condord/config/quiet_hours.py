@@ -14,7 +14,7 @@ _WINTER_ONLY = {"EST": "America/New_York", "MST": "America/Denver", "GMT": "Euro
 
 
 class QuietHours(NamedTuple):
-    """From `begin` to `end`, the latter not included, in local time of `zone`; they may cross midnight."""
+    """The hours from `begin` up to `end`, which is not included, in local time of `zone`; they may cross midnight."""
 
     begin: dt.time
     end: dt.time

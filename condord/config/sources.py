@@ -74,7 +74,7 @@ class ParsedConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def candidates(path: Path | None, environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Where the file is looked for; the first that exists is read.
+    """The paths of the configuration file; the first that exists is read.
 
     With `--config` (`path`) or `$CONDORD_CONFIG` that is one path, which must exist. Without a home directory the
     user's own is left out.
@@ -174,7 +174,7 @@ def _relay_refusals(cluster: Cluster) -> list[tuple[tuple[str, ...], str]]:
 
 
 class _Source(msgspec.Struct, frozen=True):
-    """Where a value was found: `origin` without a line, `location` with one."""
+    """The place of a value: `origin` without a line, `location` with one."""
 
     origin: str
     location: str = ""

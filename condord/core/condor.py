@@ -89,7 +89,7 @@ class BookKey(msgspec.Struct, frozen=True, order=True):
 
 
 class _ProfitAndLoss(NamedTuple):
-    """In 1e-4 dollars: the credit per share, the others for all contracts."""
+    """Amounts in 1e-4 dollars: the credit is per share, the others are for all contracts."""
 
     credit_e4: int | None
     max_profit_e4: int | None
@@ -97,7 +97,7 @@ class _ProfitAndLoss(NamedTuple):
 
 
 class _BreakevenPrices(NamedTuple):
-    """In 1e-4 dollars of the underlying."""
+    """The breakevens in 1e-4 dollars of the underlying."""
 
     lower_e4: int | None
     upper_e4: int | None

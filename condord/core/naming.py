@@ -45,7 +45,7 @@ class CondorName(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Names = Mapping[str, CondorName]
-"""By the `key` of each condor."""
+"""The names by the `key` of each condor."""
 
 
 def expiration_of(condor_id: str) -> dt.date | None:

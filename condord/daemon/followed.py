@@ -1,6 +1,6 @@
-"""What a relay follows: another condord, or whichever ingester leads on a bus. It also answers what the relay cannot.
+"""The source of a relay, another condord or the ingester that leads on a bus. It answers what the relay cannot.
 
-The latter is in `condord.daemon.followed_bus`, as it imports the NATS client.
+The part for a bus is in `condord.daemon.followed_bus`, as it imports the NATS client.
 """
 
 from __future__ import annotations

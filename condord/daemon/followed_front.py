@@ -1,4 +1,4 @@
-"""What a front follows: its own maker while this process leads, else whichever ingester leads on the bus."""
+"""The source of a front: its own maker while this process leads, else the ingester that leads on the bus."""
 
 from __future__ import annotations
 

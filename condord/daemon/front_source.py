@@ -1,4 +1,4 @@
-"""What a front serves: the events of its own maker while it leads, which it also publishes, else those of the bus."""
+"""The events that a front serves: those of its own maker while it leads, which it also publishes, else the bus's."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class WorkerResources(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a process serves. `address` is the URL for clients.
+    """The sockets and the address at which a process serves. `address` is the URL for clients.
 
     With `worker_resources`, clients connect to the listeners in these, and only workers to `listeners`. `endpoints`
     replace those of the application, by the names of their routes. A worker shares `room` and `used_tickets` with the

@@ -51,7 +51,7 @@ def build(
 
 
 def address(section: schema.Server) -> server.ListenAddress:
-    """Where to listen unless systemd hands over sockets."""
+    """The address to listen on unless systemd hands over sockets."""
     return server.ListenAddress(host=section.host, port=section.port, uds=section.uds)
 
 

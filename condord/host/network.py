@@ -77,7 +77,7 @@ class Network:
 
     @property
     def certificate_sources(self) -> str:
-        """Where trusted certificates come from, for people."""
+        """The source of the trusted certificates, for people."""
         named = [f"{variable} ({path})" for variable, path in self._named_certificates()]
         return ", ".join([_system_certificates().name, *named])
 

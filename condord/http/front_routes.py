@@ -27,4 +27,4 @@ async def metrics(request: Request) -> Response:
 
 
 ENDPOINTS = {"getMetrics": metrics}
-"""By the names of the routes."""
+"""The endpoints by the names of their routes."""

@@ -22,9 +22,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     read_bytes: int = 16_384
     """One read from the socket. While a request is answered, later ones stay in the kernel beyond this size."""
     head_seconds: float = 10.0
-    """From the connection, or a request's first byte, to the end of its head."""
+    """The time from the connection, or a request's first byte, to the end of its head."""
     body_seconds: float = 10.0
-    """From the end of the head to that of the body."""
+    """The time from the end of the head to the end of the body."""
     idle_seconds: float = 5.0
     """How long a connection may stay idle between two requests."""
     unsent_seconds: float = 30.0

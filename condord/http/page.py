@@ -26,7 +26,7 @@ from condord.http.problem import problem
 from condord.http.stream_route import offered_codings, takes_gzip
 
 BUILD_DIRECTORY = Path(__file__).with_name("page")
-"""Where the build of `web/` writes the page."""
+"""The folder that the build of `web/` writes the page to."""
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript"}
 """Media types of assets by suffix; files with any other suffix are not served."""
 _IMMUTABLE = "max-age=31536000, immutable"
@@ -54,7 +54,7 @@ class StaticFile(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     media_type: str
     body: bytes
     brotli: bytes | None = None
-    """As compressed by the build."""
+    """The file as the build has compressed it."""
 
     @functools.cached_property
     def gzipped(self) -> bytes:

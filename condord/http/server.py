@@ -50,7 +50,7 @@ _log = logging.getLogger(__name__)
 
 
 class ListenAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to listen: on the Unix socket `uds` if it is set, else on `host` and `port` (0: any free one).
+    """The address to listen on: the Unix socket `uds` if it is set, else on `host` and `port` (0: any free one).
 
     `mode` is the file mode of the Unix socket.
     """

@@ -61,4 +61,4 @@ async def _status(request: Request, status_code: int) -> Response:
 
 
 ENDPOINTS = {"getMetrics": metrics, "getStatus": status, "getReadyz": ready}
-"""By the names of the routes."""
+"""The endpoints by the names of their routes."""

@@ -14,7 +14,7 @@ from condord.core.model.parity import parity_price
 from condord.live.chains import ChainContract, HeldChain
 
 MOST_ASKED = 20
-"""For how many strikes the other right is requested, until a price shows which strike is the nearest."""
+"""The number of strikes whose other right is requested until a price shows which strike is the nearest."""
 NEAREST_ASKED = 3
 _E4_PER_DOLLAR = 10_000
 

@@ -15,7 +15,7 @@ class PublishedAlerts:
         self._brought: dict[str, int] = {}
         self._since: dict[str, int] = {}
         self._past: dict[str, list[range]] = {}
-        """By the id of a removed alert: the ranges of events whose documents contained it."""
+        """The ranges of events whose documents contained a removed alert, by its id."""
         self._number = 0
 
     def put(self, alerts: Iterable[AlertJson], number: int) -> None:

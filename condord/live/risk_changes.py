@@ -19,15 +19,16 @@ from condord.live.wire_risk import RiskJson, UnderlyingJson
 RISK_PRICE = 0.0002
 """The least change that counts, as a part of the price of a condor's underlying when its risk was published."""
 UNDERLYING_PRICE = 0.0001
-"""The same for the published price of an underlying."""
+"""The least change of an underlying's published price that counts, as a part of it."""
 GREEK = 0.01
-"""The same for a greek of a condor, but not less than `GREEK_DOLLARS`."""
+"""The least change of a condor's greek that counts, as a part of it, but not less than `GREEK_DOLLARS`."""
 GREEK_DOLLARS = 0.05
 PROBABILITY = 0.5
-"""The same for a probability, in percentage points."""
+"""The least change of a probability that counts, in percentage points."""
 SIGMAS = 0.02
+"""The least change of a distance in sigmas that counts."""
 IV = 0.002
-"""The same for a volatility per year, where 0.18 is 18 %."""
+"""The least change of a volatility per year that counts, where 0.18 is 18 %."""
 _TOLERANCE = 1e-9
 """0.3 - 0.1 is less than 0.2 in floats."""
 _NEVER = math.inf

@@ -118,7 +118,7 @@ class LegRiskJson(PublicJson, frozen=True, kw_only=True):
 
 
 class DistanceJson(PublicJson, frozen=True, kw_only=True):
-    """From the price to an inner strike (butterfly: to a breakeven): negative is beyond it."""
+    """The distance from the price to an inner strike (butterfly: to a breakeven): negative is beyond it."""
 
     dollars: float | None = None
     percent: float | None = None
@@ -133,7 +133,7 @@ class DistancesJson(PublicJson, frozen=True, kw_only=True):
 
 
 class ProbabilitiesJson(PublicJson, frozen=True, kw_only=True):
-    """In percent, each null where it is not known or not defined."""
+    """Probabilities in percent; each is null where it is not known or not defined."""
 
     profit: float | None = None
     max_profit: float | None = None

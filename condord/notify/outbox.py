@@ -28,7 +28,7 @@ from condord.notify.messages import RANKS, Key, Message, data_of, instant_of, me
 from condord.notify.schedule import ExpiresAt
 
 JOIN = dt.timedelta(seconds=10)
-"""For how long an Apprise message collects what one underlying brings."""
+"""How long an Apprise message collects alerts about one underlying."""
 _JOIN_MARGIN = dt.timedelta(seconds=2)
 
 

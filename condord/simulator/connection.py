@@ -161,7 +161,7 @@ class Connection(asyncio.Protocol):
         self._mute_until = until
 
     def flood(self) -> None:
-        """From now on send only pings, as fast as the client reads them, and read nothing."""
+        """Send only pings from now on, as fast as the client reads them, and read nothing."""
         self.transport.pause_reading()
         self._is_flooding = True
 

@@ -37,7 +37,7 @@ _PRICE_FAULTS: Mapping[str, Callable[[_Message], _Message]] = {
 
 
 def skew_seconds(faults: Faults, now: float) -> float:
-    """By how many seconds the clock and the times of quotes are off."""
+    """The seconds by which the clock and the times of quotes are wrong."""
     args = faults.peek("clock-skew", now)
     return 0.0 if args is None else float(args.get("skew_seconds") or _DEFAULT_SKEW_SECONDS)
 

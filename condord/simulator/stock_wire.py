@@ -82,7 +82,7 @@ RARE_MESSAGES: Mapping[Channel, Sequence[Callable[[SimulatedTrade], dict[str, An
     "lulds": (band_message,),
     "statuses": (status_message,),
 }
-"""By channel, the messages that are sent now and then."""
+"""The messages that are sent now and then, by channel."""
 
 
 def every_other_message(trade: SimulatedTrade) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ _TRANSFER_REACH = dt.timedelta(days=2)
 """How far back transfers are asked for: `after` may count from midnight in UTC, or from when a row was written."""
 _UNDONE = "canceled"
 _FILL_SIGNS = {"buy": 1, "sell": -1}
-"""By the first word of the side, as there are several kinds of sales: `sell_short`."""
+"""The sign by the first word of the side, as there are several kinds of sales: `sell_short`."""
 
 
 def account_summary(answer: object, read_at: dt.datetime, refuse: rest_parsing.Refuse) -> AccountSummary:

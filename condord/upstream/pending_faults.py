@@ -33,7 +33,7 @@ class PendingFaults:
         """Note that an attempt has failed; another may follow."""
         self._faults[endpoint] = fault
 
-    def over(self, endpoint: str) -> None:
+    def forget(self, endpoint: str) -> None:
         """Forget the fault of a call that has ended. Its caller reports the outcome."""
         self._faults.pop(endpoint, None)
 

@@ -113,7 +113,7 @@ class RestCalls:
         try:
             return await retrying(self._attempt, call)
         finally:
-            self.pending_faults.over(call.endpoint)
+            self.pending_faults.forget(call.endpoint)
 
     async def _attempt(self, call: RestCall[Answer]) -> Answer:
         """Make one attempt.

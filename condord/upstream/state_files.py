@@ -114,7 +114,7 @@ class Store:
 
     @property
     def write_fault(self) -> str | None:
-        """In which directory a write failed that has not succeeded since, and why; None if everything is written."""
+        """The directory of a failed write that was not repeated yet, and the reason; None if everything is written."""
         return self._disk.write_fault
 
     def of(self, account: str) -> Store:

@@ -14,9 +14,9 @@ SUBSCRIBE_SECONDS = 1.0
 
 
 class SupervisorSettings(LinkBounds, frozen=True, kw_only=True):
-    """Where the streams are, what the status calls the source, and bounds in seconds, those of all links included.
+    """The URLs of the streams, the names of the source in the status, and bounds in seconds, also those of all links.
 
-    `model` is what the status names as the assumptions in force. History is kept for `keep_days`, 0 for indefinitely.
+    `model` has the assumptions in force, for the status. History is kept for `keep_days`, 0 for indefinitely.
     """
 
     source: wire.Source

@@ -24,7 +24,7 @@ OTHERS_MARK = 0.29
 """What the condor's other legs add to the price of its short put."""
 RETRY_SECONDS = 0.3
 SCALE = 0.01
-"""By how much `SCALED` shortens the waits between attempts."""
+"""The factor by which `SCALED` shortens the waits between attempts."""
 SCALED = {
     "notify__schedule__RETRY_SECONDS": [wait * SCALE for wait in schedule.RETRY_SECONDS],
     "notify__schedule__LAST_RETRY_SECONDS": schedule.LAST_RETRY_SECONDS * SCALE,

@@ -43,7 +43,7 @@ def positions(book, deliverables=None):
 
 
 class Story:
-    """Each reading is a minute after the one before, unless `after` is given."""
+    """The readings of one account in sequence, each a minute after the one before unless `after` is given."""
 
     def __init__(self, book=None, stocks=None, *, at=FRIDAY, deliverables=None):
         self.account = AccountState(0.0)

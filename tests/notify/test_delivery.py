@@ -34,7 +34,7 @@ from tests.notify.test_outbox import QUIET, UNTIL_LOUD
 from tests.virtualtime import run, settle, until
 
 START = 1000.0
-"""Where the virtual clock starts."""
+"""The time at which the virtual clock starts."""
 
 
 KILLED = """

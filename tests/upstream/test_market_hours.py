@@ -16,7 +16,7 @@ from tests.virtualtime import run
 SPY, AAPL = (Expiry(root, root, dt.date(2026, 12, 18)) for root in ("SPY", "AAPL"))
 
 
-class Wall:
+class WallClock:
     """A wall clock that a test sets."""
 
     def __init__(self):
@@ -27,7 +27,7 @@ class Wall:
 
 
 def reader():
-    wall, brokerage = Wall(), FakeBrokerage()
+    wall, brokerage = WallClock(), FakeBrokerage()
     return HoursReader(brokerage=brokerage, clock=ExchangeClock(wall)), brokerage, wall
 
 

@@ -18,9 +18,9 @@ def test_positions_come_before_quotes_and_quotes_before_the_clock(trouble):
         trouble.note(endpoint, fault(endpoint))
         assert trouble.worst.code == endpoint
     for endpoint, next_one in (("positions", "quotes"), ("quotes", "clock")):
-        trouble.over(endpoint)
+        trouble.forget(endpoint)
         assert trouble.worst.code == next_one
-    trouble.over("clock")
+    trouble.forget("clock")
     assert trouble.worst is None
 
 
@@ -37,7 +37,7 @@ def test_other_endpoints_are_not_shown(trouble):
 
 
 def test_the_end_of_a_call_that_never_failed_changes_nothing(trouble):
-    trouble.over("positions")
+    trouble.forget("positions")
     assert trouble.worst is None
 
 
@@ -66,8 +66,8 @@ def test_the_fault_of_the_positions_comes_first(trouble):
         assert trouble.worst.code == "b"
         trouble.note("quotes", fault("c"))
         assert trouble.worst.code == "c"
-        trouble.over("quotes")
-        trouble.over("clock")
+        trouble.forget("quotes")
+        trouble.forget("clock")
         assert trouble.worst.code == "a"
     assert trouble.worst is None
 

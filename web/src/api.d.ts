@@ -519,7 +519,7 @@ export interface components {
             orders: components["schemas"]["Closing"][];
         };
         /**
-         * @description What this process is among several. `role` is `all` for a daemon that reads an account by itself.
+         * @description The role of this process among several. `role` is `all` for a daemon that reads an account by itself.
          *
          *     Of several ingesters on a bus, one is `leader`, the others are `standby`. `leader` is the name of the one that is
          *     followed, and `fence` its number, which rises with each leader; both are null without a bus.
@@ -592,7 +592,9 @@ export interface components {
             source: "config" | "product";
         };
         /**
-         * @description What changed. Each object is whole and replaces the one with its key; points of `history` are appended.
+         * @description The changes since another event.
+         *
+         *     Each object is whole and replaces the one with its key; points of `history` are appended.
          *
          *     `closing` replaces the lists of its condors, and `alertsGone` has the ids of alerts to remove. All but the first
          *     four are left out unless they have changed.
@@ -620,7 +622,7 @@ export interface components {
             id: string;
             data: components["schemas"]["Delta"];
         };
-        /** @description From the price to an inner strike (butterfly: to a breakeven): negative is beyond it. */
+        /** @description The distance from the price to an inner strike (butterfly: to a breakeven): negative is beyond it. */
         Distance: {
             dollars: number | null;
             percent: number | null;
@@ -800,7 +802,7 @@ export interface components {
             /** @enum {string|null} */
             breaker: "closed" | "halfOpen" | "open" | null;
         };
-        /** @description In percent, each null where it is not known or not defined. */
+        /** @description Probabilities in percent; each is null where it is not known or not defined. */
         Probabilities: {
             profit: number | null;
             maxProfit: number | null;
@@ -908,7 +910,11 @@ export interface components {
             id: string;
             data: components["schemas"]["Document"];
         };
-        /** @description What can be trusted now. `state`, `reason` and `code` are about the option stream, `positions` about REST. */
+        /**
+         * @description The state of the data: what can be trusted now.
+         *
+         *     `state`, `reason` and `code` are about the option stream, `positions` about REST.
+         */
         Status: {
             /** @enum {string} */
             state: "closed" | "halted" | "live" | "reconnecting" | "stale" | "starting";
@@ -1155,7 +1161,7 @@ export interface components {
             problem: string | null;
         };
         /**
-         * @description What a condor is worth now. While a leg is `missing` a usable quote, all numbers but `plBounds` are null.
+         * @description The present value of a condor. While a leg is `missing` a usable quote, all numbers but `plBounds` are null.
          *
          *     `dayPl` is against yesterday's close, or the entry of what was opened today; null while either is not known.
          *     `worstPl` and `bestPl` are the extremes of `unrealizedPl` recorded since the condor was opened, without minutes in

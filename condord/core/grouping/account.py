@@ -252,7 +252,7 @@ class _Allocation:
 
 
 _Allocations = dict[tuple[Right, int], _Allocation]
-"""By right and strike in mills."""
+"""Contracts by right and strike in mills."""
 
 
 def _allocated(key: BookKey, match: Match, allocations: _Allocations) -> Condor:

@@ -18,7 +18,7 @@ _E4 = 10_000
 
 
 class Distance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """From the price to an inner strike (of a butterfly: to a breakeven), negative beyond it; None if not known."""
+    """The distance to an inner strike (of a butterfly: to a breakeven), negative beyond it; None if not known."""
 
     dollars: float | None = None
     percent: float | None = None

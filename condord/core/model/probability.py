@@ -34,7 +34,7 @@ _DIRECT = 20.0
 
 
 class Probabilities(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """In percent from 0 to 100, None if not known or not defined."""
+    """Probabilities in percent from 0 to 100; each is None if it is not known or not defined."""
 
     profit: float | None = None
     max_profit: float | None = None

@@ -93,4 +93,4 @@ BUILT_IN: tuple[Rule, ...] = (
     _rule("feed-down", _conditions("feedDown"), "warning", for_seconds=2 * _MINUTE),
     _rule("blind", _conditions("blind"), "warning", for_seconds=5 * _MINUTE),
 )
-"""In the order of the documentation."""
+"""The built-in rules in the order of the documentation."""

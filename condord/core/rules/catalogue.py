@@ -23,7 +23,7 @@ from condord.core.signed import signed_dollars
 Unit = Literal["percent", "dollars", "multiple", "days", "minutes", "sigmas", "ratio", "word"]
 
 _SCOPES: tuple[Scope, ...] = ("condor", "underlying", "account")
-"""From the narrowest to the widest."""
+"""The scopes from the narrowest to the widest."""
 
 
 class Quantity(msgspec.Struct, frozen=True, kw_only=True):

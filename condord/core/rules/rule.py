@@ -14,7 +14,7 @@ Scope = Literal["condor", "underlying", "account"]
 Operator = Literal[">=", "<=", ">", "<"]
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-"""From the lowest to the highest."""
+"""The severities from the lowest to the highest."""
 MAX_CONDITIONS = 8
 """How many conditions a list may have."""
 

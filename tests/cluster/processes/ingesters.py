@@ -15,7 +15,7 @@ from tests.http.scrape import samples
 LOADING_TICKS = 30  # hundredths of a second of a processor; loading takes three times as many
 HOST = socket.gethostname()
 QUIET = {"CONDORD_STREAM_SILENCE_SECONDS": "600"}
-"""For a market that does not move, in which the streams are silent."""
+"""The silence limits for a market that does not move, in which the streams are silent."""
 
 
 class Ingester(Condord):
