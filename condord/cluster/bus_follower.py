@@ -1,4 +1,4 @@
-"""Follow whichever ingester leads, over the bus: take frames, ask for what is missing, and notice silence."""
+"""Follow the leading ingester over the bus: take frames, ask for what is missing, and notice silence."""
 
 from __future__ import annotations
 

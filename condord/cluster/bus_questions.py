@@ -32,10 +32,10 @@ class _AnswerHead(msgspec.Struct, frozen=True):
 
 
 class BusQuestions:
-    """Asks whichever ingester leads, with the interface of `condord.cluster.questions.Questions`.
+    """Asks the leading ingester, with the interface of `condord.cluster.questions.Questions`.
 
-    `account` and `fence` return what is followed, `lost` what is lost, `the bus` or `the leader on the bus`, or None.
-    `now` is a clock in seconds.
+    `account` and `fence` return those of the leader that is followed. `lost` returns what is lost, `the bus` or
+    `the leader on the bus`, or None. `now` is a clock in seconds.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Follow whichever ingester leads on a bus; the other `RelaySource` is in `condord.daemon.followed`."""
+"""Follow the leading ingester on a bus; the other `RelaySource` is in `condord.daemon.followed`."""
 
 from __future__ import annotations
 

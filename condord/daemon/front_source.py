@@ -99,7 +99,7 @@ class MakerSink:
 class FrontSource:
     """Implements `condord.daemon.term.SourceSwitch`.
 
-    `of_bus` follows whichever ingester leads, and `of_maker` returns a follower of the maker for a sink. `ask_bus` and
+    `of_bus` follows the leading ingester, and `of_maker` returns a follower of the maker for a sink. `ask_bus` and
     `ask_maker` answer what the front cannot.
     """
 

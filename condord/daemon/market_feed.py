@@ -55,7 +55,7 @@ class MarketFeed(ABC):
         self._arm(self._publisher.confirm_stocks(snapshots, self._loop.time()))
 
     def confirm_indexes(self, values: Sequence[IndexValue], *, is_entitled: bool) -> None:
-        """Take an answer of REST about indexes; without the grant, `values` is empty."""
+        """Take an answer of REST about indexes; without the entitlement, `values` is empty."""
         self._arm(self._publisher.confirm_indexes(values, self._loop.time(), is_entitled=is_entitled))
 
     def lapse_prices(self) -> None:

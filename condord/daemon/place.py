@@ -63,8 +63,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     def own_section(self, section: schema.Server) -> schema.Server:
         """The section `[server]` as it applies to the streams of this process.
 
-        If it has workers, they are its only subscribers, and none is refused. While this process was paused, each may
-        have connected many times, and the connections that they have given up wait in the queue before the last one.
+        With workers, only they subscribe here, and none is refused. While this process was paused, each worker may have
+        reconnected many times, and its abandoned connections wait in the queue before the current one.
         """
         if self.worker_resources is None:
             return section

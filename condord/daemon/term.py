@@ -169,7 +169,7 @@ class MakerTerm:
         return code
 
     async def _serve(self, fence: int, maker: MakerProcess) -> None:
-        """Serve what the maker publishes, and kill it if nothing comes from its socket, or nobody hears of it."""
+        """Serve what the maker publishes, and kill it if its socket is silent or the bus forbids its events."""
         await maker.is_alive.wait()
         if await _within(START_SECONDS, maker.is_serving):
             await _within(READ_SECONDS, maker.has_read)
@@ -186,14 +186,14 @@ class MakerTerm:
     async def _watch(self, maker: MakerProcess) -> None:
         """Kill the maker if it hangs."""
         silence_seconds = max(self._lease_seconds(), MIN_SILENCE_SECONDS)
-        # One that has waited has nothing to do but to take what it begins with.
+        # A maker that has waited only has to take its start message.
         stages = ((maker.is_loaded, START_SECONDS), (maker.has_begun, silence_seconds), (maker.is_alive, START_SECONDS))
         for stage, seconds in stages:
             if not await _within(seconds, stage):
                 await _kill(maker, f"it has not started within {seconds:g} s")
                 return
         stalls = StallCounter(math.ceil(silence_seconds / CHECK_SECONDS))
-        while not stalls.step(maker.beats):  # noqa: ASYNC110 - it looks for what does not come
+        while not stalls.step(maker.beats):  # noqa: ASYNC110 - an event cannot report that beats stop
             await asyncio.sleep(CHECK_SECONDS)
         await _kill(maker, f"its event loop has not run for {silence_seconds:g} s")
 

@@ -123,7 +123,7 @@ class UnderlyingPrices:
         self._answers += [(snapshot, now) for snapshot in snapshots]
 
     def confirm_indexes(self, values: Iterable[IndexValue], now: float, *, is_entitled: bool) -> None:
-        """Take an answer of REST about indexes. Without the grant, earlier values do not count any longer either."""
+        """Take an answer of REST about indexes. Without the entitlement, earlier values no longer count."""
         self._is_entitled = is_entitled
         self._answers += [(value, now) for value in values]
         for known in self._indexes.values():

@@ -69,7 +69,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         portfolio="ex-dividend", ex_dividend="SPY",
     ),
     Scenario(
-        name="index", description="Condors on SPX and XSP, with the grant for index values.",
+        name="index", description="Condors on SPX and XSP, with the entitlement to index values.",
         portfolio="index", has_index_values=True,
     ),
 )  # fmt: skip

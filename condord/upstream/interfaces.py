@@ -224,7 +224,7 @@ class MarketSink(StockSink, Protocol):
         """Take an answer of REST about stocks."""
 
     def confirm_indexes(self, values: Sequence[IndexValue], *, is_entitled: bool) -> None:
-        """Take an answer of REST about indexes; without the grant, `values` is empty."""
+        """Take an answer of REST about indexes; without the entitlement, `values` is empty."""
 
     def lapse_prices(self) -> None:
         """Mark every price of an underlying unconfirmed: the machine was suspended.
@@ -347,7 +347,7 @@ class Brokerage(Protocol):
         """Pass the snapshots of stocks to `take`, in parts as `quotes` does; unknown stocks are left out."""
 
     async def index_values(self, symbols: Sequence[str]) -> list[IndexValue] | None:
-        """The newest values of indexes, without those that Alpaca does not have; None if the key has no grant."""
+        """The newest values of the indexes that Alpaca has; None if the key is not entitled to them."""
 
     async def option_snapshots(self, symbols: Sequence[str], take: Callable[[list[OptionSnapshot]], None]) -> None:
         """Pass Alpaca's figures of contracts to `take`, in parts as `quotes` does; absent ones are left out."""

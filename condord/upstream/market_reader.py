@@ -31,7 +31,7 @@ PRICE_SECONDS = 5.0
 CONFIRM_SECONDS = 30.0
 """How often all stocks are read while the market is open: a price is unconfirmed 60 s after the last answer."""
 GRANT_SECONDS = 900.0
-"""How often the values of indexes are asked for without the grant for them, in case it was bought."""
+"""How often index values are requested without the entitlement to them, in case it was bought meanwhile."""
 SNAPSHOTS_PER_MINUTE = 15
 OPPOSITES_PER_MINUTE = 10
 _TICK_SECONDS = 5.0
@@ -94,7 +94,7 @@ class MarketReader:
         return tuple(poller.run() for poller in self._pollers)
 
     def ask(self) -> None:
-        """Read everything again soon, except dividends, and without the grant also except indexes."""
+        """Read everything again soon, except dividends, and without the entitlement also except indexes."""
         for due in (self._all_stocks, self._snapshots, self._opposites):
             due.ask()
         if self._is_entitled:

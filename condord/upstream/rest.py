@@ -264,7 +264,7 @@ class AlpacaRest:
         await self._in_parts(symbols, STOCKS_PER_REQUEST, take, ("stocksAnswer", self._prices), ask)
 
     async def index_values(self, symbols: Sequence[str]) -> list[IndexValue] | None:
-        """The newest values of indexes, without those that Alpaca does not have; None if the key has no grant."""
+        """The newest values of the indexes that Alpaca has; None if the key is not entitled to them."""
         ask = functools.partial(self._blocking.index_values, symbols)
         return await _none_after(_FORBIDDEN, self._call("indexesAnswer", self._prices, "data", ask))
 

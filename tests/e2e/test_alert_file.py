@@ -1,4 +1,4 @@
-"""`alerts.sqlite3` in trouble: shared, deleted, on a full disk, and with another account."""
+"""Faults of `alerts.sqlite3`: shared, deleted, on a full disk, and with another account."""
 
 import contextlib
 import os

@@ -336,7 +336,7 @@ def test_while_index_values_cannot_be_read_put_call_parity_gives_the_price():
         assert (stocks["state"], stocks["stream"], stocks["polled"]) == ("closed", [], [])
 
 
-def test_without_the_grant_for_index_values_parity_gives_the_price_and_nothing_is_wrong():
+def test_without_the_entitlement_to_index_values_parity_gives_the_price_and_nothing_is_wrong():
     with closing_program(Simulated("--scenario", "index")) as simulated:
         simulated.post("entitlements", index_values=False)
         with closing_program(Condord(simulated, **RISK)) as condord:

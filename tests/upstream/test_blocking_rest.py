@@ -68,7 +68,7 @@ class TestMarket:
         (value,) = asyncio.run(harness().rest.index_values(["SPX", "VIX"]))
         assert (value.symbol, value.value_e4, server.asked[0][1]) == ("SPX", 65_432_100, {"symbols": "SPX,VIX"})
 
-    def test_without_the_grant_for_indexes_nothing_is_wrong(self, server, harness):
+    def test_without_the_entitlement_to_indexes_nothing_is_wrong(self, server, harness):
         server.script[INDEXES] = [Answer({"message": "insufficient grants"}, 403)]
         assert asyncio.run(harness().rest.index_values(["SPX"])) is None
         assert len(server.asked) == 1
@@ -190,14 +190,14 @@ async def test_stocks_have_a_quote_a_trade_and_two_closes(simulator):
 
 
 @with_simulator(scenario="index", started_at=SIMULATED_AT)
-async def test_indexes_have_values_with_the_grant(simulator):
+async def test_indexes_have_values_with_the_entitlement(simulator):
     with client(simulator) as harness:
         (value,) = await harness.rest.index_values(["SPX"])
         assert (value.symbol, value.value_e4 > 0) == ("SPX", True)
 
 
 @with_simulator(scenario="default", started_at=SIMULATED_AT)
-async def test_without_the_grant_there_are_none(simulator):
+async def test_without_the_entitlement_indexes_have_no_values(simulator):
     with client(simulator) as harness:
         assert await harness.rest.index_values(["SPX"]) is None
 

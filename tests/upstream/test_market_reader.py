@@ -174,7 +174,7 @@ class TestIndexes:
         harness.play(61.0)
         assert harness.times("indexes") == [0.0, 60.0]
 
-    def test_without_the_grant_they_are_asked_for_rarely_and_nothing_is_wrong(self):
+    def test_without_the_entitlement_index_values_are_requested_rarely_and_nothing_is_wrong(self):
         harness = Harness(indexes=("SPX",))
         harness.brokerage.index_levels = None
         harness.play(GRANT_SECONDS + 10.0, (100.0, lambda reader: reader.ask()))

@@ -1,4 +1,4 @@
-"""Ingesters on a bus as child processes, with a simulator whose option stream is the referee: one connection at most."""
+"""Ingesters on a bus as child processes, with a simulator whose option stream accepts one connection at most."""
 
 import socket
 import time
