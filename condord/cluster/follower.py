@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 from condord.client.http import Address
 from condord.cluster.connection import ConnectionLost, Response, SourceSettings, open_request, require
@@ -16,7 +17,7 @@ from condord.errors import CondordError, ConfigError, Refused
 from condord.host import loopback
 from condord.live.relay_path import HEADER, RelayPath
 from condord.live.remedies import CIRCLE_REMEDY, with_remedy
-from condord.live.replica import UnreadableEvent
+from condord.live.replica import LostCode, UnreadableEvent
 
 HEARTBEAT_SECONDS = 0.5
 """The interval that a relay requests from its source."""
@@ -33,12 +34,40 @@ _ITSELF_HINT = "Name the address of the condord that the relay should follow, an
 _log = logging.getLogger(__name__)
 
 
+class _FollowerEvents(NamedTuple):
+    """What the log says when what is followed is lost or back, or does not answer yet or at last, and the code."""
+
+    lost: str
+    back: str
+    silent: str
+    answers: str
+    code: LostCode
+
+
+_EVENTS = {
+    "source": _FollowerEvents(
+        lost="The source is lost",
+        back="The source is back",
+        silent="The source does not answer yet",
+        answers="The source answers",
+        code="sourceLost",
+    ),
+    "maker": _FollowerEvents(
+        lost="The maker is silent",
+        back="The maker is back",
+        silent="The maker does not answer yet",
+        answers="The maker answers",
+        code="leaderLost",
+    ),
+}
+
+
 class Follower:
     """Follows one source and gives its events to `sink`.
 
     `refused` gets the error if the source does not accept the token, or is this process itself, as a new attempt would
     not help. `chance` returns a number in [0, 1) that spreads the attempts, which are `max_wait_seconds` apart at most,
-    and half as much again by chance. `relays` is this process's own path.
+    and half as much again by chance. `relays` is this process's own path. `followed` is what it follows, for the log.
     """
 
     def __init__(
@@ -50,8 +79,10 @@ class Follower:
         chance: Callable[[], float],
         relays: RelayPath | None = None,
         max_wait_seconds: float = MAX_WAIT_SECONDS,
+        followed: Literal["source", "maker"] = "source",
     ) -> None:
         self.is_connected = False
+        self._events = _EVENTS[followed]
         self._settings = settings
         self._sink = sink
         self._refused = refused
@@ -181,7 +212,7 @@ class Follower:
         self._failures = 0
         if self._is_lost:
             self._is_lost = False
-            event = "The source is back" if self._has_followed else "The source answers"
+            event = self._events.back if self._has_followed else self._events.answers
             lasted = {"lasted_seconds": round(self._heard_at - self._lost_at, 1)} if self._has_followed else {}
             _log.info(event, extra={"fields": {"source": self._settings.address.url, **lasted}})
         self._has_followed = True
@@ -200,8 +231,8 @@ class Follower:
         reason = self.reason
         if not self._is_lost:
             self._is_lost, self._lost_at = True, now
-            fields = {"source": self._settings.address.url, "code": "sourceLost", "reason": reason}
-            event = "The source is lost" if self._has_followed else "The source does not answer yet"
+            fields = {"source": self._settings.address.url, "code": self._events.code, "reason": reason}
+            event = self._events.lost if self._has_followed else self._events.silent
             _log.warning(event, extra={"fields": fields})
         elif reason == self._shown_reason:
             return

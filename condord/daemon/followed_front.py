@@ -123,7 +123,7 @@ class FollowedFront:
             feed,
             Announcements(self.publisher, self.answers, self._of_bus, self._name),
             of_bus=self._of_bus,
-            of_maker=lambda sink: Follower(maker, sink, refused=refused, chance=chance),
+            of_maker=lambda sink: Follower(maker, sink, refused=refused, chance=chance, followed="maker"),
             ask_bus=BusQuestions(
                 self.bus,
                 account=lambda: account,

@@ -31,6 +31,13 @@ class RequestAnswerer(Protocol):
         """Return the answer to a request."""
 
 
+class FrontSink(EventSink, Protocol):
+    """An `EventSink` for the events of a maker, too."""
+
+    def lose_maker(self, reason: str) -> None:
+        """Note that nothing comes from the maker of this ingester, until an event brings its status."""
+
+
 class AnnouncementSink(Protocol):
     """Gives others on the bus the leader's events and answers."""
 
@@ -54,7 +61,7 @@ class MakerSink:
     Nothing is published before the first event, so that nobody gets an earlier leader's document under this fence.
     """
 
-    def __init__(self, feed: EventSink, announcements: AnnouncementSink, fence: int) -> None:
+    def __init__(self, feed: FrontSink, announcements: AnnouncementSink, fence: int) -> None:
         self._feed = feed
         self._announcements = announcements
         self._fence = fence
@@ -93,7 +100,7 @@ class MakerSink:
 
     def lose(self, reason: str, code: LostCode = "leaderLost") -> None:  # noqa: ARG002 - it is always the maker
         """Note that nothing comes from the maker."""
-        self._feed.lose(reason, "leaderLost")
+        self._feed.lose_maker(reason)
 
 
 class FrontSource:
@@ -105,7 +112,7 @@ class FrontSource:
 
     def __init__(
         self,
-        feed: EventSink,
+        feed: FrontSink,
         announcements: AnnouncementSink,
         *,
         of_bus: EventFollower,

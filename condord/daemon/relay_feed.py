@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from condord.host import logs
 from condord.live import wire
-from condord.live.remedies import split_loss, with_remedy
+from condord.live.remedies import MAKER_REMEDY, WORKER_REMEDY, split_loss, with_remedy
 from condord.live.replica import LostCode, Replica, SourceEvent
 from condord.live.source_clock import SourceClock
 from condord.live.subscriber import wake
@@ -113,9 +113,19 @@ class RelayFeed:
 
     def lose(self, reason: str, code: LostCode = "sourceLost") -> None:
         """Note that what is followed is lost."""
+        if self._is_worker:
+            self._lose(reason, code, "the daemon of this worker", WORKER_REMEDY)
+        else:
+            what = f"{_LOST[code]} {self._source}" if code == "sourceLost" and self._source else _LOST[code]
+            self._lose(reason, code, what)
+
+    def lose_maker(self, reason: str) -> None:
+        """Note that nothing comes from the maker of this ingester, which leads."""
+        self._lose(reason, "leaderLost", "its own daemon of the account, the process that reads Alpaca", MAKER_REMEDY)
+
+    def _lose(self, reason: str, code: LostCode, what: str, remedy: str = "") -> None:
         self.lost_reason, self.lost_code = reason, code
-        what = f"{_LOST[code]} {self._source}" if code == "sourceLost" and self._source else _LOST[code]
-        found, remedy = split_loss(reason, code)
+        found, remedy = split_loss(reason, code, remedy)
         text = with_remedy(f"{self._machine} has lost {what}: {found}", remedy)
         wake(self._replica.lose(code, text, self.clock()))
 

@@ -18,7 +18,12 @@ FORBIDDEN_REMEDY = "permit it to this user of the NATS server; docs/examples/nat
 CIRCLE_REMEDY = "let one of these relays follow the condord of the account, as cluster.source"
 """What to do if relays follow each other in a circle."""
 
-CAUSE_REMEDIES = (UNTRUSTED_REMEDY, CIRCLE_REMEDY, FORBIDDEN_REMEDY)
+WORKER_REMEDY = "if it lasts, the daemon hangs or is stopped: see its log, and whether its process runs"
+"""What to do if a worker cannot follow the daemon that it serves for."""
+MAKER_REMEDY = "if it hangs, this ingester ends it, and one leads again within seconds"
+"""What follows if a leader cannot follow its own daemon of the account."""
+
+CAUSE_REMEDIES = (UNTRUSTED_REMEDY, CIRCLE_REMEDY, FORBIDDEN_REMEDY, WORKER_REMEDY, MAKER_REMEDY)
 """The remedies for losses whose cause is known, used instead of `LOST_REMEDIES`."""
 
 WRITABLE = "check that the disk responds and has room, and that condord may write there"
@@ -47,7 +52,10 @@ def split_remedy(sentence: str, remedies: Collection[str]) -> tuple[str, str]:
     return sentence, ""
 
 
-def split_loss(reason: str, code: str | None) -> tuple[str, str]:
-    """Why a server cannot follow another one, and what to do: about the cause if it is known, or else about `code`."""
+def split_loss(reason: str, code: str | None, otherwise: str = "") -> tuple[str, str]:
+    """Why a server cannot follow another one, and what to do.
+
+    The latter is about the cause if it is known, or else it is `otherwise`, or else about `code`.
+    """
     text, remedy = split_remedy(reason, CAUSE_REMEDIES)
-    return text, remedy or LOST_REMEDIES.get(code or "", "")
+    return text, remedy or otherwise or LOST_REMEDIES.get(code or "", "")

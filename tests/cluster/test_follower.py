@@ -118,6 +118,23 @@ def test_a_source_that_is_silent_is_lost_after_2_s_and_asked_again(caplog):
     assert caplog.records[1].fields["lasted_seconds"] < LOST_SECONDS
 
 
+def test_a_maker_is_named_as_such_in_the_log(caplog):
+    caplog.set_level(logging.INFO)
+
+    async def whole():
+        scripts = [STREAM_HEAD, SNAPSHOT, 5.0], [STREAM_HEAD, SNAPSHOT, HOLD]
+        async with FakeSource(*scripts) as source:
+            made = Follower(source.settings(), FakeSink(), refused=lambda _: None, chance=lambda: 0.0, followed="maker")
+            following = asyncio.create_task(made.run())
+            await asyncio.sleep(LOST_SECONDS + 2)
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    run(whole())
+    assert caplog.messages == ["The maker is silent", "The maker is back"]
+    assert caplog.records[0].fields["code"] == "leaderLost"
+
+
 def test_a_source_that_was_never_reached_is_not_reported_lost(caplog):
     caplog.set_level(logging.INFO)
 

@@ -27,6 +27,9 @@ class FakeFeed:
     def lose(self, reason, code="sourceLost"):
         self.log.append((reason, code))
 
+    def lose_maker(self, reason):
+        self.log.append((reason, "maker"))
+
 
 class FakeAnnounced:
     def __init__(self):
@@ -82,7 +85,7 @@ def test_events_of_a_maker_are_published_from_the_first_one_on():
     assert announced.log == [("lead", 7), EVENT, EVENT]
     assert sink.resume_version == "k-1"
     sink.lose("silent")
-    assert feed.log == ["begin", EVENT, EVENT, ("silent", "leaderLost")]
+    assert feed.log == ["begin", EVENT, EVENT, ("silent", "maker")]
     assert not sink.is_lost
     assert not sink.needs_snapshot
 

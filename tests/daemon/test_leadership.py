@@ -256,6 +256,19 @@ def test_a_term_that_ends_without_an_answer_is_known_as_such(delay):
     run(main())
 
 
+def test_a_request_that_has_just_been_made_is_not_unanswered():
+    async def main():
+        async with scene() as made:
+            await asyncio.sleep(0.5)
+            made.lease.delay = LEASE / 4
+            for _ in range(100):
+                await asyncio.sleep(LEASE / 30)
+                assert not made.leadership.is_unanswered
+            assert made.term.log == [("run", 5)]
+
+    run(main())
+
+
 def test_after_a_maker_ends_by_itself_others_may_take_the_lease_during_its_pause():
     async def main():
         async with scene() as made:

@@ -6,7 +6,7 @@ import pytest
 
 from condord.cluster.event_blocks import EventBlocks
 from condord.live.published import EVERYTHING
-from condord.live.remedies import UNTRUSTED_REMEDY, with_remedy
+from condord.live.remedies import MAKER_REMEDY, UNTRUSTED_REMEDY, WORKER_REMEDY, split_loss, with_remedy
 from condord.live.replica import SourceEvent
 from tests.virtualtime import run
 
@@ -170,6 +170,20 @@ def test_a_relay_logs_once_that_its_source_has_lost_its_own_source_and_once_that
     assert (back.message, back.fields) == ("What the source follows is back", {"source": source, "lasted_seconds": 7.0})
 
 
+def test_a_leader_names_its_own_daemon_of_the_account_and_not_the_leader():
+    @play
+    async def _(relayed):
+        relayed.pass_events()
+        relayed.feed.lose_maker("no event has come for 2 s")
+        status = relayed.view.status
+        assert (status.code, relayed.feed.lost_code) == ("leaderLost", "leaderLost")
+        what = (
+            "relay-1 has lost its own daemon of the account, the process that reads Alpaca: no event has come for 2 s; "
+        )
+        assert status.reason == what + MAKER_REMEDY
+        assert split_loss(status.reason, status.code) == (what.removesuffix("; "), MAKER_REMEDY)
+
+
 def test_a_worker_leaves_these_log_lines_to_its_daemon_and_does_not_name_the_source_of_its_daemon(caplog):
     async def scene():
         chain = Chain(Relayed(is_worker=True))
@@ -177,7 +191,8 @@ def test_a_worker_leaves_these_log_lines_to_its_daemon_and_does_not_name_the_sou
         assert chain.relayed.view.status.code == "sourceLost"
         chain.heal()
         chain.relayed.feed.lose("no event has come for 2 s")
-        assert chain.relayed.view.status.reason.startswith("relay-1 has lost its source: no event ")
+        reason = f"relay-1 has lost the daemon of this worker: no event has come for 2 s; {WORKER_REMEDY}"
+        assert chain.relayed.view.status.reason == reason
 
     run(scene())
     assert caplog.records == []

@@ -41,12 +41,16 @@ def test_a_hung_maker_is_killed_before_another_takes_over(ingesters):
         until(lambda: len(follower.documents) > 2, "events")
         old = follower.last_id.partition("-")[0]
         os.kill(maker, signal.SIGSTOP)
+        until(lambda: leader.status()["code"] == "leaderLost", "the leader notices")
+        assert "has lost its own daemon of the account, the process that reads Alpaca" in leader.status()["reason"]
         took = seconds_until(lambda: follower.last_id.partition("-")[0] != old, "the epoch of another leader")
     assert took < TAKEOVER_SECONDS
     assert not Path(f"/proc/{maker}").exists()
     standby.await_live()
     until(lambda: "The maker has ended" in "".join(leader.stderr), "its end is logged")
     text = "".join(leader.stderr)
+    assert "The maker is silent" in text
+    assert "The source is lost" not in text
     assert "its event loop has not run for 3 s" in text
     assert "SIGKILL" in text
     assert "reason=''" not in text

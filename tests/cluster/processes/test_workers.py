@@ -447,7 +447,8 @@ def test_a_relay_may_have_workers(served):
             with stopped(relay.process.pid):
                 until(lambda: follower.document["status"]["code"] == "sourceLost", "the worker has lost the relay")
                 # It may not name the source of the relay, which is well.
-                assert follower.document["status"]["reason"].startswith(f"{socket.gethostname()} has lost its source: ")
+                text = f"{socket.gethostname()} has lost the daemon of this worker: "
+                assert follower.document["status"]["reason"].startswith(text)
             until(lambda: follower.document["status"]["code"] is None, "the relay is back")
         assert relay.get("/api/trades")[0] == 200
         assert relay.stop() == 0
