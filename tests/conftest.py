@@ -35,7 +35,7 @@ LONG_FIRST = (
     "faults/test_slow_faults.py",
     "faults/test_rest_faults.py",
     "cluster/processes/test_workers.py",
-    "e2e/test_expiration_afternoon.py",
+    "load/test_expiration_afternoon.py",
     "load/test_large_account.py",
     "upstream/test_supervisor.py",
     "browser/test_connection.py",
@@ -73,8 +73,11 @@ Their tests drive a browser, run several servers, inject every fault into a daem
 build packages and containers, or boot a systemd.
 """
 FEW_FILES = 2
-WORKERS_PER_PROCESSOR = 3
-"""Tests spend two thirds of their time waiting: for programs, for proxies, and for events that must not happen."""
+WORKERS_PER_PROCESSOR = 2.5
+"""Tests spend half of their time waiting: for programs, for proxies, and for events that must not happen.
+
+Another worker takes 9 s of a processor to import and to collect all tests.
+"""
 WORKERS_ON_REQUEST = 2
 """The same for those that plain `pytest` leaves out: each of them occupies more than a program does."""
 
@@ -100,7 +103,7 @@ def pytest_xdist_auto_num_workers(config):
     if len(paths) <= FEW_FILES and all(path.is_file() for path in paths):
         return 0
     is_plain = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    return (WORKERS_PER_PROCESSOR if is_plain else WORKERS_ON_REQUEST) * len(os.sched_getaffinity(0))
+    return int((WORKERS_PER_PROCESSOR if is_plain else WORKERS_ON_REQUEST) * len(os.sched_getaffinity(0)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,6 +14,7 @@ from condord.config.schema import Config, Server
 from condord.daemon import place as places
 from condord.daemon import worker_pool
 from condord.host import child_process
+from tests.daemon.worker_program import BEAT_SECONDS
 from tests.http.test_merged_metrics import scraped
 
 BOUND_SECONDS = 120
@@ -56,6 +57,10 @@ class Scene:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.02):
                     await is_over.wait()
+
+
+def test_the_workers_of_these_tests_beat_between_two_looks():
+    assert BEAT_SECONDS < worker_pool.LOOK_SECONDS
 
 
 def play(test, workers=2):

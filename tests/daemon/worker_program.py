@@ -12,12 +12,13 @@ import msgspec
 
 from condord.daemon.counts import Counts
 from condord.daemon.worker_messages import WorkerReport, WorkerSettings, line
-from condord.daemon.worker_pool import LOOK_SECONDS
 from condord.host import child_process
 from condord.host.handed_sockets import HandedListener
 from condord.host.shared_counts import SharedCounts
 from condord.http.merged_metrics import Family, SampleValue
 
+BEAT_SECONDS = 0.05
+"""Half of what `worker_pool` waits between two looks; its import would take as long as all others together."""
 SPOILT = 13
 """The limit of subscribers at which the worker sends invalid messages."""
 
@@ -25,7 +26,7 @@ SPOILT = 13
 async def beat(counts, number):
     for beats in itertools.count(1):
         counts.set(number, "beats", beats)
-        await asyncio.sleep(LOOK_SECONDS / 2)
+        await asyncio.sleep(BEAT_SECONDS)
 
 
 async def main(handed, control, memory, number, workers):
@@ -72,5 +73,6 @@ async def main(handed, control, memory, number, workers):
     beating.cancel()
 
 
-child_process.end_with_parent()
-asyncio.run(main(*map(int, sys.argv[1:])))
+if __name__ == "__main__":
+    child_process.end_with_parent()
+    asyncio.run(main(*map(int, sys.argv[1:])))

@@ -18,7 +18,6 @@ from tests.e2e.running import (
     KEYS,
     Condord,
     Follower,
-    Program,
     Starting,
     answers,
     closing_program,
@@ -37,7 +36,7 @@ def ended(*arguments: str, **environ: str) -> tuple[int, list[str]]:
 
 
 def test_the_demo_shows_every_kind_of_position_with_prices_and_ends_on_sigint():
-    with closing_program(Program("start", "--demo", "--port", "0")) as program:
+    with closing_program(Starting("start", "--demo", "--port", "0")) as program:
         url = program.await_line(r"^condord \S+ serves at (http://127\.0\.0\.1:\d+)$")[1]
 
         def priced():
