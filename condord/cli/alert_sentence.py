@@ -7,7 +7,7 @@ import re
 
 from condord.cli import formatting
 from condord.live import wire
-from condord.live.urgency import held, orders_cutoff
+from condord.live.urgency import held
 from condord.live.wire_alerts import AlertJson
 
 _PRICE = r", [A-Z0-9.]+ [0-9,]+\.[0-9]{2}"
@@ -17,6 +17,7 @@ _COUNT = " (1 condor)"
 """This follows the text of a notice about a condor. The sentence names the condor."""
 _LASTING = ("breached", "tested")
 _UNTIL = re.compile(r" takes orders( for it)? until ")
+_FROM = re.compile(r" may liquidate( it)? from [0-9:]+( ET( on [A-Z][a-z]+ [0-9]+)?)?", re.ASCII)
 
 
 def split(text: str) -> tuple[str, str]:
@@ -30,8 +31,9 @@ def sentence(
 ) -> str:
     """Return the sentence of an alert that fires, without the P/L, and with the time of what was measured.
 
-    After the cut-off for orders it has the time since which none are taken, if the condor is in `document`. The page
-    has the same form, in `web/src/alarm.ts`. Without `has_price` it leaves out the price of that time.
+    After the cut-off for orders it has the time since which none are taken, and once Alpaca may liquidate it states
+    that, if the condor is in `document`. The page has the same form, in `web/src/alarm.ts`. Without `has_price` it
+    leaves out the price of that time.
     """
 
     def dated(found: re.Match[str]) -> str:
@@ -41,11 +43,13 @@ def sentence(
         return f" {'has been' if lasts else 'was'} {found[1]}{price} {at} {formatting.moment(alert.since, now)}"
 
     text = _MEASURED.sub(dated, split(alert.text)[0].replace(_COUNT, ""), count=1)
-    return _UNTIL.sub(r" has taken no orders\1 since ", text) if _is_late(alert, now, document) else text
+    passed = _passed(alert, now, document)
+    text = _UNTIL.sub(r" has taken no orders\1 since ", text) if "orders" in passed else text
+    return _FROM.sub(r" may liquidate\1 at any time", text) if "liquidation" in passed else text
 
 
-def _is_late(alert: AlertJson, now: dt.datetime, document: wire.Document | None) -> bool:
-    """Return whether the cut-off for orders has passed; False if it is not known."""
+def _passed(alert: AlertJson, now: dt.datetime, document: wire.Document | None) -> set[str]:
+    """Return which cut-offs of its condor have passed, as far as that is known."""
     condors = () if document is None else held(document)
-    cutoff_at = next((orders_cutoff(condor) for condor in condors if condor.id == alert.condor_id), None)
-    return cutoff_at is not None and cutoff_at <= now
+    expiry = next((condor.expiry for condor in condors if condor.id == alert.condor_id), None)
+    return {cutoff.kind for cutoff in expiry.cutoffs if cutoff.at <= now} if expiry is not None else set()

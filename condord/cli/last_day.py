@@ -16,7 +16,8 @@ from condord.live.wire_condor import CondorJson
 
 _MINUTES_ONLY = 120  # below it, whole hours would be too coarse
 _MINUTE_SECONDS = 60
-_CUTOFFS = {"orders": "orders until", "liquidation": "may be liquidated from"}
+_AHEAD = {"orders": "orders until", "liquidation": "may be liquidated from"}
+_PASSED = {"orders": "no orders since", "liquidation": "may be liquidated at any time since"}
 
 
 def time_left(condor: CondorJson | BrokenJson, as_of: dt.datetime, unit: str = "") -> str:
@@ -45,10 +46,11 @@ def expiry_lines(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> list[st
     lines = [f"{formatting.date(condor.expiration, today)}, {formatting.days(condor.days_to_expiration)}"]
     if expiry is None:
         return lines
-    ends = [(cutoff.at, _CUTOFFS[cutoff.kind]) for cutoff in expiry.cutoffs]
-    ends.append((expiry.last_trading_at, "last trades"))
+    ends = [(each.at, (_PASSED if each.at <= as_of else _AHEAD)[each.kind]) for each in expiry.cutoffs]
+    ends.append((expiry.last_trading_at, "last traded" if expiry.last_trading_at <= as_of else "last trades"))
     if expiry.settles_at > expiry.last_trading_at:
-        ends.append((expiry.settles_at, "settles at the opening prices of"))
+        verb = "settled" if expiry.settles_at <= as_of else "settles"
+        ends.append((expiry.settles_at, f"{verb} at the opening prices of"))
     return lines + [f"{what} {_at(at, as_of)}" for at, what in sorted(ends)]
 
 
@@ -65,6 +67,6 @@ def _at(at: dt.datetime, as_of: dt.datetime) -> str:
     local, today = formatting.in_new_york(at), exchange_day(as_of)
     text = f"{formatting.date(local.date(), today)} {local:%H:%M} ET"
     if at <= as_of:
-        return f"{text}, passed {formatting.age(at, as_of)}"
+        return f"{text}, {formatting.age(at, as_of)}"
     is_today = local.date() == today
     return f"{text}, {formatting.ahead(at, as_of)}" if is_today else text

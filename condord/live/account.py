@@ -15,7 +15,8 @@ import msgspec
 
 from condord.core.calendar import DAY, Calendar
 from condord.core.cover import cover
-from condord.core.expiry import ending_of, expiry_of
+from condord.core.cutoffs import cutoffs
+from condord.core.expiry import ending_of, expiry_of, style_of
 from condord.core.filled_orders import Order
 from condord.core.grouping.account import Grouping, group
 from condord.core.grouping.budget import go_on
@@ -159,6 +160,13 @@ class AccountState:
         day = exchange_day(now_at)
         turns = [start_of_day(day), start_of_day(day + DAY)]
         turns += [at for ending in endings.values() for at in (ending.last_trading_at, ending.settles_at)]
+        # From then on the notice of the last day has another text.
+        settings = self.lifecycle.cutoffs
+        turns += [
+            cutoff.at
+            for expiry, ending in endings.items()
+            for cutoff in cutoffs(expiry, ending, style_of(expiry), self.calendar, settings)
+        ]
         self._span = (
             self.calendar,
             max(at for at in turns if at <= now_at),

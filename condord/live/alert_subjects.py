@@ -201,7 +201,7 @@ class Subjects:
         if chain is None or last_trading_day(chain.ending) != when.day or when.now_at >= chain.ending.last_trading_at:
             return ""
         verb = "is" if sum(leg.held for leg in was.legs) == 1 else "are"
-        until = endings.trading_until(chain.key.expiry, chain.ending, when.calendar, self._book.cutoffs)
+        until = endings.trading_until(chain.key.expiry, chain.ending, when.calendar, self._book.cutoffs, when.now_at)
         last = "which expire today" if chain.ending.settlement == "pm" else "which trade for the last time today"
         return f"; left {verb} {_left_text(was)}, {last}: {until}"
 

@@ -269,14 +269,17 @@ def _days_at_opening(_: Subject, value: Value, condition: Condition) -> str:
 
 
 def _order_cutoff(subject: Subject, value: Value, condition: Condition) -> str:
-    """Until when Alpaca takes orders, as far as that is known, and from when it may liquidate."""
+    """Until when Alpaca takes orders, as far as that is known, and from when it may liquidate: both as of now."""
     clause = _order_time(subject, value, condition)
-    if not clause:
+    if not clause or not isinstance(value, int | float):
         return ""
-    source = next(each.source for each in subject.cutoffs if each.kind == "orders")
+    orders = next(each for each in subject.cutoffs if each.kind == "orders")
     liquidation = next((each for each in subject.cutoffs if each.kind == "liquidation"), None)
-    may = "" if liquidation is None else f" and may liquidate it from {wall_time(liquidation.at)}"
-    return f"{clause} ({_SOURCES[source]}){may}"
+    may = ""
+    if liquidation is not None:
+        has_begun = liquidation.at <= orders.at - dt.timedelta(minutes=value)
+        may = f" and may liquidate it {'at any time' if has_begun else f'from {wall_time(liquidation.at)}'}"
+    return f"{clause} ({_SOURCES[orders.source]}){may}"
 
 
 def _order_time(subject: Subject, value: Value, _: Condition) -> str:
@@ -290,7 +293,8 @@ def _order_time(subject: Subject, value: Value, _: Condition) -> str:
 
 def _liquidation(subject: Subject, value: Value, _: Condition) -> str:
     time = _cutoff_time(subject, value, "liquidation")
-    return time and f"Alpaca may liquidate it from {time}"
+    has_begun = isinstance(value, int | float) and value <= 0
+    return time and f"Alpaca may liquidate it {'at any time' if has_begun else f'from {time}'}"
 
 
 def _cutoff_time(subject: Subject, value: Value, kind: CutoffKind) -> str:

@@ -58,7 +58,7 @@ def endings(
     for group in _groups(grouping):
         listed.update(group.symbols)
         ending = ending_of(group.expiry, calendar)
-        notice = _notice(group, ending, trading_until(group.expiry, ending, calendar, settings), now_at)
+        notice = _notice(group, ending, trading_until(group.expiry, ending, calendar, settings, now_at), now_at)
         if notice is not None:
             notices.append(notice)
     for old in before:
@@ -96,14 +96,18 @@ def _groups(grouping: Grouping) -> list[_Group]:
     return groups
 
 
-def trading_until(expiry: Expiry, ending: Ending, calendar: Calendar, settings: CutoffSettings) -> str:
-    """Until when contracts trade on their last day, and Alpaca's cut-offs before that, if it has any."""
+def trading_until(
+    expiry: Expiry, ending: Ending, calendar: Calendar, settings: CutoffSettings, now_at: dt.datetime
+) -> str:
+    """Until when contracts trade on their last day, and Alpaca's cut-offs before that as of `now_at`, if it has any."""
     ends = cutoffs(expiry, ending, style_of(expiry), calendar, settings)
-    times = {end.kind: wall_time(end.at) for end in ends if end.source == "config"}
+    times = {end.kind: end.at for end in ends if end.source == "config"}
     until = f"trading ends at {wall_time(ending.last_trading_at)} ET"
     if not times:
         return until
-    return f"Alpaca takes orders until {times['orders']} and may liquidate from {times['liquidation']}, and {until}"
+    orders = "has taken no orders since" if times["orders"] <= now_at else "takes orders until"
+    may = "at any time" if times["liquidation"] <= now_at else f"from {wall_time(times['liquidation'])}"
+    return f"Alpaca {orders} {wall_time(times['orders'])} and may liquidate {may}, and {until}"
 
 
 def _notice(group: _Group, ending: Ending, until: str, now_at: dt.datetime) -> Notice | None:

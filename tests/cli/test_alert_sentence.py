@@ -38,15 +38,22 @@ def test_the_price_at_that_time_can_be_left_out():
 @pytest.mark.parametrize("part", ["condors", "broken"])
 def test_after_the_cutoff_the_sentence_has_the_time_since_which_no_orders_are_taken(part):
     condor = documents.condor() if part == "condors" else documents.broken(A=1)
-    condor["expiry"] |= {"cutoffs": [{"kind": "orders", "at": "2026-11-20T15:30:00Z", "source": "config"}]}
+    ends = {"orders": "2026-11-20T15:30:00Z", "liquidation": "2026-11-20T15:15:00Z"}
+    condor["expiry"] |= {"cutoffs": [{"kind": kind, "at": at, "source": "config"} for kind, at in ends.items()]}
     document = msgspec.convert(documents.document(**({"condors": []} | {part: [condor]})), wire.Document)
-    text = "Alpaca takes orders for it until 10:30 ET (as configured) and may liquidate it from 10:30."
-    before = dt.datetime(2026, 11, 20, 15, 29, tzinfo=dt.UTC)
-    assert shown(text, before, document, condorId=condor["id"]) == text
-    assert shown(text, NOW, document, condorId=condor["id"]) == text.replace(
-        "takes orders for it until", "has taken no orders for it since"
-    )
+    text = "Alpaca takes orders for it until 10:30 ET (as configured) and may liquidate it from 10:15."
+    begun = text.replace("from 10:15", "at any time")
+    for minute, expected in (
+        (14, text),
+        (29, begun),
+        (30, begun.replace("takes orders for it until", "has taken no orders for it since")),
+    ):
+        now = dt.datetime(2026, 11, 20, 15, minute, tzinfo=dt.UTC)
+        assert shown(text, now, document, condorId=condor["id"]) == expected
     assert shown(text) == text
+    for own in (" from 10:15 ET.", " from 10:15 ET on Nov 20."):
+        alone = f"Alpaca may liquidate it{own}"
+        assert shown(alone, NOW, document, condorId=condor["id"]) == "Alpaca may liquidate it at any time."
 
 
 def test_the_pl_is_split_from_the_sentence():

@@ -74,7 +74,7 @@ def test_after_the_cut_off_the_closing_order_begins_with_the_time_since_which_no
     before, after = ("\n".join(lines(asOf=f"2026-12-18T{time}Z")) for time in ("20:29:00", "20:35:00"))
     assert "orders until Dec 18 15:30 ET, in 1 min 0 s\n" in before
     assert "to close    a debit of 3.60 at mid\n" in before
-    assert "orders until Dec 18 15:30 ET, passed 5 min 0 s ago\n" in after
+    assert "no orders since Dec 18 15:30 ET, 5 min 0 s ago\n" in after
     assert "to close    Alpaca has taken no orders for it since 15:30 ET\n            a debit of 3.60 at mid\n" in after
 
 

@@ -82,7 +82,7 @@ def test_one_condor_is_shown_in_detail():
 
 def test_on_the_last_day_each_cut_off_has_the_time_left_by_the_exchanges_clock():
     assert fact(lines(as_of="2026-12-18T20:20:00Z"), "expires")[1:] == [
-        "may be liquidated from Dec 18 15:15 ET, passed 5 min 0 s ago",
+        "may be liquidated at any time since Dec 18 15:15 ET, 5 min 0 s ago",
         "orders until Dec 18 15:30 ET, in 10 min 0 s",
         "last trades Dec 18 16:15 ET, in 55 min 0 s",
     ]

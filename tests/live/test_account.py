@@ -85,14 +85,16 @@ def test_before_the_first_reading_time_changes_nothing():
     ("now_at", "has_turned"),
     [
         (NOON, False),
-        (LAST_TRADE - SECOND, False),
+        (LAST_TRADE - 3600 * SECOND - SECOND, False),
+        (LAST_TRADE - 3600 * SECOND, True),  # the liquidation, and then the cut-off for orders
+        (LAST_TRADE - 2700 * SECOND, True),
         (LAST_TRADE, True),
         (NOON + dt.timedelta(hours=12), True),
         (dt.datetime(2026, 12, 18, 5, tzinfo=dt.UTC), False),
         (dt.datetime(2026, 12, 18, 4, 59, 59, tzinfo=dt.UTC), True),  # the clock was set back to yesterday
     ],
 )
-def test_a_new_day_and_a_settlement_change_what_a_reading_means(account, now_at, has_turned):
+def test_a_new_day_a_cut_off_and_a_settlement_change_what_a_reading_means(account, now_at, has_turned):
     shown(account, spy(), NOON)
     outdated = account.outdated(now_at)
     assert (outdated is not None) == has_turned
@@ -160,3 +162,19 @@ def test_a_grouping_started_before_names_were_recalled_is_repeated(account):
     account.learn(again, again.run())
     assert account.regrouping(spy(2), [second()]) is None
     assert ids(account.offer(spy(2), [second()], {}, 1.0)) == [f"{SPY_ID}-2"]
+
+
+def test_the_notice_of_the_last_day_is_that_of_the_time_after_each_cut_off(account):
+    shown(account, spy(), NOON)
+    texts = []
+    for minutes in (61, 60, 45):
+        now_at = LAST_TRADE - dt.timedelta(minutes=minutes)
+        if (outdated := account.outdated(now_at)) is not None:
+            account.follow(outdated, now_at.date(), now_at)
+        (notice,) = account.lifecycle.notices
+        texts.append(notice.text.partition("Alpaca ")[2].partition(", and")[0])
+    assert texts == [
+        "takes orders until 15:30 and may liquidate from 15:15",
+        "takes orders until 15:30 and may liquidate at any time",
+        "has taken no orders since 15:30 and may liquidate at any time",
+    ]

@@ -31,9 +31,8 @@ CUTOFFS = tuple(
     for kind, minute in (("orders", 30), ("liquidation", 15))
 )
 NO_ORDERS = "Alpaca has taken no orders for it since 15:30 ET"
-SET_IN = (
-    "(as configured) and may liquidate it from 15:15, and the short put 755 is 12.90 (1.74 %) in the money, SPY 742.10."
-)
+FROM, BEGUN = "(as configured) and may liquidate it from 15:15", "(as configured) and may liquidate it at any time"
+IN_THE_MONEY = "the short put 755 is 12.90 (1.74 %) in the money, SPY 742.10."
 PROFIT_RANGE = "the profit is 99 to 100 % of its maximum (at least 99 %)."
 PROFIT_LOST = "the loss is 60 % of the maximum profit (at least 50 %)."
 MULTIPLE_RANGE = "the loss is 2.2 to 2.3 times the credit (at least 2 times the credit)."
@@ -178,12 +177,17 @@ def test_without_the_cut_offs_the_catalogue_has_the_words():
         (
             "order-cutoff",
             {"minutesToOrderCutoff": 59.0, "nearStrike": True},
-            f"Alpaca takes orders for it until 15:30 ET {SET_IN}",
+            f"Alpaca takes orders for it until 15:30 ET {FROM}, and {IN_THE_MONEY}",
+        ),
+        (
+            "order-cutoff",
+            {"minutesToOrderCutoff": 15.0, "nearStrike": True},
+            f"Alpaca takes orders for it until 15:30 ET {BEGUN}, and {IN_THE_MONEY}",
         ),
         (
             "order-cutoff",
             {"minutesToOrderCutoff": -1.0, "nearStrike": True},
-            f"{NO_ORDERS} {SET_IN}",
+            f"{NO_ORDERS} {BEGUN}, and {IN_THE_MONEY}",
         ),
         (
             "ex-dividend",
@@ -287,6 +291,7 @@ def test_a_notice_has_words_instead_of_symbols():
             {"minutesToLiquidation": 30.0},
             "Alpaca may liquidate it from 15:15 ET.",
         ),
+        ("minutesToLiquidation < 60", {"minutesToLiquidation": 0.0}, "Alpaca may liquidate it at any time."),
         (
             "minutesToLiquidation < 6000",
             {"minutesToLiquidation": 1500.0},

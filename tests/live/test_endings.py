@@ -40,12 +40,26 @@ def test_there_is_no_notice_before_the_last_trading_day():
     assert notices_of([*condors("SPY"), *condors("SPX")], at(THURSDAY, 0) - dt.timedelta(seconds=1)) == []
 
 
-@pytest.mark.parametrize("now_at", [at(FRIDAY, 0), at(FRIDAY, 9), at(FRIDAY, 16, 14)])
-def test_a_pm_settled_condor_expires_today_until_its_last_trade(now_at):
+FROM = "takes orders until 15:30 and may liquidate from 15:15"
+BEGUN = "takes orders until 15:30 and may liquidate at any time"
+OVER = "has taken no orders since 15:30 and may liquidate at any time"
+
+
+@pytest.mark.parametrize(
+    ("now_at", "cutoffs"),
+    [
+        (at(FRIDAY, 0), FROM),
+        (at(FRIDAY, 15, 14), FROM),
+        (at(FRIDAY, 15, 15), BEGUN),
+        (at(FRIDAY, 15, 29), BEGUN),
+        (at(FRIDAY, 15, 30), OVER),
+        (at(FRIDAY, 16, 14), OVER),
+    ],
+)
+def test_a_pm_settled_condor_expires_today_until_its_last_trade(now_at, cutoffs):
     notice = only_notice(condors("SPY", 30), now_at)
     assert (notice.code, notice.condor_id, notice.since) == ("expiresToday", SPY_ID, at(FRIDAY, 0))
-    until = "Alpaca takes orders until 15:30 and may liquidate from 15:15, and trading ends at 16:15 ET"
-    assert notice.text == f"{SPY_ID}: expires today; {until} (30 condors)"
+    assert notice.text == f"{SPY_ID}: expires today; Alpaca {cutoffs}, and trading ends at 16:15 ET (30 condors)"
     assert len(notice.symbols) == 4
 
 

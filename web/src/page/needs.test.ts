@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { alert, AS_OF, broken, condor, document as account, status, UNREAD, valuation } from '../../tests/account'
 import type { Alert, Broken, Condor, Notice } from '../document'
 import type { Link } from '../live'
-import { currentOf, doubtOf, entriesOf, isUnanswered, split } from './needs'
+import { afterCutoffs, currentOf, doubtOf, entriesOf, isUnanswered, split } from './needs'
 import { noticesBeside } from './notices'
 
 const OPEN: Link = { state: 'open', since: 0, retryAt: null }
@@ -83,12 +83,15 @@ describe('what needs the owner', () => {
   })
 
   it('has the time since which no orders are taken, once it has passed', () => {
-    const cutoffs = [{ kind: 'orders' as const, at: '2026-11-20T15:30:00Z', source: 'config' as const }]
+    const source = 'config' as const
+    const cutoffs = [{ kind: 'orders' as const, at: '2026-11-20T15:30:00Z', source }, { kind: 'liquidation' as const, at: '2026-11-20T15:15:00Z', source }]
     const held = { ...near, expiry: { ...near.expiry!, cutoffs } }
-    const one = on(near, 'r', { text: 'NEAR 1: Alpaca takes orders for it until 10:30 ET (as configured) and may liquidate it from 10:30.' })
+    const one = on(near, 'r', { text: 'NEAR 1: Alpaca takes orders for it until 10:30 ET (as configured) and may liquidate it from 10:15.' })
+    expect(afterCutoffs('NEAR 1: Alpaca may liquidate it from 10:15 ET on Nov 20.', held, Date.parse('2026-11-20T15:15:00Z'))).toBe('NEAR 1: Alpaca may liquidate it at any time.')
     const told = (now: string) => currentOf(one, { ...NOTHING, condors: mapOf([held]), now: Date.parse(now) }).text
-    expect(told('2026-11-20T15:29:00Z')).toBe('Alpaca takes orders for it until 10:30 ET (as configured) and may liquidate it from 10:30.')
-    expect(told('2026-11-20T15:30:00Z')).toBe('Alpaca has taken no orders for it since 10:30 ET (as configured) and may liquidate it from 10:30.')
+    expect(told('2026-11-20T15:14:00Z')).toBe('Alpaca takes orders for it until 10:30 ET (as configured) and may liquidate it from 10:15.')
+    expect(told('2026-11-20T15:15:00Z')).toBe('Alpaca takes orders for it until 10:30 ET (as configured) and may liquidate it at any time.')
+    expect(told('2026-11-20T15:30:00Z')).toBe('Alpaca has taken no orders for it since 10:30 ET (as configured) and may liquidate it at any time.')
   })
 
   it('has a price and a profit or loss that are marked where they may be old', () => {

@@ -38,7 +38,8 @@ export interface Entry {
 const ORDERS = /Alpaca (takes|has taken no) orders for it (until|since) [\d:]+ ET( \([^)]*\))?,? and (?!may)|; Alpaca has taken no orders for it since [\d:]+ ET/
 const ORDERS_AND = /(takes|has taken no) orders (for it )?(until|since) [\d:]+( ET)?( \([^)]*\))? and may/
 
-const UNTIL = / takes orders( for it)? until /
+const UNTIL = /takes orders( for it)? until/
+const FROM = /(liquidate(?: it)?) from [\d:]+( ET( on \w+ \d+)?)?/
 
 type Facts = Pick<Shown, 'alerts' | 'broken' | 'condors' | 'underlyings' | 'link' | 'status' | 'now'>
 
@@ -80,12 +81,19 @@ export function doubtOf({ document, link, status }: Pick<Shown, 'document' | 'li
   return status.positions.error ? 'the account cannot be read' : unconfirmed(document)
 }
 
-/** Returns the parts of a firing alert's sentence as of `now`: with the time of its figures, and without orders after the cut-off. */
+/** Returns the parts of a firing alert's sentence as of `now`: with the time of its figures, and what holds after the cut-offs. */
 export function currentOf(alert: Alert, { broken, condors, underlyings, link, status, now }: Pick<Facts, 'broken' | 'condors' | 'underlyings' | 'link' | 'status' | 'now'>) {
   const parts = split(alert, presentOf(underlyings.get(alert.underlying ?? ''), link, status), now)
   const id = alert.condorId ?? ''
-  const isPassed = (condors.get(id) ?? broken.get(id))?.expiry?.cutoffs.some(({ kind, at }) => kind === 'orders' && Date.parse(at) <= now)
-  return isPassed ? { ...parts, text: parts.text.replace(UNTIL, ' has taken no orders$1 since ') } : parts
+  return { ...parts, text: afterCutoffs(parts.text, condors.get(id) ?? broken.get(id), now) }
+}
+
+/** Returns the sentence of an alert on `condor` with what holds after the cut-offs that have passed. */
+export function afterCutoffs(text: string, condor: Condor | Broken | undefined, now: number): string {
+  for (const { kind, at } of condor?.expiry?.cutoffs ?? []) {
+    if (Date.parse(at) <= now) text = kind === 'orders' ? text.replace(UNTIL, 'has taken no orders$1 since') : text.replace(FROM, '$1 at any time')
+  }
+  return text
 }
 
 /** Splits an alert's sentence into its subject and the rest; without `now` it is that of the moment at which it fired or ended. */
