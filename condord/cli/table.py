@@ -183,10 +183,12 @@ def _total_parts(document: wire.Document, shown: int, view: TableView) -> list[s
     ]
     if document.unmatched:
         parts.append(f"in no condor {formatting.gain(totals.unmatched_pl)}")
+    worst = formatting.loss(totals.max_loss, is_unlimited=bool(formatting.unlimited(document)))
+    all_options = [f"max loss {worst}"]
     if totals.theta is not None:
         unknown = f" ({totals.risk_incomplete} unknown)" if totals.risk_incomplete else ""
-        parts.append(f"theta {formatting.greek(totals.theta)} a day{unknown}")
-    parts.append(f"max loss {formatting.loss(totals.max_loss, is_unlimited=bool(formatting.unlimited(document)))}")
+        all_options.insert(0, f"theta {formatting.greek(totals.theta)} a day{unknown}")
+    parts.append(f"all options: {', '.join(all_options)}")
     return [*parts, "unconfirmed"] if any(quote.unconfirmed for quote in document.quotes) else parts
 
 

@@ -26,7 +26,7 @@ def test_a_condor_is_one_row_if_it_fits():
         "UNDERLYING   PRICE   CHANGE  SHARES      P/L   TODAY   DELTA   THETA  MAX LOSS",
         "SPY         582.10  +0.40 %     100  +230.00  +18.50  +96.80  +11.80  1,530.00  ex-dividend Dec 18: 1.97",
         "",
-        "1 condor · P/L +230.00 · today +18.50 · closing now +202.00 · theta +11.80 a day · max loss 1,530.00",
+        "1 condor · P/L +230.00 · today +18.50 · closing now +202.00 · all options: theta +11.80 a day, max loss 1,530.00",
         "account 50,123.40 · today +143.40 · options buying power 20,111.20",
         "live · simulator indicative · newest message 1.8 s ago · market open, closes 16:00 ET",
     ]
@@ -76,8 +76,8 @@ def test_at_80_columns_a_condor_is_one_row_with_what_matters_most():
         "SPY         582.10  +0.40 %     100  +230.00  +18.50  +96.80  +11.80  1,530.00",
         "    ex-dividend Dec 18: 1.97",
         "",
-        "1 condor · P/L +230.00 · today +18.50 · closing now +202.00 · theta +11.80 a day",
-        "max loss 1,530.00",
+        "1 condor · P/L +230.00 · today +18.50 · closing now +202.00",
+        "all options: theta +11.80 a day, max loss 1,530.00",
         "account 50,123.40 · today +143.40 · options buying power 20,111.20",
         "live · simulator indicative · newest message 1.8 s ago",
         "market open, closes 16:00 ET",
@@ -143,7 +143,7 @@ def test_without_an_account_there_is_no_line_for_it():
 
 def test_condors_whose_theta_is_unknown_are_counted():
     shown = lines(totals=documents.totals(riskIncomplete=2))
-    assert any("theta +11.80 a day (2 unknown)" in line for line in shown)
+    assert any("all options: theta +11.80 a day (2 unknown), max loss" in line for line in shown)
 
 
 @pytest.mark.parametrize("width", [24, 30, 40, 50, 58, 80, 131, 132, 400])
@@ -180,7 +180,7 @@ def test_an_unknown_value_is_a_dash_and_the_note_has_the_reason():
         "SPY-261218-560-570-630-640  Dec 18   short condor  28 d    2  2.35 credit  582.10  put 2.1 %     —      —    —"
         "      —     —  -3.20  +11.80         —  quotes unconfirmed, incomplete: no usable quote of SPY261218P00560000, broken wing"
     )
-    assert shown[6] == "1 condor (1 incomplete) · P/L — · today — · closing now — · max loss —"
+    assert shown[6] == "1 condor (1 incomplete) · P/L — · today — · closing now — · all options: max loss —"
 
 
 def test_a_leg_in_no_condor_has_a_note_with_the_reason():
@@ -197,8 +197,8 @@ def test_a_leg_in_no_condor_has_a_note_with_the_reason():
         "SPY [2J             —        —      —      —       —      —  no root",
     ]
     assert shown[10] == (
-        "1 condor · P/L +230.00 · today +18.50 · closing now +202.00 · in no condor — · theta +11.80 a day"
-        " · max loss unlimited"
+        "1 condor · P/L +230.00 · today +18.50 · closing now +202.00 · in no condor — · all options: theta +11.80 a day"
+        ", max loss unlimited"
     )
 
 
@@ -207,7 +207,7 @@ def test_an_empty_account_has_no_condors():
     assert lines(condors=[], totals=totals)[:3] == [
         "No condors.",
         "",
-        "0 condors · P/L 0.00 · today 0.00 · closing now 0.00 · theta 0.00 a day · max loss 0.00",
+        "0 condors · P/L 0.00 · today 0.00 · closing now 0.00 · all options: theta 0.00 a day, max loss 0.00",
     ]
 
 
@@ -232,7 +232,7 @@ def test_an_unconfirmed_quote_marks_its_unmatched_leg_and_the_totals():
     shown = lines(unmatched=[sold, bought], quotes=quotes)
     assert shown[4].endswith("  unconfirmed, uncovered short")
     assert shown[5].endswith("+13.50  -2.00")
-    assert shown[10].endswith(" · max loss 1,530.00 · unconfirmed")
+    assert shown[10].endswith(", max loss 1,530.00 · unconfirmed")
 
 
 @pytest.mark.parametrize(
@@ -389,8 +389,8 @@ def test_a_loss_without_a_bound_is_unlimited_only_with_an_uncovered_call():
     def losses(**leg):
         shown = lines(unmatched=[documents.unmatched(**leg)], totals=totals)
         row = next(line for line in shown if line.startswith("SPY  "))
-        total = next(line for line in shown if " · max loss " in line)
-        return [row.partition("  ex-dividend")[0].split()[-1], total.rpartition(" · ")[2]]
+        total = next(line for line in shown if ", max loss " in line)
+        return [row.partition("  ex-dividend")[0].split()[-1], total.rpartition(", ")[2]]
 
     assert losses(right="call") == ["unlimited", "max loss unlimited"]
     assert losses(right="put") == losses(right="call", uncoveredShort=False) == ["—", "max loss —"]

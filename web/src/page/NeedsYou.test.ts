@@ -194,14 +194,14 @@ describe('the bell', () => {
 describe('the figures', () => {
   it('are of the condors, and what is in no condor is listed separately', async () => {
     const shares = { ...account('x').underlyings[0]!, shares: 100 }
-    const { host, text } = await page({ totals: totals({ dayPl: -114, naturalPl: null, incomplete: 1 }), underlyings: [shares] })
+    const { host, text } = await page({ totals: totals({ dayPl: -114, naturalPl: null, incomplete: 1, theta: 31.2, riskIncomplete: 2 }), underlyings: [shares] })
     await loaded()
     const figures = [...host.querySelectorAll('.totals > div')].map((each) => each.textContent!.replace(/\s+/g, ' ').trim())
     expect(figures.slice(0, 5)).toEqual([
       'Condors today−$114.00',
       'Open P/L+$155.00',
       'Closed at natural—1 of 1 condors lacks a quote or an entry price.',
-      'Theta a day+$11.80',
+      'Theta a day, all options+$31.20 (2 unknown)',
       'Maximum loss at expiration$1,358',
     ])
     expect(text('.outside')).toBe('In no condor: 100 SPY shares.')
