@@ -97,11 +97,12 @@ def _terms(condor: AnyCondor, as_of: dt.datetime) -> list[Cell]:
 
 def _numbers(condor: AnyCondor, underlying: UnderlyingJson | None, named: int) -> list[Cell]:
     unknown = Cell(formatting.UNKNOWN)
+    price = underlying.price if underlying else None
     if isinstance(condor, BrokenJson):
         return [
             Cell(str(condor.quantity)),
             unknown,
-            Cell(formatting.money(underlying.price if underlying else None)),
+            Cell(formatting.money(price)),
             Cell(why_broken(condor, named) if named else "broken", "alarm"),  # under DISTANCE, which is always shown
             *[unknown] * 2,
             _gain(condor.unrealized_pl),
@@ -111,7 +112,8 @@ def _numbers(condor: AnyCondor, underlying: UnderlyingJson | None, named: int) -
     return [
         Cell(str(condor.quantity)),
         Cell(formatting.entry(condor.credit)),
-        Cell(formatting.money(risk.price)),
+        # Nothing is computed from a price that is not confirmed, but it is shown: a note marks it.
+        Cell(formatting.money(price if risk.price is None else risk.price)),
         Cell(formatting.distance(risk), formatting.distance_style(risk)),
         Cell(formatting.closing_price(value.mark, condor.direction)),
         Cell(formatting.closing_price(value.natural, condor.direction)),

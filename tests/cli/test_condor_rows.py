@@ -73,6 +73,19 @@ def test_without_a_price_of_its_underlying_a_broken_condor_has_a_dash_there():
     assert "  582.10  no put 500  " in rows(condors=[], broken=[BROKEN])[1]
 
 
+@pytest.mark.parametrize("width", [None, 120])
+def test_a_price_that_is_not_confirmed_is_shown_and_marked(width):
+    held = documents.condor(risk=documents.risk(price=None, missing=["price"]))
+    for broken in ([], [documents.broken(A=1)]):
+        old = documents.underlying(unconfirmed=True, reason="stale")
+        shown = rows(width, condors=[held], broken=broken, underlyings=[old])
+        assert [" 582.10 " in line and line.endswith("  price unconfirmed") for line in shown[1 : 2 + len(broken)]] == [
+            True
+        ] * (1 + len(broken))
+    gone = documents.underlying(price=None, reason="noQuote")
+    assert "582.10" not in rows(width, condors=[held], underlyings=[gone])[1]
+
+
 def test_on_the_last_day_a_broken_condor_has_the_time_left_for_orders_in_its_row():
     lost = BROKEN | {"daysToExpiration": 0}
     for time, left in (("19:55:00", "35 min"), ("20:30:00", "no orders")):

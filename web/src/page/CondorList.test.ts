@@ -441,6 +441,20 @@ describe('the table', () => {
     expect(all('tr[data-doubt]').map((each) => each.title)).toEqual(['No longer held'])
   })
 
+  it('shows the price of an underlying that is not confirmed, and marks it', async () => {
+    at(TABLE)
+    const held = worth('A', 1)
+    const risk = { ...held.risk, price: null }
+    const price = (changes: object) => ({ underlyings: [{ ...account('x').underlyings[0]!, symbol: held.underlying, price: 741.51, ...changes }] })
+    const { all, shows } = await list([{ ...held, risk }], price({ unconfirmed: true, reason: 'stale' }))
+    const cell = () => all('.condor-row .of-price').map((each) => [each.textContent, each.className.includes('soft'), each.title])
+    expect(cell()).toEqual([['741.51', true, 'Not confirmed']])
+    await shows([held], price({}))
+    expect(cell()).toEqual([['742.00', false, '']])
+    await shows([{ ...held, risk }], price({ price: null, reason: 'noQuote' }))
+    expect(cell()[0]![0]).toBe('—')
+  })
+
   it('marks figures that are old or not confirmed', async () => {
     const doubted = { ...worth('B', 1), valuation: valuation('B', { unconfirmed: true }) }
     const { all, shows } = await list([worth('A', 1), doubted])
