@@ -36,6 +36,7 @@ class Pager:
         self._wanted = ""
         self._found_key = ""
         self._message = ""
+        self._searched: tuple[str, ...] = ()
         self._read_until = 0.0
 
     def is_reading(self, now: float) -> bool:
@@ -69,6 +70,8 @@ class Pager:
             for line in table.body
             for at, part in enumerate(folded([line.text], screen.width) or [""])
         ]
+        if self._message and self._rows() != self._searched:  # what was found, or was not, may be different now
+            self._message = ""
         foot = folded(table.foot, screen.width)
         is_whole = len(table.head) + len(self._lines) + 1 + len(foot) <= height
         if is_whole and self._typed is None and not self._message:
@@ -86,6 +89,10 @@ class Pager:
         blank = [""] * (self._room - len(window))
         lines = [*head, *self._painted(window, screen), *blank, self._bar(screen), *foot]
         return lines[:height]
+
+    def _rows(self) -> tuple[str, ...]:
+        """Return the keys of the rows that can be found, in their order."""
+        return tuple(line.key for line in self._lines if line.search)
 
     def _painted(self, lines: Sequence[Line], screen: Screen) -> list[str]:
         """Return the texts, with the row that was found last as a bar."""
@@ -132,6 +139,7 @@ class Pager:
     def _find(self, step: int) -> None:
         """Go to the next row that has all the words; with a `step` of 0, begin with the first row shown."""
         words, finds = self._wanted.lower().split(), finder(self._wanted)
+        self._searched = self._rows()
 
         def is_found(line: Line) -> bool:
             if line.shown is not None:

@@ -175,6 +175,17 @@ def test_a_text_that_is_not_found_is_reported_until_the_next_key():
     assert Reader().press("n").bar.startswith("nothing to find")
 
 
+def test_what_a_search_reported_goes_when_rows_come_or_go():
+    for text, reported in (("tsla", "tsla is not found"), ("c0", "1 of 10 found")):
+        reader = Reader().press("/", *text, "enter")
+        assert reader.bar.startswith(reported)
+        reader.look()
+        assert reader.bar.startswith(reported)
+        reader.table = table(condors(*(f"C{at:02}" for at in range(20)), "TSLA"))
+        reader.look()
+        assert "found" not in reader.bar
+
+
 def test_a_typed_text_can_be_corrected_or_abandoned():
     reader = Reader().press("/", "a", "b", "backspace", "up")
     assert reader.bar == "/a"
