@@ -154,8 +154,8 @@ def _side(distance: dict) -> str:
 def _probability(known: dict) -> str:
     for name, words in [
         ("profit", "at expiration"),
-        ("profitByDelta", "by deltas"),
-        ("profitByCredit", "by the credit"),
+        ("profitByDelta", "from deltas"),
+        ("profitByCredit", "from credit and width"),
     ]:
         if known[name] is not None:
             return f"{_rounded(known[name], 0)} %{words}"
