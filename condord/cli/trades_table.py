@@ -1,6 +1,7 @@
 """Show closed condors as a table with totals.
 
-A trade is one row. If that would cost it more than a few columns, its name stands above its numbers.
+A trade is one row. If the terminal is so narrow that many columns would be left out, each name gets a line of its own
+above the numbers.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class BusPublisher:
         return self._bus.denials.first(self._needed)
 
     async def require_permission(self) -> None:
-        """Check that the bus permits what a leader needs. A leader that is not heard would keep others from leading.
+        """Check that the bus permits what a leader needs: one without permission would keep others from leading.
 
         Raises:
             Declined: it does not.

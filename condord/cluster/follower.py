@@ -89,7 +89,7 @@ class Follower:
         self._chance = chance
         self._relays = relays or RelayPath()
         self._max_wait_seconds = max_wait_seconds
-        self._heard_at = math.inf  # until it runs
+        self._event_at = math.inf  # until it runs
         self._reason = "it has not answered yet"
         self._shown_reason = ""
         self._is_lost = False
@@ -110,13 +110,13 @@ class Follower:
         be, too. This is not logged as a loss: the source may well have been there.
         """
         now = asyncio.get_running_loop().time()
-        if max(seconds, now - self._heard_at) >= LOST_SECONDS:
+        if max(seconds, now - self._event_at) >= LOST_SECONDS:
             self._is_outdated = True
             self._sink.lose(suspended(seconds))
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        self._heard_at = asyncio.get_running_loop().time()
+        self._event_at = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
             tasks.create_task(self._follow())
@@ -200,20 +200,20 @@ class Follower:
                 if event.name == "bye":
                     raise ConnectionLost("it has stopped")
                 self._sink.take(event)
-                self._hear()
+                self._note_event()
                 if self._sink.needs_snapshot and event.name == "delta":
                     raise ConnectionLost("events are missing")
                 if self._sink.is_lost and has_begun:
                     raise ConnectionLost("it was silent")  # a resume brings the status, which no heartbeat does
                 has_begun = has_begun or event.name in ("snapshot", "delta")
 
-    def _hear(self) -> None:
-        self._heard_at = asyncio.get_running_loop().time()
+    def _note_event(self) -> None:
+        self._event_at = asyncio.get_running_loop().time()
         self._failures = 0
         if self._is_lost:
             self._is_lost = False
             event = self._events.back if self._has_followed else self._events.answers
-            lasted = {"lasted_seconds": round(self._heard_at - self._lost_at, 1)} if self._has_followed else {}
+            lasted = {"lasted_seconds": round(self._event_at - self._lost_at, 1)} if self._has_followed else {}
             _log.info(event, extra={"fields": {"source": self._settings.address.url, **lasted}})
         self._has_followed = True
 
@@ -222,7 +222,7 @@ class Follower:
         loop = asyncio.get_running_loop()
         waking = Waking(loop.time())
         while True:
-            now, due = loop.time(), self._heard_at + LOST_SECONDS
+            now, due = loop.time(), self._event_at + LOST_SECONDS
             if waking.is_awake(now) and now >= due:
                 self._lose(now)
             await asyncio.sleep(min(due - now, WATCH_SECONDS) if now < due else WATCH_SECONDS)

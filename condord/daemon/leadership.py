@@ -75,7 +75,7 @@ class Leadership:
     """One ingester's part in the election.
 
     `holder` is its name in the lease, `bus` the bus as error messages name it, `now` the lease's clock in seconds.
-    `permission` raises `Unanswered` if a leader here would not be heard on the bus.
+    `permission` raises `Unanswered` if the bus would not deliver the events of a leader here.
     """
 
     def __init__(

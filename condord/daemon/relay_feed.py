@@ -52,7 +52,7 @@ class RelayFeed:
         self._is_worker = is_worker
         self._noted: wire.Status | None = None
         self._source_lost_at: float | None = None
-        self._heard_at = loop.time()
+        self._event_at = loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -86,7 +86,7 @@ class RelayFeed:
         if not self._replica.is_known:
             return None
         if self._replica.is_lost:
-            return round(1000 * (self._loop.time() - self._heard_at))
+            return round(1000 * (self._loop.time() - self._event_at))
         if self._replica.edition.status.code in wire.LOST_CODES:
             return None
         return round(1000 * self.clock.lag.total_seconds())
@@ -101,14 +101,14 @@ class RelayFeed:
         begun = self._loop.time()
         as_of, woken = self._replica.take(event, begun, self.clock())
         wake(woken)
-        self._heard_at = self._loop.time()
+        self._event_at = self._loop.time()
         if as_of is not None:
             self.clock.observe(as_of)
         if not self._replica.is_lost:
             self.lost_reason = self.lost_code = None
             self._note_status()
         if woken:
-            self._observe(self._heard_at - begun)
+            self._observe(self._event_at - begun)
         self._arm()
 
     def lose(self, reason: str, code: LostCode = "sourceLost") -> None:

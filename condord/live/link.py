@@ -200,7 +200,7 @@ class Link:
             backoff_max_seconds=backoff_max_seconds,
         )
 
-    def believe_quiet(self) -> None:
+    def assume_quiet(self) -> None:
         """Note that REST has no newer quotes than a stale connection. Only data makes it live again."""
         if self._state == "stale":
             text = f"{self._settings.name} is silent, but REST has no newer quotes: the market may be quiet"

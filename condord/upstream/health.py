@@ -132,7 +132,7 @@ class Health:
                 subscribed=len(self._stream.streamed),
                 requested=len(self._stream.symbols),
                 reconnects=link.reconnects,
-                last_message_at=self._stream.heard_at,
+                last_message_at=self._stream.last_message_at,
                 next_attempt_at=self._next_attempt_at(),
             ),
             positions=wire.Positions(

@@ -277,7 +277,7 @@ class LinkRunner(ABC):
             if has_newer:
                 self.step("fault", LinkFault(code="silent", text=f"{name} is silent while REST has newer quotes"))
             else:
-                self.link.believe_quiet()
+                self.link.assume_quiet()
                 self._changed()
         except TimeoutError:
             if self.link.state == "stale":

@@ -42,8 +42,8 @@ class QuoteStream(LinkRunner, Generic[Sink]):
     """Receives quotes of `symbols`; subclasses pass them on to `sink`.
 
     `newer` asks REST whether it has newer quotes, `live` is called when a connection is live, and `changed` when the
-    status may have changed. `messages` counts messages by kind, over all connections; `heard_at` is when the newest
-    quote arrived.
+    status may have changed. `messages` counts messages by kind, over all connections; `last_message_at` is when the
+    newest quote arrived.
     """
 
     refusals: ClassVar[Refusals]
@@ -67,7 +67,7 @@ class QuoteStream(LinkRunner, Generic[Sink]):
         self.symbols: tuple[str, ...] = ()
         self.refused: dict[str, int] = {}
         self.messages = no_messages()
-        self.heard_at: dt.datetime | None = None
+        self.last_message_at: dt.datetime | None = None
         self._login = login
         self._symbol_limit = symbol_limit
         self._sink = sink
@@ -149,7 +149,7 @@ class QuoteStream(LinkRunner, Generic[Sink]):
         ticks = [message for message in messages if type(message) is Tick]
         if ticks:
             self.messages["quote"] += len(ticks)
-            self.heard_at = self._now_at()
+            self.last_message_at = self._now_at()
             self.note_data()
             self.offer(ticks)
         if len(ticks) == len(messages):

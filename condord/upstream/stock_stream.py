@@ -27,7 +27,7 @@ class StockStream(QuoteStream[StockSink]):
 
     # Of the current connection, from `begin` on: the time of the newest quote, and when a quote arrived last.
     _newest_at: dict[str, dt.datetime]
-    _heard: dict[str, float]
+    _received_at: dict[str, float]
 
     def offer(self, ticks: Sequence[Tick]) -> None:
         """Pass quotes on."""
@@ -36,7 +36,7 @@ class StockStream(QuoteStream[StockSink]):
             newest_at = self._newest_at.get(tick.symbol)
             if newest_at is None:
                 continue  # not subscribed
-            self._heard[tick.symbol] = now
+            self._received_at[tick.symbol] = now
             if newest_at < tick.at <= latest_at:
                 self._newest_at[tick.symbol] = tick.at
         self._sink.offer_stocks(ticks)
@@ -53,7 +53,7 @@ class StockStream(QuoteStream[StockSink]):
     def begin(self) -> None:
         """Forget what the last connection delivered."""
         super().begin()
-        self._newest_at, self._heard = {}, {}
+        self._newest_at, self._received_at = {}, {}
 
     @property
     def delivered(self) -> frozenset[str]:
@@ -61,7 +61,7 @@ class StockStream(QuoteStream[StockSink]):
         if self.link.state != "live":
             return frozenset()
         since = self.now() - QUIET_SECONDS
-        return frozenset(symbol for symbol in self.streamed if self._heard.get(symbol, since) > since)
+        return frozenset(symbol for symbol in self.streamed if self._received_at.get(symbol, since) > since)
 
     def has_missed(self, snapshots: Iterable[StockSnapshot]) -> bool:
         """Whether the stream should have brought a quote of `snapshots`, which come from REST."""

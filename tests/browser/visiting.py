@@ -47,13 +47,13 @@ class Visit:
         """A second origin that the test visits."""
         self.context.on("request", self._note)
         self.context.on("weberror", lambda error: self.complaints.append(str(error.error)))
-        self.context.on("console", self._hear)
+        self.context.on("console", self._note_message)
 
     def _note(self, request: Request) -> None:
         self.sent.append(request)
         self.requests.append(request.url)
 
-    def _hear(self, message) -> None:
+    def _note_message(self, message) -> None:
         if message.type in ("error", "warning") and not (self._tolerates and re.search(self._tolerates, message.text)):
             self.complaints.append(f"{message.text} {message.location}")
 

@@ -48,9 +48,9 @@ def test_only_a_daemon_that_reads_positions_shows_when_they_were_read(role, is_s
 
 def test_a_stream_that_waits_shows_its_next_attempt():
     stream = {**documents.report()["stream"], "connected": False, "subscribed": 0}
-    for at, said in [("2026-11-20T15:31:51Z", "in 42 s"), ("2026-11-20T15:31:00Z", "now")]:
+    for at, attempt in [("2026-11-20T15:31:51Z", "in 42 s"), ("2026-11-20T15:31:00Z", "now")]:
         shown = lines(state="reconnecting", stream={**stream, "nextAttemptAt": at})
-        assert f"stream       not connected, next attempt {said}, 0 of 4 symbols, 2 reconnects" in shown
+        assert f"stream       not connected, next attempt {attempt}, 0 of 4 symbols, 2 reconnects" in shown
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_the_remedy_for_each_failure_is_shown_once(name):
 
 
 @pytest.mark.parametrize(
-    ("state", "code", "name", "said"),
+    ("state", "code", "name", "shown"),
     [
         ("reconnecting", "connectionLimit", "stream 406", "Stop the other program that uses this key"),
         ("reconnecting", "unreachable", "connect", "If it lasts, check the network"),
@@ -179,9 +179,9 @@ def test_the_remedy_for_each_failure_is_shown_once(name):
         ("reconnecting", "silent", None, "Nothing, it recovers by itself"),
     ],
 )
-def test_each_problem_is_shown_with_its_remedy(state, code, name, said):
+def test_each_problem_is_shown_with_its_remedy(state, code, name, shown):
     reason = with_remedy("why", FAILURES[name].remedy if name else "")
-    assert lines(state=state, code=code, reason=reason)[3].startswith(f"to do        {said}")
+    assert lines(state=state, code=code, reason=reason)[3].startswith(f"to do        {shown}")
 
 
 @pytest.mark.parametrize("state", ["live", "closed", "starting"])

@@ -101,9 +101,9 @@ def test_a_reconnected_bus_has_its_subscriptions_and_sends_nothing_late(nats_ser
             assert changes == [True, False, True]
 
     asyncio.run(scene())
-    said = [record.message for record in caplog.records]
-    assert said.count("The bus is lost") == 2
-    assert said.count("The bus is connected") == 4
+    logged = [record.message for record in caplog.records]
+    assert logged.count("The bus is lost") == 2
+    assert logged.count("The bus is connected") == 4
     assert sum("lasted_seconds" in getattr(record, "fields", {}) for record in caplog.records) == 2
 
 
@@ -140,9 +140,9 @@ def test_too_large_messages_are_dropped_and_the_log_has_the_remedy(nats_server, 
             assert [len(message.data) for message in got] == [60_000]
 
     asyncio.run(scene())
-    said = [record.message for record in caplog.records]
-    assert said.count("The bus takes only small messages") == 1
-    assert said.count("The bus does not take messages of this size") == 1
+    logged = [record.message for record in caplog.records]
+    assert logged.count("The bus takes only small messages") == 1
+    assert logged.count("The bus does not take messages of this size") == 1
     assert "set max_payload: 8MB in the configuration of nats-server" in str(
         [vars(record) for record in caplog.records]
     )

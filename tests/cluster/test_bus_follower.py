@@ -224,9 +224,9 @@ def test_a_leader_that_answers_and_publishes_nothing_is_lost_once(nats_server, c
         assert followed.losses == ["leaderLost"]
 
     play(nats_server, scene)
-    told = [record for record in caplog.records if "leader" in record.message]
-    assert [record.message for record in told] == ["The leader is lost", "The leader is back"]
-    assert told[1].fields["lasted_seconds"] >= 2 * LOST_SECONDS
+    logged = [record for record in caplog.records if "leader" in record.message]
+    assert [record.message for record in logged] == ["The leader is lost", "The leader is back"]
+    assert logged[1].fields["lasted_seconds"] >= 2 * LOST_SECONDS
 
 
 @pytest.mark.slow
@@ -246,14 +246,14 @@ def test_before_the_first_leader_no_leader_counts_as_lost(nats_server, caplog):
         await scene(nats_server())
 
     asyncio.run(whole())
-    told = [record for record in caplog.records if "leader" in record.message]
-    assert [record.message for record in told] == ["There is no leader yet", "There is a leader"]
-    assert told[0].fields["reason"] in (
+    logged = [record for record in caplog.records if "leader" in record.message]
+    assert [record.message for record in logged] == ["There is no leader yet", "There is a leader"]
+    assert logged[0].fields["reason"] in (
         "no answer in time",
         "nobody answers on the bus",
         "the leader has not answered yet",
     )
-    assert told[1].fields == {"leader": "a:1", "fence": 1}
+    assert logged[1].fields == {"leader": "a:1", "fence": 1}
 
 
 @pytest.mark.slow
@@ -503,8 +503,8 @@ def test_messages_that_are_not_frames_are_skipped_and_unreadable_events_are_requ
 @pytest.mark.slow
 def test_a_snapshot_too_large_for_the_bus_leaves_the_leader_lost_with_that_reason(nats_server):
     async def scene(_server, leader, followed):
-        said = "is larger than the bus takes; set max_payload: 8MB in the configuration of nats-server"
-        await eventually(lambda: said in (followed.feed.lost_reason or ""))
+        reason = "is larger than the bus takes; set max_payload: 8MB in the configuration of nats-server"
+        await eventually(lambda: reason in (followed.feed.lost_reason or ""))
         assert followed.losses[-1] == "leaderLost"
 
     play(nats_server, scene, max_payload="2KB")

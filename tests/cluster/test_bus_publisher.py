@@ -143,15 +143,17 @@ def test_a_leader_needs_a_user_that_may_publish_and_take_questions(nats_server, 
 def test_a_leader_that_may_not_publish_any_longer_notices_it(nats_server):
     async def scene():
         server = nats_server(permitting([">"]))
-        leader, heard = Leader(server.bus(login=USER)), []
-        await leader.bus.subscribe(f"condord.{ACCOUNT}.frames", lambda message: heard.append(head_of(message.headers)))
+        leader, received = Leader(server.bus(login=USER)), []
+        await leader.bus.subscribe(
+            f"condord.{ACCOUNT}.frames", lambda message: received.append(head_of(message.headers))
+        )
         async with working(leader):
             await leader.publisher.require_permission()
             await leader.publisher.require_permission()
             leader.begin()
             leader.move()
-            await eventually(lambda: any(heard))
-            assert heard.count(None) == 1  # the trial, which has no head, so followers ignore it
+            await eventually(lambda: any(received))
+            assert received.count(None) == 1  # the trial, which has no head, so followers ignore it
             assert leader.publisher.forbidden is None
             server.reload(permitting(["_INBOX.>"]))
             await eventually(lambda: leader.publisher.forbidden == f"publish to condord.{ACCOUNT}.frames")

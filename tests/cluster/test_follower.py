@@ -112,8 +112,8 @@ def test_a_source_that_is_silent_is_lost_after_2_s_and_asked_again(caplog):
     made = play(scene, [STREAM_HEAD, SNAPSHOT, HOLD], [STREAM_HEAD, DELTA, *[0.5, HEARTBEAT] * 20])
     assert [call for call in made.sink.calls[2:] if not call.startswith("lost: ")][:2] == ["begin", "delta"]
     assert made.source.connections == 2
-    told = [record.message for record in caplog.records]
-    assert told == ["The source is lost", "The source is back"]
+    logged = [record.message for record in caplog.records]
+    assert logged == ["The source is lost", "The source is back"]
     assert caplog.records[0].fields["code"] == "sourceLost"
     assert caplog.records[1].fields["lasted_seconds"] < LOST_SECONDS
 

@@ -228,8 +228,8 @@ def test_after_the_store_is_lost_a_new_lease_waits_for_the_former_one_to_end_and
 
     with caplog.at_level(logging.INFO, logger="condord"):
         play(nats_server, scene)
-    said = [record.message for record in caplog.records if "bus" in record.message]
-    assert said.count("The bus has lost its state") == 2 * 4 + 2 - 2
+    logged = [record.message for record in caplog.records if "bus" in record.message]
+    assert logged.count("The bus has lost its state") == 2 * 4 + 2 - 2
 
 
 @pytest.mark.parametrize("is_made_again", [False, True])

@@ -26,7 +26,7 @@ BEGIN = Begin(
     state_directory="/d",
     copies=(COPY,),
 )
-SAID = [
+MESSAGES = [
     KeepCopy(number=1, copy=COPY),
     CopyIsKept(kind="life", number=1),
     IsLoaded(),
@@ -42,9 +42,9 @@ def test_messages_arrive_at_the_other_end_in_order():
     async def main():
         ours, theirs = socket.socketpair()
         one, other = await ChannelEnd.open(ours), await ChannelEnd.open(theirs)
-        for said in SAID:
-            one.send(said)
-        assert [await other.receive() for _ in SAID] == SAID
+        for message in MESSAGES:
+            one.send(message)
+        assert [await other.receive() for _ in MESSAGES] == MESSAGES
         one.close()
         assert await other.receive() is None
         other.send(HasRead())

@@ -157,9 +157,9 @@ def test_a_creds_file_is_signed_with_its_seed():
         await server.wait_closed()
 
     asyncio.run(scene())
-    said = json.loads(sent[0].removeprefix(b"CONNECT "))
-    assert said["jwt"] == "eyJ0eXAi.a.b"
-    assert said["sig"]
+    options = json.loads(sent[0].removeprefix(b"CONNECT "))
+    assert options["jwt"] == "eyJ0eXAi.a.b"
+    assert options["sig"]
 
 
 @pytest.mark.slow

@@ -19,8 +19,8 @@ def test_before_the_first_document_there_is_a_reason_instead():
     @play
     def _(relayed):
         view = relayed.view
-        said = "this relay has read nothing from http://127.0.0.1:1 in 0 s: it has not answered yet"
-        assert (view.unread.detail, view.unread.code) == (said, None)
+        expected = "this relay has read nothing from http://127.0.0.1:1 in 0 s: it has not answered yet"
+        assert (view.unread.detail, view.unread.code) == (expected, None)
         assert (view.status, view.is_ready, view.is_alive) == (None, False, True)
         relayed.feed.lose("it answers 503")
         assert view.unread.detail.endswith(" in 0 s: it answers 503")

@@ -63,7 +63,7 @@ def test_a_cut_is_logged_as_two_lines_the_second_with_its_duration(caplog):
 
 
 def live_through(states):
-    stream = SimpleNamespace(symbols=(), streamed=(), missing=[], is_limited=False, heard_at=None)
+    stream = SimpleNamespace(symbols=(), streamed=(), missing=[], is_limited=False, last_message_at=None)
     trades, quotes = SimpleNamespace(link=SimpleNamespace(fault=None)), SimpleNamespace(silent=())
     clock = [STARTED_AT]
     health = Health(stream=stream, trades=trades, quotes=quotes, stocks_fault=lambda: None, now_at=lambda: clock[0])

@@ -49,7 +49,7 @@ class Peer(asyncio.Protocol):
                 self._upgrade(event)
             elif event.opcode in (Opcode.TEXT, Opcode.BINARY):
                 self.received.append(bytes(event.data))
-                self._server.heard(self, bytes(event.data))
+                self._server.received(self, bytes(event.data))
             elif event.opcode is Opcode.CLOSE:
                 self.close_code = self._protocol.close_rcvd.code
 
@@ -167,7 +167,7 @@ class StreamServer:
     def opened(self, peer):
         """React to the end of the upgrade."""
 
-    def heard(self, peer, data):
+    def received(self, peer, data):
         """React to a message."""
 
 
@@ -205,7 +205,7 @@ class OptionServer(StreamServer):
         if self.welcome is not None:
             peer.send(self.welcome)
 
-    def heard(self, peer, data):
+    def received(self, peer, data):
         message = msgspec.msgpack.decode(data)
         if message["action"] == "auth":
             self.logins.append((message["key"], message["secret"]))
@@ -245,7 +245,7 @@ class TradingServer(StreamServer):
         text = json.dumps(message)
         peer.send(text if self.is_text else text.encode())
 
-    def heard(self, peer, data):
+    def received(self, peer, data):
         message = json.loads(data)
         if message["action"] == "auth":
             self.logins.append((message["key"], message["secret"]))

@@ -75,10 +75,10 @@ def run(work):
 
 def test_a_child_has_the_descriptors_and_exactly_the_environment_that_it_is_given(pipe):
     async def main():
-        child, said = await started(pipe, environ={"ONE": "1"})
-        assert said["pid"] == child.pid
-        assert said["environ"].pop("ONE") == "1"
-        assert set(said["environ"]) <= {"LC_CTYPE"}  # Python sets it for itself in the C locale
+        child, reported = await started(pipe, environ={"ONE": "1"})
+        assert reported["pid"] == child.pid
+        assert reported["environ"].pop("ONE") == "1"
+        assert set(reported["environ"]) <= {"LC_CTYPE"}  # Python sets it for itself in the C locale
         assert child.returncode is None
         await child.stop()
 

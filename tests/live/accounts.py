@@ -128,7 +128,7 @@ def tick(symbol, bid, ask, second=0.0, sizes=(10.0, 10.0)):
     return Tick(symbol=symbol, at=at, bid=bid, ask=ask, bid_size=sizes[0], ask_size=sizes[1])
 
 
-def status(state="live", *, read=0, heard=0, **fields):
+def status(state="live", *, read=0, message=0, **fields):
     given = {
         "state": state,
         "reason": None if state in ("live", "closed") else f"it is {state}",
@@ -142,7 +142,7 @@ def status(state="live", *, read=0, heard=0, **fields):
             subscribed=8,
             requested=8,
             reconnects=0,
-            last_message_at=EPOCH_AT + dt.timedelta(seconds=heard),
+            last_message_at=EPOCH_AT + dt.timedelta(seconds=message),
         ),
         "positions": wire.Positions(read_at=EPOCH_AT + dt.timedelta(seconds=read), error=None, breaker="closed"),
         "notices": [],
@@ -230,8 +230,8 @@ class PublishingService:
         return self.turn()
 
     def set_positions(self, positions, lots=(), stocks=None, orders=()):
-        told = self.publisher.set_positions(positions, self.now, self.now_at, lots=lots, stocks=stocks, orders=orders)
-        return told + self.turn()
+        woken = self.publisher.set_positions(positions, self.now, self.now_at, lots=lots, stocks=stocks, orders=orders)
+        return woken + self.turn()
 
     def set_status(self, given):
         return self.publisher.set_status(given, self.now, self.now_at) + self.turn()

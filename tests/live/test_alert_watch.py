@@ -46,7 +46,7 @@ class Watched(PublishingService):
         self.alerts = Alerts()
         self.watch = AlertWatch(self.book, self.alerts)
         self.log = []
-        self.looked = []
+        self.evaluated = []
         self.alerts.set_rules(rules or BUILT_IN, self.now_at)
         self.alerts.recall(records)
         if has_orders:

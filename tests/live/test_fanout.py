@@ -310,8 +310,8 @@ def test_clients_get_staggered_retries_with_their_bye(service):
     for subscriber in subscribers:
         subscriber.take(lambda: service.now_at)
     service.fanout.close("the daemon is stopping")
-    told = [retry_ms(subscriber.take(lambda: service.now_at)) for subscriber in subscribers]
-    assert told == [[ms] for ms in (*BYE_RETRIES_MS, BYE_RETRIES_MS[0])]
+    retries = [retry_ms(subscriber.take(lambda: service.now_at)) for subscriber in subscribers]
+    assert retries == [[ms] for ms in (*BYE_RETRIES_MS, BYE_RETRIES_MS[0])]
 
 
 def test_a_stream_opened_after_the_end_gets_a_retry_of_its_own(service):

@@ -125,7 +125,7 @@ def test_when_the_leader_is_back_its_values_count_again(follower):
     follower.hop.replica.lose("leaderLost", "it is gone", follower.service.now_at)
     follower.take()
     end_minute_alone(follower)
-    follower.service.set_status(status(heard=5, source="alpaca-paper"))
+    follower.service.set_status(status(message=5, source="alpaca-paper"))
     quoted(follower, 0.40)
     end_minute(follower)
     assert [figures(row)[1:4] for row in follower.rows_of()] == [(23_000, 22_200, 23_000), (13_000, 12_200, 13_000)]

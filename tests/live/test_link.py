@@ -593,7 +593,7 @@ def test_a_changed_bound_of_the_silence_applies_from_the_next_probe():
 def test_a_silence_that_rest_confirms_is_a_quiet_market_until_data_comes():
     link = watched()
     let_pass(link, 60.0)
-    link.believe_quiet()
+    link.assume_quiet()
     assert link.fault == LinkFault(
         code="silent", text="the option stream is silent, but REST has no newer quotes: the market may be quiet"
     )
@@ -605,7 +605,7 @@ def test_a_late_answer_of_rest_does_not_hide_why_a_connection_ends():
     link = watched()
     let_pass(link, 60.0)
     link.handle("fault", 61.0, UNREACHABLE)
-    link.believe_quiet()
+    link.assume_quiet()
     assert link.fault == UNREACHABLE
 
 

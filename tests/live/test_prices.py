@@ -647,7 +647,7 @@ def timed(draw, symbols):
 
 
 class AgainstAPlainModel(RuleBasedStateMachine):
-    """`Prices` against a few dicts: what is known, until when it is confirmed, what waits, and what is owed."""
+    """`Prices` against a few dicts: what is known, until when it is confirmed, what waits, and what is expected."""
 
     TTL = 5.0
     SYMBOLS = (P560, P570, C630)
@@ -660,8 +660,8 @@ class AgainstAPlainModel(RuleBasedStateMachine):
         self.clock = PlainClock()
         self.cut_at = None
         self.known, self.until, self.good = {}, {}, {}
-        self.waiting, self.told = {}, set()
-        self.brought, self.owed = {}, {}
+        self.waiting, self.changed = {}, set()
+        self.brought, self.expected = {}, {}
         self.refused, self.doubts = {}, False
         self.superseded = 0
 
@@ -669,10 +669,10 @@ class AgainstAPlainModel(RuleBasedStateMachine):
     def hold(self, held):
         self.prices.hold(held)
         self.held = held
-        for part in (self.known, self.until, self.good, self.brought, self.owed):
+        for part in (self.known, self.until, self.good, self.brought, self.expected):
             for symbol in part.keys() - held:
                 del part[symbol]
-        self.told &= held
+        self.changed &= held
 
     @rule(second=st.sampled_from([-100, 0, 0, 3, 60, 66, 240, 300, 10**6]))
     def set_exchange_time(self, second):
@@ -687,7 +687,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
     @rule(given=st.lists(timed(SYMBOLS), max_size=4))
     def offer(self, given):
         self.prices.offer(given)
-        for each in filter(self.is_believed, given):
+        for each in filter(self.is_accepted, given):
             if each.symbol not in self.waiting or not self.is_late(each, self.waiting[each.symbol].at):
                 self.superseded += each.symbol in self.waiting
                 self.waiting[each.symbol] = each
@@ -696,20 +696,20 @@ class AgainstAPlainModel(RuleBasedStateMachine):
     def confirm(self, given, gaps):
         confirm(self.prices, *given, now=self.now, era=self.prices.era - gaps)
         self.take_in()
-        for each in filter(self.is_believed, given):
+        for each in filter(self.is_accepted, given):
             symbol = each.symbol
             if symbol in self.held:
                 known_at = self.known[symbol].at if symbol in self.known else None
                 if known_at is None or (each.at != known_at and not self.clock.holds_back(known_at, each.at)):
                     self.replace(each)
                 if not gaps:
-                    self.have_word(symbol)
+                    self.confirm_symbol(symbol)
                     self.owe(each)
 
     def owe(self, each):
         if each.symbol in self.brought:
-            if each.at > self.brought[each.symbol] and each.symbol not in self.owed:
-                self.owed[each.symbol] = each.at, self.now
+            if each.at > self.brought[each.symbol] and each.symbol not in self.expected:
+                self.expected[each.symbol] = each.at, self.now
         else:
             self.brought[each.symbol] = each.at
 
@@ -719,7 +719,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
         self.judge_waiting()
         for symbol in symbols:
             self.brought.pop(symbol, None)
-            self.owed.pop(symbol, None)
+            self.expected.pop(symbol, None)
 
     @rule()
     def resume(self):
@@ -727,14 +727,14 @@ class AgainstAPlainModel(RuleBasedStateMachine):
         self.judge_waiting()
         self.cut_at = None
         self.brought.clear()
-        self.owed.clear()
+        self.expected.clear()
 
     @rule()
     def gap(self):
         self.prices.gap()
         self.judge_waiting()
-        self.told |= self.until.keys()
-        for part in (self.until, self.brought, self.owed):
+        self.changed |= self.until.keys()
+        for part in (self.until, self.brought, self.expected):
             part.clear()
         self.cut_at = self.clock.clock_at
 
@@ -742,48 +742,48 @@ class AgainstAPlainModel(RuleBasedStateMachine):
     def settle(self, seconds):
         self.now += seconds
         self.take_in()
-        told, self.told = self.told, set()
-        assert self.prices.settle(self.now) == told
+        changed, self.changed = self.changed, set()
+        assert self.prices.settle(self.now) == changed
 
     def take_in(self):
         over = {symbol for symbol, until in self.until.items() if until <= self.now}
         for symbol in over:
             del self.until[symbol]
-        self.told |= over
+        self.changed |= over
         self.judge_waiting()
 
     def judge_waiting(self):
-        believed = []
+        accepted_at = []
         for symbol, each in self.waiting.items():
-            if not self.is_believed(each):
+            if not self.is_accepted(each):
                 continue
             if symbol not in self.held:
                 self.refuse("notHeld")
                 continue
             if symbol not in self.brought or not self.clock.holds_back(self.brought[symbol], each.at):
                 self.brought[symbol] = each.at
-            if symbol in self.owed and not self.clock.holds_back(self.owed[symbol][0], each.at):
-                del self.owed[symbol]
+            if symbol in self.expected and not self.clock.holds_back(self.expected[symbol][0], each.at):
+                del self.expected[symbol]
             if symbol not in self.known or not self.is_late(each, self.known[symbol].at):
                 self.replace(each)
                 if self.cut_at is None or each.at >= self.cut_at:
-                    self.have_word(symbol)
-                believed.append(each.at)
+                    self.confirm_symbol(symbol)
+                accepted_at.append(each.at)
         self.waiting.clear()
-        self.clock.move_limit(believed)
+        self.clock.move_limit(accepted_at)
 
     def replace(self, each):
         quote = self.known[each.symbol] = judge(each, self.good.get(each.symbol))
         if quote.state not in ("crossed", "stub", "noAsk"):
             self.good[each.symbol] = quote.mark_e4
-        self.told.add(each.symbol)
+        self.changed.add(each.symbol)
 
-    def have_word(self, symbol):
+    def confirm_symbol(self, symbol):
         if symbol not in self.until:
-            self.told.add(symbol)
+            self.changed.add(symbol)
         self.until[symbol] = self.now + self.TTL
 
-    def is_believed(self, each):
+    def is_accepted(self, each):
         if not each.is_sane:
             self.refuse("price")
         elif self.clock.is_future(each.at):
@@ -815,7 +815,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
     def what_is_silent_is_the_models(self):
         silent = {
             symbol
-            for symbol, (owed_at, since) in self.owed.items()
+            for symbol, (owed_at, since) in self.expected.items()
             if self.now - since >= GRACE_SECONDS
             and (symbol not in self.waiting or self.clock.holds_back(owed_at, self.waiting[symbol].at))
         }

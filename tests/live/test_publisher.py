@@ -159,15 +159,15 @@ def test_a_status_does_not_wait_for_the_window(service):
 def test_the_same_status_is_not_an_event(service):
     service.set_status(status())
     version = service.edition.version
-    assert service.set_status(status(read=5, heard=6)) == []
+    assert service.set_status(status(read=5, message=6)) == []
     assert service.edition.version == version
 
 
 def test_the_instants_of_a_status_move_without_an_event(service):
     service.set_status(status())
-    service.set_status(status(read=5, heard=6))
+    service.set_status(status(read=5, message=6))
     shown = service.edition.document(service.now_at).status
-    assert shown == status(read=5, heard=6)
+    assert shown == status(read=5, message=6)
 
 
 def test_changed_positions_are_sent_to_all_subscribers_at_once_as_a_snapshot(service):

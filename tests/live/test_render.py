@@ -264,7 +264,7 @@ def test_totals_show_their_parts():
 
 
 def test_two_statuses_are_the_same_apart_from_the_instants_that_always_move():
-    assert render.same_status(status(read=1, heard=1), status(read=2, heard=2))
+    assert render.same_status(status(read=1, message=1), status(read=2, message=2))
 
 
 @pytest.mark.parametrize(

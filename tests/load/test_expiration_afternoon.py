@@ -50,13 +50,13 @@ def test_each_transition_of_the_afternoon_is_one_post_and_all_alerts_of_expired_
             until(lambda: local_time(condord) >= dt.time(16, 20), lambda: local_time(condord), timeout=MOST_SECONDS)
             until(lambda: channel(condord)["waiting"] == 0, lambda: channel(condord))
             events = [json.loads(event.data) for event in follower.events.copy() if event.name == "alert"]
-            told = Counter((event["id"], event["state"], event["since"]) for event in events)
+            streamed = Counter((event["id"], event["state"], event["since"]) for event in events)
             posted = Counter((body["data"]["id"], kind, body["data"]["since"]) for kind, body in sent(receiver))
             # At this speed, the last minutes before the end of a session are too short for a webhook.
             expired = samples(condord.get("/metrics")[1])["condord_notifications_total{channel=hook,result=expired}"]
-            assert posted <= told
-            assert (told - posted).total() == expired
-            assert all(is_late(since) for _, _, since in told - posted)
+            assert posted <= streamed
+            assert (streamed - posted).total() == expired
+            assert all(is_late(since) for _, _, since in streamed - posted)
             assert max(posted.values()) == 1
             assert len(receiver.ids) == len(receiver.posts)
             fired = {(event["rule"], event["condorId"]) for event in events if event["state"] == "firing"}

@@ -39,7 +39,7 @@ class Stream:
         self.streamed = frozenset(CONDOR)
         self.missing = []
         self.is_limited = False
-        self.heard_at = None
+        self.last_message_at = None
 
     def now(self):
         return asyncio.get_running_loop().time()

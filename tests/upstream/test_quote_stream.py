@@ -177,7 +177,7 @@ class TestQuotes:
                     ("B", 0),
                     ("A", 1),
                 ]
-                assert harness.stream.heard_at == wall()
+                assert harness.stream.last_message_at == wall()
 
     def test_ten_thousand_quotes_are_all_passed_on(self):
         @play

@@ -1030,9 +1030,9 @@ class TestState:
                 assert harness.status.stream.last_message_at is None
                 harness.options.peer.send(frame(quote(CONDOR[0])))
                 await until(lambda: harness.sink.offered)
-                heard_at = wall()
+                last_message_at = wall()
                 await settle(7.0)
-                assert harness.status.stream.last_message_at == heard_at
+                assert harness.status.stream.last_message_at == last_message_at
 
     def test_a_change_of_state_is_logged_once_by_its_weight(self, caplog):
         caplog.set_level(logging.INFO, "condord.upstream")

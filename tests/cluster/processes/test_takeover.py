@@ -202,9 +202,9 @@ def test_a_bus_that_has_lost_its_store_has_one_leader_again_with_a_higher_fence(
         )
         relay.await_read()
         compare_servers(leads, relay, 3)
-    said = "".join(leader.stderr) + "".join(standby.stderr)
-    assert "cannot be read" not in said
-    assert said.count("The bus has lost its state") == 4  # each ingester, twice
+    logged = "".join(leader.stderr) + "".join(standby.stderr)
+    assert "cannot be read" not in logged
+    assert logged.count("The bus has lost its state") == 4  # each ingester, twice
     ingesters.check_slot()
 
 
