@@ -18,7 +18,7 @@ def import_every_module():
 
 
 def every_error(kind=errors.CondordError):
-    """It and all below it, in the same order wherever they were imported first."""
+    """The exception and all its subclasses, in an order that does not depend on the imports."""
     children = sorted(kind.__subclasses__(), key=lambda child: (child.__module__, child.__qualname__))
     return [kind, *(below for child in children for below in every_error(child))]
 

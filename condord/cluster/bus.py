@@ -70,7 +70,7 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BusMessage(NamedTuple):
-    """A message that has come; `reply` is where its sender expects an answer, or empty."""
+    """A received message; `reply` is the subject to which its sender expects an answer, or empty."""
 
     subject: str
     data: bytes

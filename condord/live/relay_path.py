@@ -17,7 +17,7 @@ class RelayPath:
     """The relays from this one to the condord of the account, as far as their answers have shown.
 
     `own` names this process, and no other has the same name. Without one, as in a worker, which is a part of the relay
-    that it follows, the path is that of what is followed.
+    that it follows, the path is that of the relay.
     """
 
     def __init__(self, own: str = "") -> None:

@@ -21,7 +21,7 @@ class OptionSession(DataSession):
         return self.feed != "opra" or self.entitlements.has_opra
 
     def format_error(self) -> int | None:
-        """Auth works without MessagePack, but not subscriptions."""
+        """The authentication works without MessagePack, but subscriptions do not."""
         return None if self.is_msgpack else 412
 
     def limit_error(self, subscribed: Subscriptions) -> int | None:
@@ -31,5 +31,5 @@ class OptionSession(DataSession):
         return 405 if self.count(subscribed) > self.entitlements.symbol_limit else None
 
     def count(self, subscribed: Subscriptions) -> int:
-        """Symbols of which quotes are subscribed."""
+        """The number of symbols whose quotes are subscribed."""
         return len(subscribed["quotes"])

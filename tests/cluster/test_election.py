@@ -17,7 +17,7 @@ def election():
 
 @pytest.fixture
 def leader(election):
-    """It has asked for the lease at 100 s, and leads with fence 7."""
+    """An election in which this process asked for the lease at 100 s and leads with fence 7."""
     assert election.tick(100.0) == [Acquire(1)]
     assert election.acquired(1, 100.1, 7) == [Lead(7, 100.0 + LEASE - MARGIN)]
     return election

@@ -47,14 +47,14 @@ RATE = 5
 ACCOUNT_NOTICES = {"brokenCondor", "assignment", *DATED_NOTICES}
 """Notices on the account, which stay; all others must be gone when a fault is over."""
 QUOTE, NEXT_QUOTE = (2.4, 2.6), (2.44, 2.66)
-LOOK_SECONDS = 0.05
-STILL_SECONDS = 0.5
+PAUSE_SECONDS = 0.05
+RUN_SECONDS = 0.5
 """How long the market pauses for a comparison, and how long it runs before the next one."""
 NOISE = {"refused outOfOrder", "notice greeksDiffer"}
 """Reports that count only if a row expects them.
 
 REST and the stream can overtake each other at any time. A fault of quotes or prices can last until Alpaca's greeks are
-compared with what they give.
+compared with them again.
 """
 LEAK_LENGTH = 8
 """A leak is this many consecutive characters of a secret."""
@@ -186,7 +186,7 @@ class Scene:
             lambda: quoted_in(self.follower.document).get(symbol) == quote,
             lambda: f"{symbol} is quoted {quote}: {quoted_in(self.follower.document).get(symbol)}",
             timeout,
-            LOOK_SECONDS,
+            PAUSE_SECONDS,
         )
 
     def await_other_quote(self, quote: tuple[float, float]) -> None:
@@ -204,7 +204,7 @@ class Scene:
             lambda: not problems(self.follower.document),
             lambda: f"no problems: {problems(self.follower.document)}",
             timeout,
-            LOOK_SECONDS,
+            PAUSE_SECONDS,
         )
 
     def await_stocks(self, timeout: float) -> None:
@@ -213,7 +213,7 @@ class Scene:
             lambda: not stock_problems(self.condord.status(), self.follower.document),
             lambda: f"no problems: {stock_problems(self.condord.status(), self.follower.document)}",
             timeout,
-            LOOK_SECONDS,
+            PAUSE_SECONDS,
         )
 
     def await_match(self, timeout: float = 15.0) -> None:
@@ -225,7 +225,7 @@ class Scene:
             last.update(self.mismatches())
             return not last
 
-        until(matches, lambda: f"the document is correct except for {last}", timeout, STILL_SECONDS)
+        until(matches, lambda: f"the document is correct except for {last}", timeout, RUN_SECONDS)
 
     def mismatches(self) -> dict[str, object]:
         """How the document differs from the simulator's account, with the market paused for a moment."""
@@ -233,7 +233,7 @@ class Scene:
         try:
             held = self.simulated.held()
             quoted = self.simulated.quoted(held)
-            deadline = time.monotonic() + STILL_SECONDS
+            deadline = time.monotonic() + RUN_SECONDS
             while (found := differences(self.follower.document, held, quoted)) and time.monotonic() < deadline:
                 time.sleep(0.01)
             return found
@@ -404,10 +404,10 @@ def _await_reports(row: Row, scene: Scene) -> None:
             lambda: scene.has_reported(row),
             lambda: f"{row.expects} of {scene.reported()}, {scene.condord.status()}",
             row.timeout,
-            LOOK_SECONDS,
+            PAUSE_SECONDS,
         )
     else:
-        until(lambda: scene.has_struck(row.fault), f"{row.fault} strikes", pause=LOOK_SECONDS)
+        until(lambda: scene.has_struck(row.fault), f"{row.fault} strikes", pause=PAUSE_SECONDS)
 
 
 def _meanwhile(row: Row, scene: Scene) -> None:
@@ -418,7 +418,7 @@ def _meanwhile(row: Row, scene: Scene) -> None:
         scene.push(NEXT_QUOTE, symbol)
         scene.await_quote(NEXT_QUOTE, symbol)
     if row.proof:
-        until(lambda: row.proof(scene), f"the proof of {row.fault}", pause=LOOK_SECONDS)
+        until(lambda: row.proof(scene), f"the proof of {row.fault}", pause=PAUSE_SECONDS)
 
 
 def _unstreamed_symbol(scene: Scene) -> str | None:

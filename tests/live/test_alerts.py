@@ -193,7 +193,7 @@ def test_without_saved_records_an_alert_about_missing_data_fires_after_its_time_
 
 @pytest.mark.parametrize("before", [None, 60])
 def test_a_silent_alert_stays_silent_after_a_restart(before):
-    """It keeps silent before the value is known for the first time, and while the alert fires."""
+    """The alert stays silent both before its value is known for the first time and while it fires."""
     engine = AlertEngine(rule(for_seconds=60), records=None)
     engine.value(before)
     engine.restart(after=90)

@@ -1,4 +1,4 @@
-/** What the owner of a condor has to know, as one alarm with the severity of its worst sentence. */
+/** The alarm of a condor: the sentences that its owner has to read, with the severity of the worst one. */
 import type { Alert, Condor } from './document'
 import { bySeverity, firingFor, type Severity } from './firing'
 import type { Format } from './format'
@@ -21,10 +21,10 @@ export interface Alarm {
 export const BESIDE = /\. P\/L .*(?=\.)| \(1 condor\)/g
 /** What was measured, and the price if it has one. */
 const MEASURED = / is (?=.*\d)(.*?(, \S+ [\d,.]+)?)(?=[;.]\B)/
-/** What the card has in its title, and what it counts down to on the last day, on which these times have no date. */
+/** The name in the card's title, and the cut-offs that it counts down to on the last day, when these times have no date. */
 const SHOWN = /^[^:]*: (Alpaca [^,]*ET \(.*?, and )?|; Alpaca has .* ET/g
 
-/** Returns the text of a firing alert without what is shown beside it: figures with their time, and the present price after the former. */
+/** Returns the text of a firing alert without the parts shown beside it: the figures with their time, and the present price after them. */
 export function presentText({ text, since }: Alert, present: Present | null, format: Format, now: number): string {
   return text
     .replace(BESIDE, '')

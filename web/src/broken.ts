@@ -1,5 +1,5 @@
 /**
- * What broken condors lost, and the profit or loss of what is left of them. No delta contains that: it is summed from the
+ * The lost legs of broken condors, and the profit or loss of the remaining ones. No delta contains the latter: it is summed from the
  * entries of `unmatched` exactly as the daemon sums it.
  */
 import type { Broken, Unmatched } from './document'

@@ -6,10 +6,10 @@
 import type { Condor, Leg, Valuation } from './document'
 import { day, price as formatPrice, strike } from './format'
 
-/** The limit: the mid of all legs, or what closes now at the bids and asks. */
+/** The basis of the limit: the mid of all legs, or the bids and asks at which it fills now. */
 export type ClosingPrice = 'mid' | 'natural'
 
-/** What an order closes: a condor, or what is left of a broken one. */
+/** The legs that an order closes: those of a condor, or the remaining ones of a broken condor. */
 export interface Closable extends Pick<
   Condor,
   'closing' | 'direction' | 'kind' | 'root' | 'expiration' | 'maxProfit' | 'quantity' | 'putWidth' | 'callWidth'
@@ -24,7 +24,7 @@ export interface ClosingOrderOptions {
 }
 
 export interface OrderToCopy {
-  /** Per share, in whole cents; negative for a credit. */
+  /** The limit per share in whole cents; negative for a credit. */
   limit: number
   text: string
   json: string

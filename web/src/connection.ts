@@ -182,14 +182,14 @@ export function connect(
     // Where condord answers, it is the function for tickets that has failed.
     error = found.code === 'stream' ? (cause ?? found) : found
     if (error.code !== 'token') return listener.link('reconnecting', retryAt, error)
-    // A refusal that only the question has found out; the attempt that is due sooner would have the same answer.
+    // Only the request for the status has shown this refusal. The attempt that is due sooner would be refused as well.
     listener.link('refused', isWaiting ? retryIn(MAX_WAIT_MS) : retryAt, error)
   }
 
   function nextWaitMs() {
     const longest = Math.min(FIRST_WAIT_MS * 2 ** failures++, MAX_WAIT_MS)
     const jitter = environment.random() / 2
-    // With tickets no sooner than a browser would reconnect by itself.
+    // With tickets, reconnect no sooner than a browser would by itself.
     return Math.max(longest * (0.5 + jitter), ticket ? RETRY_MS * (1 + jitter) : 0)
   }
 

@@ -1,4 +1,4 @@
-/** What is loaded when it is first needed. An import that fails is tried again, as the daemon may be restarting. */
+/** Components that are loaded when they are first needed. An import that fails is tried again, as the daemon may be restarting. */
 import { h, shallowRef, type Component, type FunctionalComponent } from 'vue'
 
 const WAIT_MS = 2000

@@ -1,8 +1,8 @@
-/** What is left of a broken condor, as what an order closes. */
+/** The remaining legs of a broken condor, in the form of an order that closes them. */
 import { unitsOf, type Closable } from './closingOrder'
 import type { Broken, Quote } from './document'
 
-/** Returns the legs of which contracts are held, and what closing one unit of them costs per share, negative for what it brings. */
+/** Returns the legs of which contracts are held, and the cost per share of closing one unit of them, negative for a credit. */
 export function leftOf(broken: Broken, quotes: ReadonlyMap<string, Quote>): Closable {
   const legs = broken.legs.filter(({ held }) => held).map((leg) => ({ ...leg, quantity: leg.held }))
   const units = unitsOf(legs)

@@ -1,4 +1,4 @@
-/** What condors and their legs are called, in the same form everywhere. */
+/** The names of condors and their legs, in the same form everywhere. */
 import type { Leg } from './document'
 
 /** `715 put`, as in a column of strikes. */

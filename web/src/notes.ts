@@ -91,7 +91,7 @@ function noticeOn(text: string, id: string): Note {
 }
 
 function legs(condor: Condor, { status }: Context): Note[] {
-  // One with the id of this condor that is about missing legs is about a broken part beside it.
+  // A notice about missing legs with the id of this condor is about the broken units beside this card.
   const concerns = ({ code, condorId, symbols }: Notice) =>
     condorId ? condorId === condor.id && code !== 'brokenCondor' : condor.legs.some(({ symbol }) => symbols.includes(symbol))
   const isCounted = (notice: Notice) => notice.code === COUNTED && condor.expiry?.cutoffs.length

@@ -1,4 +1,4 @@
-/** What the owner of a condor should know before sending the order that closes it. */
+/** Warnings about the order that closes a condor, to read before it is sent. */
 import type { Closable } from './closingOrder'
 import type { Quote } from './document'
 import type { Format } from './format'

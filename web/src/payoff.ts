@@ -7,7 +7,7 @@ export interface Point {
 }
 
 export interface Payoff {
-  /** From below the lowest strike to above the highest, with every strike and every crossing of zero. */
+  /** The points from below the lowest strike to above the highest, with every strike and every crossing of zero. */
   points: Point[]
   shortStrikes: number[]
   breakevens: number[]

@@ -1,4 +1,4 @@
-/** What is unusual about a quote, in words. */
+/** Descriptions of unusual quotes. */
 import type { Quote } from './document'
 
 /** By its state; empty for a bid and an ask. A newer daemon may have other states. */

@@ -1,7 +1,7 @@
 /** Tells changes of a condor's value, which come with every quote, from those of the condor itself. */
 import type { Condor } from './document'
 
-/** What changes with quotes, with minutes and with orders, but neither the terms nor the risk. */
+/** The fields that change with quotes, minutes and orders; the terms and the risk are not among them. */
 const OWN = ['valuation', 'history', 'closing']
 
 /** Returns `last` while `condor` differs from it in nothing but its value, its history or its closing orders. */

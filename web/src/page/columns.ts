@@ -14,7 +14,7 @@ export interface Column {
   title: string
   /** The least width in rem at which its figures are not cut off. */
   width: number
-  /** The same on a phone, where its text is shorter. */
+  /** The width on a phone, where its text is shorter. */
   narrowWidth?: number
   narrowName?: string
   /** The value that the table is sorted by. */
@@ -168,7 +168,7 @@ export function fitting(columns: readonly Column[], width: number): Column[] {
   const rank = ({ key }: Column) => (IMPORTANCE.includes(key) ? IMPORTANCE.indexOf(key) : IMPORTANCE.length)
   const byImportance = [...columns].sort((one, other) => rank(one) - rank(other))
   let left = width - MARK_WIDTH
-  // What is less important than the first that does not fit leaves too, so that a wider window never takes a column away.
+  // Once a column does not fit, all less important ones leave too, so that a wider window never takes a column away.
   const firstOut = byImportance.findIndex((column) => (left -= widthOf(column, width < NARROW)) < 0)
   const kept = new Set(byImportance.slice(0, firstOut < 0 ? undefined : Math.max(1, firstOut)))
   return columns.filter((column) => kept.has(column))

@@ -1,4 +1,4 @@
-/** What the list shows: the held condors and those that lost legs, which stay in their place as full entries. */
+/** The entries of the list: the held condors and those that lost legs, which stay in their place as full entries. */
 import type { Alert, Broken, Condor } from '../document'
 import { signedUsd } from '../format'
 import type { Live } from '../live'
@@ -28,7 +28,7 @@ export function entriesOf({ condors, broken }: Pick<Live, 'condors' | 'broken'>)
 
 const held = (read: (condor: Condor) => number | null) => (entry: Entry) => (isBroken(entry) ? null : read(entry))
 
-/** What the list can be sorted by in any view, and what its groups have sums of. The table has more, see columns.ts. */
+/** The values that the list can be sorted by in any view, and that its groups have sums of. The table has more, see columns.ts. */
 export const VALUES = {
   condor: (entry: Entry) => `${nameOf(entry)} ${entry.expiration}`,
   expires: ({ expiration }: Entry) => expiration,

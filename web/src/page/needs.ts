@@ -1,4 +1,4 @@
-/** What needs the owner: firing alerts of severity warning or critical, one entry for each condor, and broken condors. */
+/** The list of what needs the owner: firing alerts of severity warning or critical, one entry for each condor, and broken condors. */
 import type { Alert, Broken, Condor } from '../document'
 import { firingOf, severityRank, type Severity } from '../firing'
 import { BESIDE, presentText } from '../alarm'

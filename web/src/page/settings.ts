@@ -6,7 +6,7 @@ export interface Settings {
   density: 'comfortable' | 'compact'
   /** The columns of the table in their order; null for the default ones. */
   columns: string[] | null
-  /** What a flash is coloured by: the effect on the profit or loss, or nothing. */
+  /** The meaning of a flash's colour: the effect on the profit or loss, or nothing. */
   flash: 'effect' | 'neutral' | 'off'
   /** Whether the browser shows a notification when an alert begins to fire. */
   notify: boolean

@@ -1,7 +1,7 @@
 /** Tells elements of a list when they come into sight and when they leave it. */
 import { onUnmounted } from 'vue'
 
-/** What is just out of sight is kept as current as what is in sight, so that scrolling shows no old figures. */
+/** Entries just out of sight are kept as current as those in sight, so that scrolling shows no old figures. */
 const MARGIN = '64px'
 
 /** Calls back with whether `element` is in sight, now and at each change. */

@@ -1,4 +1,4 @@
-/** What few visits need: the columns of the table, and the search. Each is loaded with the first view that needs it. */
+/** Parts that few visits need: the columns of the table, and the search. Each is loaded with the first view that needs it. */
 import { shallowRef, watch, type Ref } from 'vue'
 import { isColumnSort, type Tools, type View } from './view'
 
