@@ -42,7 +42,7 @@ from condord.http.server import ACCEPTED_AT_ONCE, BACKLOG
 MODULE = "condord.daemon.worker"
 PASSED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "NO_COLOR", "JOURNAL_STREAM", "TMPDIR")
 """The variables that a worker gets, besides Python's. Others may contain keys."""
-LOOK_SECONDS = 0.1
+CHECK_SECONDS = 0.1
 SILENT_LOOKS = 4
 """A worker whose event loop has not run for this many checks gets no connection while another one can take it.
 
@@ -251,7 +251,7 @@ class WorkerPool:
     async def _watch(self) -> None:
         """Find the workers that are silent, and hand what they have not taken to others."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
             for worker in self._workers:
                 worker.check_progress()
             serving = self._serving()

@@ -107,7 +107,7 @@ class TestSilence:
         until(lambda: seconds() >= young + 2, "the age grows")
         assert numbers_of(page) == last
 
-    def test_the_next_quote_ends_it(self, wary, visit):
+    def test_the_next_quote_ends_the_dimming_of_old_cards(self, wary, visit):
         wary.simulated.post("market", frozen=True)
         page = visit(wary.url).open()
         wait_for_look(page, "stale")

@@ -62,7 +62,7 @@ class TestTheColourOfACard:
         calm = page.locator("article:not([data-severity]) .condor-pl b[data-sign='1']").first
         assert calm.locator("xpath=ancestor::article").evaluate(GAINS) != []
 
-    def test_looks_are_the_daemon_s_sides(self, still, visit):
+    def test_a_card_looks_tested_or_breached_as_the_daemon_reports(self, still, visit):
         page = visit(still.url, viewport={"width": 1280, "height": 4000}).open()
         has_cards(page)
         for condor in still.condord.document()["condors"]:
@@ -80,7 +80,7 @@ class TestThreeEntries:
         expect(needs(page).locator(".need")).to_have_count(3)
         return page
 
-    def test_the_critical_one_is_first_then_the_nearest_expiration(self, owner, page):
+    def test_the_critical_entry_comes_first_then_the_nearest_expiration(self, owner, page):
         wanted = [name(owner.condor(beginning)) for beginning in ("INTC-", "SPY-", "AAPL-")]
         assert [entry.startswith(condor) for entry, condor in zip(entries(page), wanted, strict=True)] == [True] * 3
         expect(needs(page)).not_to_contain_text(NOTHING)

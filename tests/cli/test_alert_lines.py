@@ -71,7 +71,7 @@ def test_on_a_narrow_terminal_sentences_are_wrapped_and_indented():
     assert lines(documents.alert(text=""), width=40)[0].strip() == "◆ critical"
 
 
-def test_all_shows_ended_alerts_newest_first_the_rules_and_the_channels():
+def test_the_option_all_shows_ended_alerts_newest_first_the_rules_and_the_channels():
     over = [
         documents.alert(id="a", state="resolved", severity="info", until="2026-11-20T15:30:20Z", text="First."),
         documents.alert(id="b", state="ended", until="2026-11-20T15:30:30Z", text="Second.", value=None),
@@ -106,7 +106,7 @@ def test_all_shows_ended_alerts_newest_first_the_rules_and_the_channels():
     ]
 
 
-def test_all_without_rules_and_channels_shows_neither():
+def test_the_option_all_shows_no_rules_and_channels_if_there_are_none():
     assert lines(alerts=[], rules=[], channels=[], with_all=True) == ["No alert is firing."]
     assert "until" not in "".join(lines(documents.alert(state="ended"), with_all=True))
 

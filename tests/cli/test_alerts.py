@@ -93,7 +93,7 @@ def test_while_condors_are_watched_no_alert_is_reported_as_none_firing(condord, 
     assert condord("alerts", "--json", "--url", fake.url).err == []
 
 
-def test_all_adds_ended_alerts_the_rules_and_the_channels(condord, fake):
+def test_the_option_all_adds_ended_alerts_the_rules_and_the_channels(condord, fake):
     over = documents.alert(id="c:SPY", state="resolved", until=documents.AS_OF, text="Over.")
     off = documents.rule(name="tested", enabled=False)
     fake.answers["/api/alerts"] = json(documents.alerts(over, rules=[documents.rule(), off]))

@@ -97,7 +97,7 @@ def test_quotes_that_may_be_old_are_marked(code):
     assert next(line for line in shown if line.startswith(PUT)).endswith("  stub quote, unconfirmed")
 
 
-def test_without_a_connection_it_is_old():
+def test_without_a_connection_the_detail_is_marked_old():
     shown = lines(outage="not connected since 10:30")
     assert "old" in shown
     assert shown[-2:] == ["", "not connected since 10:30"]

@@ -121,17 +121,17 @@ def each(option: str, *values: str) -> list[str]:
 class TestSchemathesis:
     """.ci/run installs it. The stream has no end, so it is requested only where it is refused."""
 
-    def test_it_finds_no_fault(self, condord):
+    def test_schemathesis_finds_no_fault(self, condord):
         # It cannot guess these names: it would only get 404, which it reports as a fault.
         named = ("/assets/{name}", "/api/alerts/{id}/acknowledge", "/api/channels/{name}/test")
         self.run(condord, "--checks", "all", *each("--exclude-path", "/api/stream", *named, *RECORDED))
 
-    def test_it_finds_no_fault_with_history_and_trades(self, condord):
+    def test_schemathesis_finds_no_fault_with_history_and_trades(self, condord):
         # The schema of `from` and `to` is a string, of which most are refused.
         excluded = ("--exclude-checks", "positive_data_acceptance")
         self.run(condord, "--checks", "all", *excluded, *each("--include-path", *RECORDED))
 
-    def test_it_finds_no_fault_with_a_full_stream(self, simulated):
+    def test_schemathesis_finds_no_fault_with_a_full_stream(self, simulated):
         with (
             closing_program(Condord(simulated, **QUICK, CONDORD_SERVER_MAX_SUBSCRIBERS="1")) as condord,
             closing(Follower(condord.url)),

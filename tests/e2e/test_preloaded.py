@@ -34,7 +34,7 @@ def test_a_preloaded_program_has_exactly_the_given_environment(monkeypatch):
     assert "CONDORD_SERVER_PORT" in err
 
 
-def test_its_constants_can_be_replaced_but_not_unknown_ones():
+def test_constants_of_a_preloaded_program_can_be_replaced_but_not_unknown_ones():
     with closing_program(Simulated(**replaced(simulator__rate_limiter__WINDOW_SECONDS=7919))) as simulated:
         _, headers, _ = fetch(f"{simulated.url}/v2/clock", headers={"APCA-API-KEY-ID": "A", "APCA-API-SECRET-KEY": "b"})
     assert int(headers["X-RateLimit-Reset"]) % 7919 == 0

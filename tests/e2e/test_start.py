@@ -60,14 +60,14 @@ def test_the_demo_shows_every_kind_of_position_with_prices_and_ends_on_sigint():
         assert program.stop(2) == 0
 
 
-def test_it_exits_with_77_and_a_hint_without_credentials():
+def test_start_exits_with_77_and_a_hint_without_credentials():
     code, err = ended()
     assert code == 77
     assert len(err) == 2
     assert "APCA_API_KEY_ID" in err[1]
 
 
-def test_it_exits_with_69_if_the_port_is_taken_and_names_the_process(simulated):
+def test_start_exits_with_69_if_the_port_is_taken_and_names_the_process(simulated):
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         code, err = ended("--port", str(taken.getsockname()[1]), **KEYS)
     assert code == 69
@@ -97,7 +97,7 @@ def test_daemons_with_different_keys_run_side_by_side(simulated, condord):
         assert other.status()["pid"] != condord.status()["pid"]
 
 
-def test_it_exits_with_78_if_the_configuration_is_missing(tmp_path):
+def test_start_exits_with_78_if_the_configuration_is_missing(tmp_path):
     code, err = ended("--config", str(tmp_path / "none.toml"))
     assert code == 78
     assert "none.toml" in err[0]
@@ -127,7 +127,7 @@ def test_an_unknown_variable_causes_a_warning_with_the_nearest_name(simulated):
         ({"HTTPS_PROXY": "ftp://us:hunter2@p:1", "https_proxy": "ftp://us:hunter2@p:1"}, "must be http://host:port"),
     ],
 )
-def test_it_exits_with_78_if_the_key_would_be_sent_unencrypted_or_cannot_be_sent(environ, words):
+def test_start_exits_with_78_if_the_key_would_be_sent_unencrypted_or_cannot_be_sent(environ, words):
     code, err = ended(**{**KEYS, **environ})
     assert code == 78
     assert words in err[0]
@@ -156,7 +156,7 @@ def test_an_unreachable_alpaca_is_reported_in_the_status_and_does_not_stop_the_d
         assert program.stop() == 0
 
 
-def test_it_serves_without_a_stderr(simulated, tmp_path):
+def test_the_daemon_serves_without_a_stderr(simulated, tmp_path):
     at = tmp_path / "socket"
     urls = {f"CONDORD_ALPACA_{name}_URL": simulated.url for name in ("TRADING", "DATA")}
     command = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", sys.executable, "-m", "condord", "start", "--uds", str(at)]

@@ -19,7 +19,7 @@ SECONDS_AN_INPUT = 5
 MEGABYTES = 2048
 INPUT_BYTES = 8192
 GRACE_SECONDS = 60.0
-LOOK_SECONDS = 0.05
+CHECK_SECONDS = 0.05
 OUTPUT = "output.txt"
 _EXECUTIONS = re.compile(r"stat::number_of_executed_units:\s+([0-9]+)")
 
@@ -43,7 +43,7 @@ def main():
         while waiting and len(running) < workers:
             running.append(waiting.pop(0))
             running[-1].start()
-        time.sleep(LOOK_SECONDS)
+        time.sleep(CHECK_SECONDS)
         for run in [run for run in running if run.has_ended()]:
             running.remove(run)
             failed |= not run.report()

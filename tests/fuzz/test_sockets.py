@@ -15,14 +15,14 @@ def statuses(raw, cuts=(), *, needs_token=False):
 @pytest.mark.slow
 @settings(max_examples=examples(150), deadline=None)
 @given(REQUESTS, CUTS, st.booleans())
-def test_it_keeps_serving_after_a_faulty_request(raw, cuts, needs_token):
+def test_the_server_keeps_serving_after_a_faulty_request(raw, cuts, needs_token):
     check_socket(raw, cuts, needs_token)
 
 
 @pytest.mark.slow
 @settings(max_examples=examples(150), deadline=None)
 @given(SENT, CUTS, st.booleans())
-def test_it_keeps_serving_after_any_bytes(raw, cuts, needs_token):
+def test_the_server_keeps_serving_after_any_bytes(raw, cuts, needs_token):
     check_socket(raw, cuts, needs_token)
 
 

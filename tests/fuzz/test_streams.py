@@ -85,7 +85,7 @@ class TestTheOptionStreamInEveryState:
     @pytest.mark.slow
     @settings(max_examples=examples(300))
     @given(st.sampled_from(STATES), FRAMES)
-    def test_no_frame_stops_it(self, state, data):
+    def test_no_frame_stops_the_stream(self, state, data):
         check_option_frame(state, data)
 
     @pytest.mark.slow
@@ -118,7 +118,7 @@ class TestTheTradingStreamInEveryState:
     @pytest.mark.slow
     @settings(max_examples=examples(300))
     @given(st.sampled_from(STATES), st.sampled_from(EVENTS).flatmap(damaged_row) | JSON)
-    def test_no_frame_stops_it(self, state, data):
+    def test_no_frame_stops_the_stream(self, state, data):
         check_trading_frame(state, data)
 
     @pytest.mark.slow
@@ -203,7 +203,7 @@ class TestDamageOutsideElements:
 class TestTheStockStream:
     @settings(max_examples=examples(100))
     @given(st.sampled_from(STATES), FRAMES)
-    def test_no_frame_stops_it(self, state, data):
+    def test_no_frame_stops_the_stream(self, state, data):
         check_stock_frame(state, data)
 
     def test_a_quote_reaches_the_document(self):

@@ -205,7 +205,7 @@ class TestRecording:
 
         asyncio.run(use())
 
-    def test_other_programs_read_while_it_is_written(self, path):
+    def test_other_programs_can_read_the_file_while_it_is_written(self, path):
         async def use():
             with opened(path) as store:
                 await begin(store)

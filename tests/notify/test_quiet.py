@@ -39,7 +39,7 @@ def test_quiet_hours_are_local_and_may_pass_midnight(hours, at, end):
     assert found == (None if end is None else berlin(end))
 
 
-def test_without_quiet_hours_it_is_never_quiet():
+def test_a_channel_without_quiet_hours_is_never_quiet():
     assert end_of(None, berlin("2026-11-20T03:00")) is None
 
 

@@ -53,7 +53,7 @@ def test_a_signed_webhook_is_verified_by_the_reference_library(receiver):
     assert body == POSTING.body
 
 
-def test_without_a_key_it_is_not_signed(receiver):
+def test_a_webhook_without_a_key_is_not_signed(receiver):
     assert posted(receiver.url).ok
     ((_, headers, _),) = receiver.got
     assert headers["webhook-id"] == "msg_1"

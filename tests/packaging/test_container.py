@@ -135,7 +135,7 @@ def test_the_demo_serves_warns_about_what_is_missing_and_stops_as_process_1(able
         assert "Traceback" not in "".join(container.lines)
 
 
-def test_as_process_1_it_leaves_no_zombie_of_the_demos_child(able):
+def test_as_process_1_the_demo_leaves_no_zombie_of_its_child(able):
     with started("--demo", "--port", "0") as container:
         container.await_line("serves at")
         first = container.first

@@ -348,7 +348,7 @@ class TestAsPacked:
         with zipfile.ZipFile(wheel) as opened:
             assert wanted == {name for name in opened.namelist() if name.startswith(f"{PAGE}/")}
 
-    def test_its_first_load_is_at_most_60_kb_as_gzip(self, packed):
+    def test_the_first_load_of_the_page_is_at_most_60_kb_as_gzip(self, packed):
         (wheel,) = packed.glob("*.whl")
         with zipfile.ZipFile(wheel) as opened:
             index = opened.read(f"{PAGE}/index.html").decode()

@@ -49,7 +49,7 @@ def test_the_first_request_starts_the_daemon(machine):
     live()
 
 
-def test_no_request_is_refused_while_it_restarts(machine):
+def test_no_request_is_refused_while_the_daemon_restarts(machine):
     machine.run("systemctl start condord.socket condord")
     before = live()["pid"]
     requesters = [Requester() for _ in range(4)]
