@@ -146,7 +146,7 @@ def build(
         metrics=metrics,
         clock=clock,
         store=store,
-        require_account=_take_any if copied is None else copied.require_account,
+        copied=copied,
     )
     subscribers = Subscribers(publisher.fanout, settings=server_section, now_at=clock)
     pool = worker_pool.build(
@@ -288,7 +288,7 @@ def _upstream(
     metrics: Metrics,
     clock: ExchangeClock,
     store: Store,
-    require_account: Callable[[str], None],
+    copied: CopiedState | None,
 ) -> Upstream:
     brokerage = AlpacaRest(
         wiring.rest(inputs.config),
@@ -305,7 +305,8 @@ def _upstream(
         work=grouper.run,
         past=past,
         alerts=alerts,
-        require_account=require_account,
+        require_account=_take_any if copied is None else copied.require_account,
+        requires_account=_has_none if copied is None else copied.requires_account,
         observe=metrics.observe_update,
     )
     alerts.show = feed.show_alerts
@@ -325,6 +326,10 @@ def _upstream(
 
 def _take_any(_account_key: str) -> None:
     """Take the account of any key."""
+
+
+def _has_none() -> bool:
+    return False
 
 
 def _epoch() -> str:

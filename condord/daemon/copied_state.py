@@ -52,6 +52,10 @@ class CopiedState:
             self._kept[kept.kind] = kept.number
             self._has_changed.notify_all()
 
+    def requires_account(self) -> bool:
+        """Whether it is known which account this has to be."""
+        return bool(self._accounts)
+
     def require_account(self, account_key: str) -> None:
         """Check that this is the account whose state was handed over, or else the first one that is checked.
 

@@ -38,7 +38,8 @@ class Feed(MarketFeed):
 
     `now_at` is the exchange's clock (UTC). `observe` gets, for each frame, the seconds from the receipt of the oldest
     quote behind it to the last write. `past` and `alerts` get what they need to know of the account, and
-    `require_account` raises a ConfigError if it is one that must not be published here.
+    `require_account` raises a ConfigError if it is one that must not be published here; `requires_account` returns
+    whether there are any such.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Feed(MarketFeed):
         past: RecordedAccount,
         alerts: AlertService,
         require_account: Callable[[str], None] = lambda _account_key: None,
+        requires_account: Callable[[], bool] = lambda: False,
         observe: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         super().__init__(publisher, loop=loop, now_at=now_at)
@@ -63,6 +65,7 @@ class Feed(MarketFeed):
         self._recorder, self._trade_book = past.recorder, past.trade_book
         self._alerts = alerts
         self._require_account = require_account
+        self._requires_account = requires_account
         self._observe = observe
         self._past = Memory(), DayMemory(), Past()
         self._timer: asyncio.TimerHandle | None = None
@@ -193,6 +196,11 @@ class Feed(MarketFeed):
         now = self._loop.time()
         self._publisher.set_working_orders((), now)
         self._arm(self._publisher.set_account_summary(None, now))
+
+    @property
+    def requires_account(self) -> bool:
+        """Whether only a certain account may be published here."""
+        return self._requires_account()
 
     def note_account(self, account_key: str) -> None:
         """Note that the API key belongs to this account.

@@ -2,7 +2,8 @@
 
 Saved files belong to Alpaca's account id and the environment (paper or live), because the id stays the same when the
 key changes. Until the id is known, nothing is loaded or saved. Other polls wait a few seconds for it, so that the first
-document contains what an earlier run knew. If the account cannot be read, they go on without it. When the key changes,
+document contains what an earlier run knew. If the account cannot be read, they go on without it, unless it has to be a
+certain one: then they fail until it is known, so that nothing of another account is shown. When the key changes,
 what is known is set aside until the new key's account is known. It is used again if the account is the same, and
 dropped otherwise.
 """
@@ -71,18 +72,26 @@ class AccountIdentity:
         self._learned = learned
         self._keep_days = keep_days
         self._was_tried = asyncio.Event()
+        self._fault: RestFault | None = None
         self._before: KnownAccount | None = None
         self.known = self._unknown()
 
     async def wait(self) -> None:
-        """Wait until the account was read or could not be read, `ACCOUNT_WAIT_SECONDS` at most."""
+        """Wait until the account was read or could not be read, `ACCOUNT_WAIT_SECONDS` at most.
+
+        Raises:
+            RestFault: it is not known, and has to be a certain one.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ACCOUNT_WAIT_SECONDS):
                 await self._was_tried.wait()
+        if self.known.key is None and self._sink.requires_account:
+            raise self._fault or _unanswered()
 
     def invalidate(self) -> None:
         """Set aside what is known: the API key has changed, and may belong to another account."""
         self._was_tried.clear()
+        self._fault = None
         if self.known.key is not None:
             self.known.names = self._sink.names
             self._before = self.known
@@ -104,13 +113,14 @@ class AccountIdentity:
                 key = f"{await self._brokerage.account_id()} {self._source}"
                 if known is self.known:  # else the key has changed while Alpaca answered
                     await self._load(key)
-        except RestFault:
-            self._note_tried(known)
+        except RestFault as fault:
+            self._note_tried(known, fault)
             raise
         self._note_tried(known)
 
-    def _note_tried(self, known: KnownAccount) -> None:
+    def _note_tried(self, known: KnownAccount, fault: RestFault | None = None) -> None:
         if known is self.known or self.known.key is not None:
+            self._fault = fault
             self._was_tried.set()
 
     async def save_names(self) -> None:
@@ -150,3 +160,8 @@ class AccountIdentity:
                 brokerage=self._brokerage, now_at=self._now_at, learned=self._learned, keep_days=self._keep_days
             ),
         )
+
+
+def _unanswered() -> RestFault:
+    text = "Alpaca has not answered yet which account the key belongs to, so nothing of it is shown"
+    return RestFault("timeout", text, may_retry=True, is_outage=False)

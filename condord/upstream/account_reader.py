@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -43,9 +43,9 @@ _A_SECOND = dt.timedelta(seconds=1)
 class AccountReader:
     """Reads for `sink`.
 
-    `origin` returns the first order in the chain of replacements that led to an order, as far as the order history
-    knows it. `noting` and `is_good` are those of `MarketReader`; the names are `balances`, `workingOrders` and
-    `dayFills`.
+    `ready` returns once the account may be shown; it may raise a RestFault. `origin` returns the first order in the
+    chain of replacements that led to an order, as far as the order history knows it. `noting` and `is_good` are those
+    of `MarketReader`; the names are `balances`, `workingOrders` and `dayFills`.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class AccountReader:
         sink: MarketSink,
         now_at: Callable[[], dt.datetime],
         refresh_seconds: float,
+        ready: Callable[[], Awaitable[None]],
         origin: Callable[[str], str],
         noting: Callable[[str], AbstractContextManager[None]],
         is_good: Callable[[str], bool],
@@ -63,6 +64,7 @@ class AccountReader:
         self._sink = sink
         self._now_at = now_at
         self._refresh_seconds = refresh_seconds
+        self._ready = ready
         self._origin = origin
         self._noting = noting
         self._is_good = is_good
@@ -106,6 +108,7 @@ class AccountReader:
     async def _read_balances(self) -> bool:
         key, today = self._key, exchange_day(self._now_at())
         with self._noting("balances"):
+            await self._ready()
             summary = await self._brokerage.account_summary()
             try:
                 transfers_e4 = await self._brokerage.transfers_e4(today)
@@ -121,6 +124,7 @@ class AccountReader:
     async def _read_orders(self) -> bool:
         key = self._key
         with self._noting("workingOrders"):
+            await self._ready()
             read = await self._brokerage.working_orders()
             if key is self._key:
                 orders = [self._with_origin(order) for order in read]
@@ -139,6 +143,7 @@ class AccountReader:
         if self._day != today:
             self._day, self._fills = today, {}
         with self._noting("dayFills"):
+            await self._ready()
             is_whole = await self._read_pages(key, today)
             if is_whole and key is self._key:
                 fills = sorted(self._fills.items(), key=lambda item: (item[1].at, item[0]))

@@ -172,6 +172,10 @@ class AccountSink(QuoteSink, Protocol):
     def forget_names(self) -> None:
         """Name condors without regard to earlier names, because the account has changed."""
 
+    @property
+    def requires_account(self) -> bool:
+        """Whether only a certain account may be shown, so that nothing may be before `note_account` has returned."""
+
     def note_account(self, account_key: str) -> None:
         """Note that the API key belongs to this account: its Alpaca id and environment.
 

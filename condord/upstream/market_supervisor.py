@@ -88,6 +88,7 @@ class MarketSupervisor:
             sink=sink,
             now_at=now_at,
             refresh_seconds=settings.refresh_seconds,
+            ready=identity.wait,
             origin=self._origin,
             noting=self._noting,
             is_good=health.is_good,

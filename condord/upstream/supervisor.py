@@ -348,20 +348,20 @@ class Supervisor:
             await self.stream.settled(SUBSCRIBE_SECONDS)
 
     async def _read_contracts(self) -> bool:
-        await self._identity.wait()
         with self._noting("contracts"):
+            await self._identity.wait()
             await self._identity.known.contracts.read(lambda: self._sink.symbols)
         return self._health.is_good("contracts")
 
     async def _read_orders(self) -> bool:
-        await self._identity.wait()
         with self._noting("orders"):
+            await self._identity.wait()
             await self._identity.known.orders.read()
         return self._health.is_good("orders")
 
     async def _read_activities(self) -> bool:
-        await self._identity.wait()
         with self._noting("activities"):
+            await self._identity.wait()
             await self._memory.activity_reader.read()
         return self._health.is_good("activities")
 

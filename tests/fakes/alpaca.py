@@ -110,6 +110,7 @@ class FakeSink:
         self.recalled = []
         self.names = {}
         self.accounts = []
+        self.requires_account = False
         self.complete = []
         self.offered = []
         self.confirmed = []

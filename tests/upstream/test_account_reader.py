@@ -44,7 +44,10 @@ def order(id_, replaces=None):
 
 
 class Harness:
-    """A reader of fakes; `chains` has the first order of known chains, `failures` the current ones by name."""
+    """A reader of fakes; `chains` has the first order of known chains, `failures` the current ones by name.
+
+    `unknown` is why it is not known which account it is, None once it is.
+    """
 
     def __init__(self, refresh_seconds=REFRESH_SECONDS):
         self.brokerage = FakeBrokerage()
@@ -52,6 +55,12 @@ class Harness:
         self.refresh_seconds = refresh_seconds
         self.chains = {}
         self.failures = {}
+        self.unknown = None
+
+    async def ready(self):
+        """The account may be shown, unless there is a fault."""
+        if self.unknown is not None:
+            raise self.unknown
 
     @contextlib.contextmanager
     def noting(self, what):
@@ -71,6 +80,7 @@ class Harness:
                 sink=self.sink,
                 now_at=wall,
                 refresh_seconds=self.refresh_seconds,
+                ready=self.ready,
                 origin=lambda id_: self.chains.get(id_, id_),
                 noting=self.noting,
                 is_good=lambda what: what not in self.failures,
@@ -101,6 +111,13 @@ class TestBalances:
         assert len(harness.times("balances")) == 2
         assert harness.arguments("transfers") == [TODAY, TODAY]
         assert harness.sink.last("set_account_summary") == (msgspec.structs.replace(BALANCES, transfers_e4=-5_000_000),)
+
+    def test_of_an_account_that_is_not_known_nothing_is_read(self):
+        harness = Harness()
+        harness.unknown = OUTAGE
+        harness.play(1.0)
+        assert harness.failures == dict.fromkeys(("balances", "workingOrders", "dayFills"), "serverError")
+        assert harness.brokerage.asked == []
 
     def test_without_the_transfers_the_balances_count_and_the_failure_is_noted(self):
         harness = Harness()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from condord.cluster.waking import GRACE_SECONDS
+from condord.upstream.account_identity import ACCOUNT_WAIT_SECONDS
 from tests.cluster.processes.ingesters import await_waiting_maker, cluster, makers_of, seconds_until
 from tests.cluster.processes.running import closing_link, compare_servers
 from tests.cluster.processes.test_bus_relay import BusRelay
@@ -242,6 +243,32 @@ def test_another_account_is_refused_until_a_restart(ingesters, tmp_path):
         os.kill(pid, signal.SIGKILL)
     assert only.wait() == 78
     assert "Configuration reloaded" not in "".join(only.stderr)
+
+
+def test_nothing_of_another_account_is_shown_while_alpaca_does_not_say_which_it_is(ingesters):
+    named = {"CONDORD_CLUSTER_ACCOUNT": "desk"}
+    leader = ingesters.start("a", **named)
+    own = {condor["id"] for condor in leader.await_live()["condors"]}
+    with closing_program(Simulated("--seed", "9")) as other:
+        other.fault("rest-stall", path="/v2/account")
+        ingesters.simulated, simulated = other, ingesters.simulated
+        foreign = ingesters.start("b", **named)
+        ingesters.simulated = simulated
+        foreign.await_role("standby")
+        assert leader.stop() == 0
+        foreign.await_role("leader")
+
+        def waits():
+            error = foreign.document()["status"]["positions"]["error"]
+            return error and "Alpaca has not answered yet which account the key belongs to" in error["text"]
+
+        until(waits, lambda: f"the reason: {foreign.stderr}")
+        time.sleep(2 * ACCOUNT_WAIT_SECONDS)
+        document = foreign.document()
+        assert {condor["id"] for condor in document["condors"]} <= own
+        assert (document["quotes"], document["account"], document["status"]["positions"]["readAt"]) == ([], None, None)
+        other.clear()
+        assert foreign.wait() == 78
 
 
 def test_a_key_of_another_account_under_the_same_name_ends_an_ingester_before_it_publishes(ingesters):
