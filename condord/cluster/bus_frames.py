@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 FENCE, KIND, VERSION, BASE, LEADER, FAULT, ANSWER = "Fence", "Kind", "Version", "Base", "Leader", "Fault", "Answer"
+UNDONE = "Undone"
+"""Beside a fault: what was asked for was certainly not carried out."""
 
 STATE_BUCKET = "condord"
 """The bucket of what the next leader continues with; its keys begin with the account."""

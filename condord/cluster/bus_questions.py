@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import msgspec
+from nats.errors import NoRespondersError
 
 from condord.cluster.bus import Bus, BusMessage, Unanswered
-from condord.cluster.bus_frames import ANSWER, FAULT, FENCE, ask_subject, fence_of, resume_subject
+from condord.cluster.bus_frames import ANSWER, FAULT, FENCE, UNDONE, ask_subject, fence_of, resume_subject
 from condord.cluster.interfaces import Answer
 from condord.cluster.nats_client import PAYLOAD_REMEDY
-from condord.cluster.questions import CopiedAnswers
+from condord.cluster.questions import CopiedAnswers, NotAnswered
 from condord.errors import Unavailable
 from condord.live.remedies import with_remedy
 
@@ -24,6 +25,10 @@ MAX_WAITING = 64
 class _Question(msgspec.Struct, frozen=True):
     method: str
     target: str
+
+
+class _Undone(Unanswered):
+    """What was asked for was certainly not carried out."""
 
 
 class _AnswerHead(msgspec.Struct, frozen=True):
@@ -61,20 +66,26 @@ class BusQuestions:
             Unavailable: the bus or the leader is lost, or does not answer, and there is no copy.
         """
         if (lost := self._lost()) is not None:
-            return self._copies.copy_of(method, target, f"{lost} {self._bus.urls} is lost")
+            return self._copies.copy_of(method, target, f"{lost} {self._bus.urls} is lost", is_undone=True)
         try:
             async with self._slots:
                 answer = await self._request(method, target)
         except Unanswered as error:
-            return self._copies.copy_of(method, target, f"the leader does not answer: {error}")
+            why = f"the leader does not answer: {error}"
+            return self._copies.copy_of(method, target, why, is_undone=isinstance(error, _Undone))
         self._copies.keep(method, target, answer)
         return answer
 
     async def _request(self, method: str, target: str) -> Answer:
         payload = msgspec.json.encode(_Question(method, target))
-        message = await self._bus.ask(ask_subject(self._account()), payload, seconds=ANSWER_SECONDS)
+        try:
+            message = await self._bus.ask(ask_subject(self._account()), payload, seconds=ANSWER_SECONDS)
+        except Unanswered as error:
+            if isinstance(error.__cause__, NoRespondersError):
+                raise _Undone(str(error)) from error
+            raise
         if fault := message.headers.get(FAULT):
-            raise Unanswered(fault)
+            raise (_Undone if UNDONE in message.headers else Unanswered)(fault)
         if (fence_of(message.headers) or 0) < self._fence():
             raise Unanswered("a former leader has answered")
         try:
@@ -143,7 +154,7 @@ class BusAnswers:
         try:
             self._waiting.put_nowait((message, self._loop.time()))
         except asyncio.QueueFull:
-            self._reply(message, {FAULT: "the leader is busy"})
+            self._reply(message, {FAULT: "the leader is busy", UNDONE: "1"})
 
     async def _work(self) -> None:
         while True:
@@ -157,9 +168,11 @@ class BusAnswers:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await self._answer(question.method, question.target)
         except msgspec.DecodeError:
-            self._reply(message, {FAULT: "the question cannot be understood"})
+            self._reply(message, {FAULT: "the question cannot be understood", UNDONE: "1"})
         except TimeoutError:
             self._reply(message, {FAULT: f"there is no answer within {ANSWER_SECONDS:g} s"})
+        except NotAnswered as error:
+            self._reply(message, {FAULT: error.why, **({UNDONE: "1"} if error.is_undone else {})})
         except Unavailable as error:
             self._reply(message, {FAULT: str(error)})
         else:

@@ -40,11 +40,12 @@ _TOKEN_HINT = "Name the file with the source's token as cluster.source_token_fil
 class ConnectionLost(Exception):
     """The connection cannot be made, has ended or is silent; the text is a clause without a full stop.
 
-    The source asks for at least `retry_after_seconds` before the next attempt.
+    The source asks for at least `retry_after_seconds` before the next attempt. `is_unsent`: no request was sent.
     """
 
     def __init__(self, text: str, retry_after_seconds: float = 0.0) -> None:
         self.retry_after_seconds = retry_after_seconds
+        self.is_unsent = False
         super().__init__(text)
 
 
@@ -187,7 +188,9 @@ async def _open_connection(settings: SourceSettings) -> tuple[asyncio.StreamRead
             context = settings.context() if address.is_tls else None
             return await asyncio.open_connection(address.host, address.port, limit=READ_BYTES, ssl=context)
     except OSError as error:
-        raise unreachable(error) from error
+        lost = unreachable(error)
+        lost.is_unsent = True
+        raise lost from error
 
 
 def unreachable(error: OSError) -> ConnectionLost:

@@ -20,8 +20,20 @@ MAX_COPIED_BYTES = 512 * 1024
 """Longer answers are not kept."""
 MAX_COPIES = 8
 
+_UNDONE = "it was not carried out"
+_UNCERTAIN = "it is not known whether it was carried out"
 _PASSED_BACK = ("content-type", "content-disposition", "cache-control", "retry-after", "etag", "allow")
 _HINT = "The relay keeps trying; ask again in a few seconds."
+
+
+class NotAnswered(Unavailable):
+    """No answer has come, because of `why`. `is_undone`: what a POST asks for was certainly not carried out."""
+
+    def __init__(self, method: str, why: str, *, is_undone: bool) -> None:
+        self.why = why
+        self.is_undone = is_undone
+        outcome = "" if method == "GET" else f"; {_UNDONE if is_undone else _UNCERTAIN}"
+        super().__init__(f"{why}{outcome}", _HINT)
 
 
 class CopiedAnswers:
@@ -37,8 +49,7 @@ class CopiedAnswers:
         A POST drops the copies of what it may have changed: those of the paths above it.
         """
         if method != "GET":
-            for known in [each for each in self._copies if target.startswith(f"{each.partition('?')[0]}/")]:
-                del self._copies[known]
+            self._drop_above(target)
             return
         self._copies.pop(target, None)
         if answer.status == 200 and len(answer.body) <= MAX_COPIED_BYTES:
@@ -46,16 +57,22 @@ class CopiedAnswers:
         while len(self._copies) > MAX_COPIES:
             del self._copies[next(iter(self._copies))]
 
-    def copy_of(self, method: str, target: str, why: str) -> Answer:
+    def copy_of(self, method: str, target: str, why: str, *, is_undone: bool) -> Answer:
         """Return the copy of an answer, `COPY_SECONDS` old at most.
 
         Raises:
-            Unavailable: there is none; the error's text is `why`.
+            NotAnswered: there is none, because of `why`, or a POST was asked for.
         """
         answer, at = self._copies.get(target, (None, 0.0))
+        if method != "GET" and not is_undone:
+            self._drop_above(target)
         if method != "GET" or answer is None or self._now() - at > COPY_SECONDS:
-            raise Unavailable(why, _HINT)
+            raise NotAnswered(method, why, is_undone=is_undone)
         return answer
+
+    def _drop_above(self, target: str) -> None:
+        for known in [each for each in self._copies if target.startswith(f"{each.partition('?')[0]}/")]:
+            del self._copies[known]
 
 
 class Questions:
@@ -87,12 +104,13 @@ class Questions:
             Unavailable: the source is lost or does not answer, and there is no copy.
         """
         if self._is_lost():
-            return self._copies.copy_of(method, target, f"{self._name} is lost")
+            return self._copies.copy_of(method, target, f"{self._name} is lost", is_undone=True)
         try:
             async with self._slots:
                 answer = await self._request(method, target)
         except ConnectionLost as lost:
-            return self._copies.copy_of(method, target, f"{self._name} does not answer: {lost}")
+            why = f"{self._name} does not answer: {lost}"
+            return self._copies.copy_of(method, target, why, is_undone=lost.is_unsent)
         self._copies.keep(method, target, answer)
         return answer
 

@@ -5,6 +5,7 @@ import pytest
 from condord.cluster import bus_questions
 from condord.cluster.bus_questions import AT_ONCE, MAX_BYTES, BusQuestions
 from condord.cluster.interfaces import Answer
+from condord.cluster.questions import NotAnswered
 from condord.errors import Unavailable
 
 from .led import ACCOUNT, Leader, working
@@ -87,11 +88,35 @@ def test_while_the_leader_is_lost_a_copy_of_the_last_minute_stands_in_for_a_get(
         made.lost = "the leader on the bus"
         made.now = 60.0
         assert await made.questions.ask("GET", "/x") == kept
-        assert await unavailable(made, "POST") == f"the leader on the bus {made.bus.urls} is lost"
+        undone = "is lost; it was not carried out"
+        assert await unavailable(made, "POST") == f"the leader on the bus {made.bus.urls} {undone}"
         made.now = 60.1
         assert await unavailable(made) == f"the leader on the bus {made.bus.urls} is lost"
         made.lost = "the bus"
-        assert await unavailable(made, "POST") == f"the bus {made.bus.urls} is lost"
+        assert await unavailable(made, "POST") == f"the bus {made.bus.urls} {undone}"
+
+    play(nats_server, scene)
+
+
+def test_a_post_without_an_answer_says_whether_it_is_known_that_nothing_was_done(nats_server, monkeypatch):
+    certain, uncertain = "; it was not carried out", "; it is not known whether it was carried out"
+
+    async def scene(made):
+        nobody = BusQuestions(made.bus, account=lambda: "none", fence=lambda: 0, lost=lambda: None, now=lambda: 0.0)
+        with pytest.raises(Unavailable) as unheard:
+            await nobody.ask("POST", "/x")
+        assert str(unheard.value) == f"the leader does not answer: nobody answers on the bus{certain}"
+        monkeypatch.setattr(bus_questions, "ANSWER_SECONDS", 0.3)
+        made.gate = asyncio.Event()  # the leader hangs
+        assert (await unavailable(made, "POST")).endswith(uncertain)
+        made.gate.set()
+        monkeypatch.undo()
+        for is_undone, outcome in ((True, certain), (False, uncertain)):
+            made.answers["/x"] = NotAnswered("POST", "its maker is gone", is_undone=is_undone)
+            assert await unavailable(made, "POST") == f"the leader does not answer: its maker is gone{outcome}"
+        made.answers["/x"] = Unavailable("it is closed", "")
+        assert await unavailable(made, "POST") == f"the leader does not answer: it is closed{uncertain}"
+        assert await unavailable(made) == "the leader does not answer: it is closed"
 
     play(nats_server, scene)
 

@@ -104,6 +104,31 @@ def test_a_post_drops_the_copies_of_what_it_may_have_changed():
     play(scene, *[[TRADES]] * 3, [answer(204, b"")])
 
 
+def test_a_post_without_an_answer_says_whether_it_is_known_that_nothing_was_done():
+    async def scene(made):
+        await made.ask("/api/alerts")
+        with pytest.raises(
+            Unavailable, match=r"^the source http://a does not answer: .*; it is not known whether it was"
+        ):
+            await made.ask("/api/alerts/x/acknowledge", "POST")
+        made.is_lost = True
+        with pytest.raises(Unavailable, match=r"^the source http://a is lost$"):
+            await made.ask("/api/alerts")  # the copy may be outdated
+        with pytest.raises(Unavailable, match=r"^the source http://a is lost; it was not carried out$"):
+            await made.ask("/api/alerts/x/acknowledge", "POST")
+
+    play(scene, [TRADES], [60.0])
+
+
+def test_a_post_that_cannot_be_sent_was_not_carried_out():
+    async def scene(made):
+        await made.source.__aexit__()
+        with pytest.raises(Unavailable, match=r"cannot be reached: .*; it was not carried out$"):
+            await made.ask("/api/refresh", "POST")
+
+    play(scene)
+
+
 def test_a_copy_answers_for_a_source_that_does_not_answer_in_time():
     async def scene(made):
         found = await made.ask()

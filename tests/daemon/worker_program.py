@@ -18,7 +18,7 @@ from condord.host.shared_counts import SharedCounts
 from condord.http.merged_metrics import Family, SampleValue
 
 BEAT_SECONDS = 0.05
-"""Half of what `worker_pool` waits between two looks; its import would take as long as all others together."""
+"""Half of what `worker_pool` waits between two checks; its import would take as long as all others together."""
 SPOILT = 13
 """The limit of subscribers at which the worker sends invalid messages."""
 

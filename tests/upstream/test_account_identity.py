@@ -261,25 +261,25 @@ def test_other_polls_do_not_wait_once_reading_the_account_has_failed():
 
 
 def test_where_only_one_account_may_be_shown_other_polls_fail_until_it_is_known():
-    async def test(bench):
-        bench.sink.requires_account = True
+    async def test(harness):
+        harness.sink.requires_account = True
         started = asyncio.get_running_loop().time()
         with pytest.raises(RestFault, match="not answered yet which account the key belongs to") as unanswered:
-            await bench.identity.wait()
+            await harness.identity.wait()
         assert asyncio.get_running_loop().time() == pytest.approx(started + ACCOUNT_WAIT_SECONDS)
         assert unanswered.value.code == "timeout"
-        bench.brokerage.failures["account"] = OUTAGE
+        harness.brokerage.failures["account"] = OUTAGE
         with pytest.raises(RestFault):
-            await bench.identity.read()
+            await harness.identity.read()
         with pytest.raises(RestFault) as failed:
-            await bench.identity.wait()
+            await harness.identity.wait()
         assert failed.value is OUTAGE
-        del bench.brokerage.failures["account"]
-        await bench.identity.read()
-        await bench.identity.wait()
-        bench.identity.invalidate()
+        del harness.brokerage.failures["account"]
+        await harness.identity.read()
+        await harness.identity.wait()
+        harness.identity.invalidate()
         with pytest.raises(RestFault, match="not answered yet"):
-            await bench.identity.wait()
+            await harness.identity.wait()
 
     play(None, test)
 

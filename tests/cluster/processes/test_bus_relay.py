@@ -152,7 +152,7 @@ def test_a_bus_that_was_killed_and_a_leader_that_was_replaced_are_reported_and_h
         assert on_bus.relay.get("/readyz")[0] == 503
         assert follower.document["status"]["code"] == "busLost"
         code, _, problem = fetch(f"{on_bus.relay.url}/api/refresh", method="POST")
-        assert (code, problem["detail"]) == (503, f"the bus {on_bus.nats.url} is lost")
+        assert (code, problem["detail"]) == (503, f"the bus {on_bus.nats.url} is lost; it was not carried out")
         on_bus.nats.start()
         on_bus.relay.await_code(None)
         compare_servers(on_bus.source, on_bus.relay, 3)
@@ -160,7 +160,10 @@ def test_a_bus_that_was_killed_and_a_leader_that_was_replaced_are_reported_and_h
         on_bus.publishing.close()
         on_bus.relay.await_code("leaderLost")
         code, _, problem = fetch(f"{on_bus.relay.url}/api/refresh", method="POST")
-        assert (code, problem["detail"]) == (503, f"the leader on the bus {on_bus.nats.url} is lost")
+        assert (code, problem["detail"]) == (
+            503,
+            f"the leader on the bus {on_bus.nats.url} is lost; it was not carried out",
+        )
         on_bus.publishing = Publishing(on_bus.source.url, on_bus.nats, name="host:2")
         on_bus.relay.await_code(None)
         compare_servers(on_bus.source, on_bus.relay, 3)

@@ -73,7 +73,7 @@ def test_a_killed_source_is_reported_within_3_s_and_reads_go_on(pair):
         assert fetch(f"{relay.url}/api/trades")[2] == before
         assert fetch(f"{relay.url}/api/history?points=7")[0] == 503
         code, headers, problem = fetch(f"{relay.url}/api/refresh", method="POST")
-        assert (code, problem["detail"]) == (503, f"the source {source.url} is lost")
+        assert (code, problem["detail"]) == (503, f"the source {source.url} is lost; it was not carried out")
         assert int(headers["Retry-After"]) > 0
         assert relay.status()["cluster"]["lagMs"] > 1000
     with closing(Follower(relay.url)) as late:
