@@ -235,7 +235,7 @@ def build(
         server=built.server,
         workers=pool,
     )
-    service = Service(parts, made, notifier, suspensions)
+    service = Service(parts, made, notifier, suspensions, is_child=inputs.worker is not None)
     return BuiltRelay(
         service=service,
         server=built.server,

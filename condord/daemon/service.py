@@ -77,7 +77,8 @@ def run(
 
         async def main(place: Place) -> None:
             parts = build(inputs, place=place, state=state, history=history, log_dropped=log_dropped, copied=copied)
-            await Service(parts, Ingest(parts, extra_work or {}), notifier, suspensions).run(announce)
+            job = Ingest(parts, extra_work or {})
+            await Service(parts, job, notifier, suspensions, is_child=copied is not None).run(announce)
 
         suspensions = Suspensions()
         inherited = listen_sockets(own_environ)

@@ -101,12 +101,15 @@ class Job(Protocol):
 
 
 class Service:
-    """A running server with its job."""
+    """A running server with its job. `is_child`: another condord has started this process, as a worker or a maker."""
 
-    def __init__(self, parts: ServerParts, job: Job, notifier: Notifier, suspensions: Suspensions) -> None:
+    def __init__(
+        self, parts: ServerParts, job: Job, notifier: Notifier, suspensions: Suspensions, *, is_child: bool = False
+    ) -> None:
         self._parts = parts
         self._job = job
         self._notifier = notifier
+        self._is_child = is_child
         self._lifetime = Lifetime()
         self._hung_up = asyncio.Event()
         self._hang_watchdog = HangWatchdog()
@@ -124,10 +127,8 @@ class Service:
             CondordError: a part ended by itself or makes no progress, or the job cannot continue.
         """
         loop = asyncio.get_running_loop()
-        with (
-            signals.answered(loop, end=self._lifetime.stopping.set, hang_up=self._hung_up.set),
-            self._hang_watchdog,
-        ):
+        stop, hang_up = self._lifetime.stopping.set, self._hung_up.set
+        with signals.answered(loop, end=stop, hang_up=hang_up, is_child=self._is_child), self._hang_watchdog:
             await self._run_tasks(announce)
         self._job.close()
         if self._lifetime.failure is not None:

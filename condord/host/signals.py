@@ -19,16 +19,23 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def answered(
-    loop: asyncio.AbstractEventLoop, *, end: Callable[[], None], hang_up: Callable[[], None]
+    loop: asyncio.AbstractEventLoop,
+    *,
+    end: Callable[[], None],
+    hang_up: Callable[[], None],
+    is_child: bool = False,
 ) -> Iterator[None]:
     """Call `end` on SIGINT and SIGTERM and `hang_up` on SIGHUP, in the loop.
+
+    Signals that stay ignored are logged, except by a child of a condord, which logs them itself.
 
     Afterwards the signals are ignored. Restoring the default would leave a moment at the end in which a second signal
     kills the process, with another exit code.
     """
     wanted: tuple[signal.Signals, ...] = (*_ENDING, signal.SIGHUP)
     handled = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]
-    if ignored := [number.name for number in wanted if number not in handled]:
+    ignored = [number.name for number in wanted if number not in handled]
+    if ignored and not is_child:
         fields = {"fields": {"signals": ignored}}
         _log.info("Signals stay ignored, as they were at the start", extra=fields)
     ending = [number for number in handled if number in _ENDING]

@@ -66,6 +66,22 @@ def test_the_daemon_keeps_ignoring_signals_that_were_ignored_at_its_start(monkey
             assert "Configuration reloaded" not in log
 
 
+def test_only_the_process_that_was_started_logs_what_stays_ignored_not_its_workers(monkeypatch):
+    for name, value in {**AWAY, "CONDORD_SERVER_WORKERS": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with started("HUP", *NOWHERE) as process:
+        lines = []
+        for line in iter(process.stderr.readline, ""):
+            lines.append(line)
+            if sum("Serving" in each for each in lines) == 3:
+                break
+        process.send_signal(signal.SIGTERM)
+        lines += process.stderr.read().splitlines()
+        assert process.wait(60) == 0
+    (said,) = [line for line in lines if "Signals stay ignored" in line]
+    assert "worker" not in said
+
+
 def test_the_daemon_handles_all_signals_if_none_was_ignored():
     with closing_program(Running("start", "--port", "0", environ={**KEYS, **AWAY})) as program:
         program.await_line("Serving")

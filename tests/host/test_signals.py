@@ -52,6 +52,18 @@ def test_a_signal_that_was_ignored_before_stays_ignored_with_a_log_event(ignored
     assert record.fields == {"signals": [ignored.name]}
 
 
+def test_a_child_leaves_the_log_event_to_its_parent(caplog):
+    caplog.set_level("INFO", "condord.host.signals")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    async def main():
+        with signals.answered(asyncio.get_running_loop(), end=pytest.fail, hang_up=pytest.fail, is_child=True):
+            return signal.getsignal(signal.SIGHUP)
+
+    assert asyncio.run(main()) is signal.SIG_IGN
+    assert caplog.records == []
+
+
 def test_if_no_signal_was_ignored_nothing_is_logged(caplog):
     caplog.set_level("INFO", "condord.host.signals")
     called_on(signal.SIGHUP)
