@@ -129,7 +129,7 @@ class Relay:
     def _apply(self, before: int) -> None:
         self._parts.guard.settings = self._parts.guard_settings(self._inputs.config)
         if (most := self._inputs.config.server.max_subscribers) > before:
-            server.reserve_files(most)
+            server.reserve_files(most, is_child=self._inputs.worker is not None)
 
     async def finish(self) -> None:
         """Nothing is left to store."""

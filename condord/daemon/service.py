@@ -73,7 +73,7 @@ def run(
         notifier = Notifier.from_environ(own_environ)
         source = account_source.source(config)
         state = state_directory(environ, lasts=source != "simulator")
-        server.reserve_files(config.server.max_subscribers)
+        server.reserve_files(config.server.max_subscribers, is_child=copied is not None)
 
         async def main(place: Place) -> None:
             parts = build(inputs, place=place, state=state, history=history, log_dropped=log_dropped, copied=copied)

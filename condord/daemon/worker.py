@@ -136,7 +136,7 @@ class WorkerProcess:
         Raises:
             CondordError: a part has ended by itself, or the daemon does not accept its own token.
         """
-        server.reserve_files(self._settings.server.max_subscribers)
+        server.reserve_files(self._settings.server.max_subscribers, is_child=True)
         background = [
             asyncio.create_task(work) for work in (self._take_settings(reader), self._report(writer), self._count())
         ]

@@ -105,17 +105,17 @@ def require_loopback(listeners: Sequence[socket.socket]) -> None:
             raise ConfigError([fault], "Set server.token_file, or listen on 127.0.0.1 in condord.socket.")
 
 
-def reserve_files(subscribers: int) -> None:
+def reserve_files(subscribers: int, *, is_child: bool = False) -> None:
     """Raise the limit of open files to what `subscribers` need.
 
-    If the hard limit is lower, raise it to that and warn.
+    If the hard limit is lower, raise it to that and warn; a child of a condord leaves the warning to that one.
     """
     needed = subscribers + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < needed:
         soft = min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft < needed:
+    if soft < needed and not is_child:
         raise_it = f"Set LimitNOFILE={needed} in the unit, or run ulimit -n {needed} before the start"
         hint = f"{raise_it}; or lower server.max_subscribers."
         fields = {"max_subscribers": subscribers, "needed": needed, "limit": soft, "hint": hint}

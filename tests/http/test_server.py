@@ -58,6 +58,8 @@ def test_a_hard_limit_that_is_too_low_is_used_with_a_warning_and_a_hint(file_lim
     assert fields == {"max_subscribers": hard, "needed": needed, "limit": hard}
     assert f"LimitNOFILE={needed}" in hint
     assert f"ulimit -n {needed}" in hint
+    reserve_files(hard, is_child=True)  # its parent has the same limit, and has warned of it
+    assert len(caplog.records) == 1
 
 
 def test_the_limit_of_connections_follows_that_of_subscribers_with_some_to_spare():
