@@ -29,17 +29,18 @@ def with_newest_message(status: wire.Status, quotes: Iterable[wire.QuoteJson]) -
 
 
 def lost_status(status: wire.Status, *, code: wire.Code, reason: str, now_at: dt.datetime) -> wire.Status:
-    """Return the status after `status` of a server that has lost what it follows at `now_at`.
+    """Return the status after `status` of a server that has lost what it follows, at `now_at`.
 
-    Whether the option stream is connected, and whether REST can be read, is not known any longer. When something was
+    If it was lost before, only the reason is new. Whether the option stream is connected, and whether REST can be read, is not known any longer. When something was
     read, or came last, still is.
     """
     stream = msgspec.structs.replace(
         status.stream, connected=None, subscribed=None, requested=None, next_attempt_at=None
     )
     positions = msgspec.structs.replace(status.positions, error=None, breaker=None)
+    since = status.since if status.code == code else now_at
     return msgspec.structs.replace(
-        status, state="reconnecting", reason=reason, code=code, since=now_at, stream=stream, positions=positions
+        status, state="reconnecting", reason=reason, code=code, since=since, stream=stream, positions=positions
     )
 
 

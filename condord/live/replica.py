@@ -121,14 +121,15 @@ class Replica:
     def lose(self, code: LostCode, reason: str, now_at: dt.datetime) -> list[Subscriber]:
         """Note that the source is lost, and give subscribers a status without an id. Returns those to wake.
 
-        A second call does nothing, unless it has another code.
+        A second call does nothing, unless it has another code or reason.
         """
-        if self.is_lost and self.edition.status.code in (code, None):
+        status = self.edition.status
+        if self.is_lost and (status.code is None or (status.code, status.reason) == (code, reason)):
             return []
         self.is_lost = True
         if not self.is_known:
             return []
-        known = with_newest_message(self.edition.status, self.edition.quotes.json.values())
+        known = with_newest_message(status, self.edition.quotes.json.values())
         lost = lost_status(known, code=code, reason=reason, now_at=now_at)
         delta = wire.Delta(as_of=now_at, quotes=[], valuations=[], unmatched=[], status=lost)
         return self._announce(lost, framed("delta", delta))

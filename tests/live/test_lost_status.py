@@ -32,6 +32,14 @@ def test_what_is_not_known_of_a_lost_source_is_null_and_when_it_was_read_stays()
     assert made.positions == wire.Positions(read_at=EPOCH_AT, error=None, breaker=None)
 
 
+def test_of_a_loss_with_another_reason_it_stays_known_since_when():
+    first = lost(now_at=EPOCH_AT)
+    again = lost_status(first, code="sourceLost", reason="it answers 404", now_at=LATER_AT)
+    assert (again.reason, again.since) == ("it answers 404", EPOCH_AT)
+    other = lost_status(first, code="busLost", reason="gone", now_at=LATER_AT)
+    assert other.since == LATER_AT
+
+
 def test_the_newest_message_of_a_live_stream_is_as_old_as_the_newest_quote():
     newest_at = EPOCH_AT + dt.timedelta(minutes=30)
     found = with_newest_message(status(), quotes(EPOCH_AT, newest_at, None))

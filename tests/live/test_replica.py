@@ -159,6 +159,21 @@ def test_while_the_source_is_lost_subscribers_are_sent_a_change_of_its_reason(ho
     assert client.document["status"]["code"] is None
 
 
+def test_while_it_is_lost_subscribers_learn_of_another_reason_and_since_when_it_is_lost_stays(origin, hop):
+    client = Client(hop)
+    client.read()
+    hop.cut()
+    hop.lose()
+    [(_, _, first)] = client.read()
+    origin.house.wait(5.0)
+    for _ in range(2):
+        hop.replica.lose("sourceLost", "it answers 404", origin.now_at)
+    [(_, identity, second)] = client.read()
+    assert (identity, second["status"]["reason"]) == (None, "it answers 404")
+    assert second["status"]["since"] == first["status"]["since"]
+    assert as_json(hop.document()) == client.document
+
+
 @pytest.mark.parametrize("selection", [EVERYTHING, ONE_CALL, ONE_CONDOR])
 @pytest.mark.parametrize("interval", [0.0, 2.0])
 def test_when_the_source_is_back_subscribers_get_what_they_missed(origin, hop, selection, interval):
