@@ -59,8 +59,8 @@ class Scene:
                     await is_over.wait()
 
 
-def test_the_workers_of_these_tests_beat_between_two_looks():
-    assert BEAT_SECONDS < worker_pool.LOOK_SECONDS
+def test_the_workers_of_these_tests_beat_between_two_checks():
+    assert BEAT_SECONDS < worker_pool.CHECK_SECONDS
 
 
 def play(test, workers=2):
