@@ -34,7 +34,8 @@ class BusFollower:
 
     An empty `account` stands for the only one with a lease on the bus; `refused` gets the error if there are several.
     `chance` returns a number in [0, 1) that spreads the questions of many followers. `is_silent` returns whether the
-    bus does not answer this process any longer, although its connection may not have ended yet.
+    bus does not answer this process any longer, although its connection may not have ended yet. `obstacle` returns why
+    this process could not lead when it last tried to, or None.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class BusFollower:
         refused: Callable[[CondordError], None],
         chance: Callable[[], float],
         is_silent: Callable[[], bool] = lambda: False,
+        obstacle: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.account = account
         self._bus = bus
@@ -53,6 +55,7 @@ class BusFollower:
         self._refused = refused
         self._chance = chance
         self._is_silent = is_silent
+        self._obstacle = obstacle
         self._loop = asyncio.get_running_loop()
         self.order = BusOrder(self._loop.time())
         self._is_known = bool(account)
@@ -69,7 +72,11 @@ class BusFollower:
     @property
     def reason(self) -> str:
         """Why nothing is followed; otherwise the reason for the last loss. What the bus forbids explains any."""
-        return self._bus.denials.text or self._reason if self._bus.is_connected else self._bus.reason
+        if not self._bus.is_connected:
+            return self._bus.reason
+        obstacle = self._obstacle()
+        own = "" if obstacle is None else f"; this ingester could not lead: {obstacle}"
+        return self._bus.denials.text or self._reason + own
 
     def retry(self) -> None:
         """Connect now instead of after the wait."""

@@ -30,12 +30,14 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     The maker keeps its files in `state_directory` if the account has no other directory. `account_mark` identifies the
     account (`condord.config.account_name`), as the configuration file may have changed since the front read it.
+    `lease_mark` identifies its lease (`condord.host.instance_lock`).
     """
 
     config_file: str | None
     account_mark: str
     flags: Mapping[str, bool | int | float | str | None]
     state_directory: str
+    lease_mark: str = ""
     copies: tuple[StateCopy, ...] = ()
 
 

@@ -33,6 +33,12 @@ def account_mark(config: Config, key: Credentials) -> str:
     return hashlib.sha256(f"{named} {environment}".encode()).hexdigest()[:_DIGITS]
 
 
+def lease_mark(config: Config, key: Credentials) -> str:
+    """Return a digest of the account's name on the bus and of the bus, to compare leases with."""
+    names = [account_name(config, key), *sorted(config.cluster.bus_urls)]
+    return hashlib.sha256(" ".join(names).encode()).hexdigest()[:_DIGITS]
+
+
 def require_account(mark: str, config: Config, environ: Mapping[str, str]) -> None:
     """Check that a configuration, with the key that it names, has the account of `mark`.
 

@@ -114,6 +114,7 @@ class FollowedFront:
             refused=refused,
             chance=chance,
             is_silent=lambda: self.leadership.is_unanswered,
+            obstacle=lambda: self.term.obstacle,
         )
         ask_maker = Questions(maker, name="this ingester's maker", is_lost=self._is_lost, refused=refused, now=now)
         # If another leader has a higher fence, our lease is lost, too, and that ends the term.

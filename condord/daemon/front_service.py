@@ -16,7 +16,7 @@ import msgspec
 from condord.client.http import parse_url
 from condord.cluster.connection import SourceSettings
 from condord.cluster.maker_channel import Begin
-from condord.config.account_name import account_mark, account_name, require_account
+from condord.config.account_name import account_mark, account_name, lease_mark, require_account
 from condord.config.relay_startup import RelayStartup
 from condord.config.schema import Config
 from condord.config.startup import Startup
@@ -119,6 +119,7 @@ def _settings(
             account_mark=account_mark(config, startup.key),
             flags={**flags, **address, **own},
             state_directory=str(own_state),
+            lease_mark=lease_mark(config, startup.key),
         ),
         environ=without_systemd(environ),
         maker=SourceSettings(

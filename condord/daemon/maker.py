@@ -124,6 +124,7 @@ def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -
         reread=reread,
         log_dropped=stderr.dropped,
         check_turn=watch.check,
+        lease_mark=begin.lease_mark,
         extra_work={"the channel to the front": talk},
         copied=copied,
     )

@@ -104,6 +104,7 @@ class MakerTerm:
         self._until = 0.0
         self._stopping: asyncio.Task[None] | None = None
         self._is_stopping = False
+        self.obstacle: str | None = None  # why the last maker has ended, until one serves
 
     async def run(self, fence: int, until: float) -> float:
         """Run a maker until it ends, and return for how long others may take the lease before this process asks again.
@@ -173,6 +174,7 @@ class MakerTerm:
         await maker.is_alive.wait()
         if await _within(START_SECONDS, maker.is_serving):
             await _within(READ_SECONDS, maker.has_read)
+            self.obstacle = None
             self._switch.lead(fence)
             lost = 0
             while lost < UNSERVED_SECONDS / CHECK_SECONDS:
@@ -201,8 +203,10 @@ class MakerTerm:
         if self._is_stopping:
             return 0.0
         pause_seconds = self._delays.after(ran_seconds)
-        reason = maker.ending.text if maker.ending is not None else _REASONS.get(code)
-        why = {} if reason is None else {"reason": reason}
+        why = {"reason": _REASONS[code]} if code in _REASONS else {}
+        if (ending := maker.ending) is not None:
+            why = {"reason": ending.text, "remedy": ending.hint} if ending.hint else {"reason": ending.text}
+            self.obstacle = ending.text
         fields = {"pid": maker.pid, **how_ended(code), **why, "pause_seconds": round(pause_seconds, 1)}
         _log.error("The maker has ended", extra={"fields": fields})
         if (fatal := maker.fatal) is not None:

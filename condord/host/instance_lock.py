@@ -6,6 +6,10 @@ The lock is flock(2) on a file; for a key, the file is in the runtime directory.
 the process ends. A file left by a killed process has no effect. For a key its name is a digest, as a key must not
 appear in a file name.
 
+The maker of an ingester ends itself before the lease of its leader is over, but not while it is stopped (SIGSTOP, a
+frozen container): it then keeps the lock, and its connection to Alpaca. So a maker under the next lease of the same
+account ends it, which frees both, before it connects itself.
+
 If no file can be created, because no directory is writable or the one in /tmp belongs to another user, the daemon runs
 without a lock and logs that.
 """
@@ -18,6 +22,8 @@ import fcntl
 import hashlib
 import logging
 import os
+import select
+import signal
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,19 +35,29 @@ from condord.host import bounded_file
 _UNIT = Path("/run/condord")
 """The runtime directory of systemd/condord.service."""
 _MAX_BYTES = 512
-"""A lock file has the pid in its first line and, once the daemon listens, its URL in the second."""
+"""A lock file has the pid in its first line and, once the daemon listens, its URL in the second; or that of a maker
+has the mark of its lease there."""
+_LEASE = "lease "
+KILL_SECONDS = 2.0
+"""How long a killed process may take to end."""
 
 _log = logging.getLogger(__name__)
 
 
 class AlreadyRunning(Unavailable):
-    """Another process uses the key on the stream; `pid` is None, `url` empty if its lock file does not have it."""
+    """Another process uses the key on the stream; `pid` is None, `url` empty if its lock file does not have it.
 
-    def __init__(self, pid: int | None, url: str = "") -> None:
+    `is_stopped`: it has been stopped, and may continue at any time.
+    """
+
+    def __init__(self, pid: int | None, url: str = "", *, is_stopped: bool = False) -> None:
         self.pid = pid
         text = f"another condord (process {pid or 'unknown'}) uses this key on this option stream"
-        status = f"condord status --url {url or 'URL'}"
-        super().__init__(text, f"Stop it, or see its state with `{status}`. Alpaca permits one stream per account.")
+        hint = f"Stop it, or see its state with `condord status --url {url or 'URL'}`."
+        if is_stopped:
+            text += ", and is suspended"
+            hint = f"Continue it with `kill -CONT {pid}`, or end it with `kill -KILL {pid}`."
+        super().__init__(text, f"{hint} Alpaca permits one stream per account.")
 
 
 class StateInUse(Unavailable):
@@ -86,11 +102,13 @@ def names_of(pid: int, environ: Mapping[str, str]) -> frozenset[str]:
 class Locks:
     """The locks that this process holds, as files in `directory`; leaving the context releases all.
 
-    Without a directory nothing is locked.
+    Without a directory nothing is locked. `lease_mark` identifies the lease under which a maker runs, and is empty for
+    any other process. At most one process has that lease, so another one with the same mark has outlived its own.
     """
 
-    def __init__(self, directory: Path | None) -> None:
+    def __init__(self, directory: Path | None, *, lease_mark: str = "") -> None:
         self._directory = directory
+        self._lease_mark = lease_mark
         self._files: dict[Path, int | None] = {}
 
     def __enter__(self) -> Self:
@@ -102,6 +120,8 @@ class Locks:
     def take(self, *, key_id: str, stream_url: str) -> None:
         """Lock a key on a stream, if a lock file can be created. Locks already held stay.
 
+        A maker that has outlived its lease is killed.
+
         Raises:
             AlreadyRunning: another process holds the lock; the text names it.
         """
@@ -109,9 +129,9 @@ class Locks:
         if path in self._files:
             return
         try:
-            self._files[path] = _take_if_possible(path, self._directory)
+            self._files[path] = self._take(path)
         except _LockHeld as held:
-            raise AlreadyRunning(held.pid, held.url) from held
+            raise AlreadyRunning(held.pid, held.url, is_stopped=_is_stopped(held.pid)) from held
 
     def keep_only(self, *, key_id: str, stream_url: str) -> None:
         """Release all locks but that of a key on a stream."""
@@ -123,6 +143,20 @@ class Locks:
             if file is not None:
                 with contextlib.suppress(OSError):  # on a full disk the error of another process will not name the URL
                     os.write(file, f"{url}\n".encode())
+
+    def _take(self, path: Path) -> int | None:
+        """Lock `path`, if necessary after a maker that has outlived its lease has been killed.
+
+        Raises:
+            _LockHeld: another process holds the lock.
+        """
+        try:
+            return _take_if_possible(path, self._directory, self._lease_mark)
+        except _LockHeld as held:
+            has_outlived = self._lease_mark and held.lease_mark == self._lease_mark
+            if held.pid is None or not has_outlived or not _kill_holder(held.pid, path):
+                raise
+        return _take_if_possible(path, self._directory, self._lease_mark)
 
     def _path(self, key_id: str, stream_url: str) -> Path:
         return (self._directory or Path()) / name(key_id=key_id, stream_url=stream_url)
@@ -170,22 +204,24 @@ def _of_ingester(account: str, directory: Path) -> Path:
 
 
 class _LockHeld(Exception):
-    """Another process holds a lock; `pid` and `url` as in `AlreadyRunning`."""
+    """Another process holds a lock; `pid` and `url` as in `AlreadyRunning`, `lease_mark` as in `Locks`."""
 
-    def __init__(self, pid: int | None, url: str) -> None:
-        self.pid = pid
-        self.url = url
+    def __init__(self, raw: bytes) -> None:
+        self.pid = _pid(raw)
+        second = raw.decode(errors="replace").partition("\n")[2].strip()
+        self.lease_mark = second.removeprefix(_LEASE) if second.startswith(_LEASE) else ""
+        self.url = "" if self.lease_mark else second
         super().__init__()
 
 
-def _take_if_possible(path: Path, directory: Path | None) -> int | None:
+def _take_if_possible(path: Path, directory: Path | None, lease_mark: str = "") -> int | None:
     """Do `_take`; where that cannot create a file, log it and return None.
 
     Raises:
         _LockHeld: another process holds the lock.
     """
     try:
-        return _take(path, directory)
+        return _take(path, directory, lease_mark)
     except OSError as error:
         fields = {"code": "noLock", "path": str(path), "reason": error.strerror}
         _log.warning("Running without a lock against a second daemon", extra={"fields": fields})
@@ -215,7 +251,7 @@ def _make(directory: Path) -> None:
             raise PermissionError(errno.EPERM, reason, str(directory))
 
 
-def _take(path: Path, directory: Path | None) -> int:
+def _take(path: Path, directory: Path | None, lease_mark: str) -> int:
     """Open and lock the file at `path`; again if its last owner removed it between opening and locking.
 
     Raises:
@@ -232,13 +268,55 @@ def _take(path: Path, directory: Path | None) -> int:
         except BlockingIOError as error:
             raw = os.read(file, _MAX_BYTES)
             os.close(file)
-            raise _LockHeld(_pid(raw), raw.decode(errors="replace").partition("\n")[2].strip()) from error
+            raise _LockHeld(raw) from error
         if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
             with contextlib.suppress(OSError):  # on a full disk the lock is held all the same, without our pid
                 os.ftruncate(file, 0)
-                os.write(file, f"{os.getpid()}\n".encode())
+                os.write(file, f"{os.getpid()}\n{_LEASE}{lease_mark}\n".removesuffix(f"{_LEASE}\n").encode())
             return file
         os.close(file)
+
+
+def _kill_holder(pid: int, path: Path) -> bool:
+    """Kill the process that holds the lock at `path`, and wait for its end. Return whether it has ended."""
+    if not hasattr(os, "pidfd_open"):  # only Linux has it
+        return False
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        if not _has_open(pid, path):  # the number may be that of another process, as in another container
+            return False
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        has_ended = bool(select.select([process], [], [], KILL_SECONDS)[0])
+    except OSError:  # of another user
+        return False
+    finally:
+        os.close(process)
+    _log.warning("A daemon of the account that has outlived its lease was killed", extra={"fields": {"pid": pid}})
+    return has_ended
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    """Whether a process has the file at `path` open.
+
+    Raises:
+        OSError: that cannot be found out.
+    """
+    wanted = path.stat()
+    for opened in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            if os.path.samestat(opened.stat(), wanted):
+                return True
+    return False
+
+
+def _is_stopped(pid: int | None) -> bool:
+    """Whether a process is stopped by a signal or a debugger, as far as can be found out (proc(5))."""
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in ("T", "t")
+    return False
 
 
 def _pid_in(path: Path) -> int | None:

@@ -117,7 +117,15 @@ class Followed:
         loop = asyncio.get_running_loop()
         self.feed = RelayFeed(self.replica, loop=loop, clock=self.clock, observe=lambda _: None, machine="relay-1")
         self.blocks, self.losses, self.refused = [], [], []
-        self.follower = BusFollower(bus, account, self, refused=self.refused.append, chance=random.random)
+        self.obstacle = None
+        self.follower = BusFollower(
+            bus,
+            account,
+            self,
+            refused=self.refused.append,
+            chance=random.random,
+            obstacle=lambda: self.__dict__["obstacle"],
+        )
 
     def __getattr__(self, name):
         return getattr(self.feed, name)

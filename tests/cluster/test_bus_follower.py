@@ -202,6 +202,21 @@ def test_a_silent_leader_is_reported_and_taken_up_again(nats_server):
 
 
 @pytest.mark.slow
+def test_while_nobody_leads_the_reason_says_why_this_process_could_not(nats_server):
+    async def scene(_server, leader, followed):
+        await caught(followed, leader)
+        leader.beats = False
+        leader.answers.step_down()
+        await eventually(lambda: followed.code == "leaderLost")
+        followed.obstacle = "another condord uses this key"
+        reason = "this ingester could not lead: another condord uses this key"
+        await eventually(lambda: reason in followed.replica.edition.status.reason)
+        assert followed.losses == ["leaderLost"]
+
+    play(nats_server, scene)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("refuses", [False, True])
 def test_a_leader_that_answers_and_publishes_nothing_is_lost_once(nats_server, caplog, refuses):
     caplog.set_level(logging.INFO)

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from condord.config.account_name import account_mark, account_name, require_account
+from condord.config.account_name import account_mark, account_name, lease_mark, require_account
 from condord.config.schema import Alpaca, Cluster, Config
 from condord.errors import ConfigError, CredentialsMissing
 from tests.fakes import startup
@@ -20,6 +20,14 @@ def test_the_name_of_an_account_is_the_configured_one_or_a_digest_of_its_key_and
     names = [name(), name("PKOTHER"), name(paper=False), name(trading_url="http://127.0.0.1:1")]
     assert len(set(names)) == 4
     assert not [each for each in names if "PK" in each]
+
+
+def test_a_lease_is_another_one_with_another_account_or_another_bus():
+    def mark(bus, account="desk"):
+        return lease_mark(Config(cluster=Cluster(bus=bus, account=account)), startup.key("PKTEST"))
+
+    assert mark("nats://a,nats://b") == mark("nats://b,nats://a")
+    assert len({mark("nats://a,nats://b"), mark("nats://a"), mark("nats://a", "other"), mark("nats://a", "")}) == 4
 
 
 def environ(key_id):

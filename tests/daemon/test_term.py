@@ -264,6 +264,7 @@ def test_a_maker_that_hangs_before_it_runs_is_killed(stage, seconds):
         (1, None, {"exit_code": 1}),
         (75, None, {"exit_code": 75, "reason": "its lease was not renewed in time"}),
         (69, MakerError(exit_code=69, text="a fault", hint=""), {"exit_code": 69, "reason": "a fault"}),
+        (69, MakerError(exit_code=69, text="a", hint="Do it."), {"exit_code": 69, "reason": "a", "remedy": "Do it."}),
     ],
 )
 def test_the_log_has_how_a_maker_ended_and_no_empty_reason(code, ending, fields, caplog):
@@ -272,10 +273,24 @@ def test_the_log_has_how_a_maker_ended_and_no_empty_reason(code, ending, fields,
         scene.maker.ending = ending
         scene.maker.end(code)
         await scene.term.run(7, 50.0)
+        assert scene.term.obstacle == (None if ending is None else ending.text)
 
     run(main())
     found = caplog.records[-1].fields
     assert {name: found[name] for name in found if name not in ("pid", "pause_seconds")} == fields
+
+
+def test_why_it_could_not_lead_is_known_until_a_maker_serves():
+    async def main():
+        scene = Scene()
+        scene.term.obstacle = "another condord uses this key"
+        running = asyncio.create_task(scene.term.run(7, 50.0))
+        await asyncio.sleep(5)
+        assert scene.term.obstacle is None
+        scene.maker.end(0)
+        await running
+
+    run(main())
 
 
 def test_a_maker_that_never_begins_to_serve_is_killed():

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,22 +14,37 @@ TAKE = """
 import sys
 from pathlib import Path
 from condord.host.instance_lock import Locks
-with Locks(Path(sys.argv[1])) as locks:
+with Locks(Path(sys.argv[1]), lease_mark=sys.argv[2]) as locks:
     locks.take(key_id="KEY", stream_url="wss://one")
     print("taken", flush=True)
     sys.stdin.read()
 """
 
 
-@pytest.fixture
-def owner(tmp_path):
+@contextlib.contextmanager
+def owning(place, lease_mark=""):
     process = subprocess.Popen(
-        [sys.executable, "-c", TAKE, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", TAKE, str(place), lease_mark], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout.readline() == "taken\n"
     yield process
     process.kill()
     process.communicate()
+
+
+@pytest.fixture
+def owner(tmp_path):
+    with owning(tmp_path) as process:
+        yield process
+
+
+@pytest.fixture
+def maker(tmp_path):
+    """A process that runs under a lease, and is stopped."""
+    with owning(tmp_path, "lease-1") as process:
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        yield process
 
 
 @pytest.fixture
@@ -54,6 +70,51 @@ def test_a_second_daemon_is_refused_with_the_pid_of_the_first(locks, owner):
     assert caught.value.exit_code == 69
     assert "KEY" not in str(caught.value)
     assert "condord status --url URL" in caught.value.hint
+
+
+@pytest.mark.slow
+def test_a_maker_that_has_outlived_its_lease_is_killed_by_the_next_one(tmp_path, maker, caplog):
+    with Locks(tmp_path, lease_mark="lease-1") as locks:
+        locks.take(**PAIR)
+        assert maker.wait(60) == -signal.SIGKILL
+        assert not is_free(tmp_path)
+    assert caplog.messages == ["A daemon of the account that has outlived its lease was killed"]
+    assert caplog.records[0].fields == {"pid": maker.pid}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lease_mark", ["", "lease-2"])
+def test_nobody_else_kills_a_stopped_maker_and_the_error_says_what_to_do(tmp_path, maker, lease_mark):
+    with Locks(tmp_path, lease_mark=lease_mark) as locks, pytest.raises(AlreadyRunning, match="suspended") as caught:
+        locks.take(**PAIR)
+    assert caught.value.pid == maker.pid
+    assert f"`kill -CONT {maker.pid}`, or end it with `kill -KILL {maker.pid}`" in caught.value.hint
+    assert maker.poll() is None
+
+
+@pytest.mark.slow
+def test_a_daemon_without_a_lease_is_never_killed(tmp_path, owner):
+    with Locks(tmp_path, lease_mark="lease-1") as locks, pytest.raises(AlreadyRunning, match=r"option stream$"):
+        locks.take(**PAIR)
+    assert owner.poll() is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", ["another", "nobody's"])
+def test_a_process_that_has_not_the_lock_is_not_killed(tmp_path, maker, number):
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as other:
+        pid = other.pid if number == "another" else 2**22 + 1  # more than the kernel gives
+        [path] = tmp_path.glob("*.lock")
+        path.write_text(f"{pid}\nlease lease-1\n")
+        with Locks(tmp_path, lease_mark="lease-1") as locks, pytest.raises(AlreadyRunning):
+            locks.take(**PAIR)
+        assert (maker.poll(), other.poll()) == (None, None)
+
+
+def test_where_a_process_cannot_be_named_safely_none_is_killed(tmp_path, maker, monkeypatch):
+    monkeypatch.delattr(os, "pidfd_open")
+    with Locks(tmp_path, lease_mark="lease-1") as locks, pytest.raises(AlreadyRunning):
+        locks.take(**PAIR)
 
 
 def test_the_hint_for_a_second_daemon_has_the_url_of_the_first(tmp_path, locks):

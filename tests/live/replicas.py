@@ -106,9 +106,9 @@ class Hop:
                 break
         self.fanout.tick(self.now, self.now_at)
 
-    def lose(self, code="sourceLost"):
+    def lose(self, code="sourceLost", reason="the source is lost"):
         """Tell the replica that its source is lost."""
-        self.replica.lose(code, "the source is lost", self.now_at)
+        self.replica.lose(code, reason, self.now_at)
 
     def document(self, selection=EVERYTHING):
         return self.edition.document(self.now_at, selection)

@@ -165,7 +165,7 @@ def test_while_it_is_lost_subscribers_learn_of_another_reason_and_since_when_it_
     hop.cut()
     hop.lose()
     [(_, _, first)] = client.read()
-    origin.house.wait(5.0)
+    origin.service.wait(5.0)
     for _ in range(2):
         hop.replica.lose("sourceLost", "it answers 404", origin.now_at)
     [(_, identity, second)] = client.read()

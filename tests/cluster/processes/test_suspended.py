@@ -1,5 +1,6 @@
 """Relays, standbys and leaders that were suspended show nothing old as live when they continue."""
 
+import os
 import signal
 import time
 from contextlib import closing
@@ -100,3 +101,31 @@ def test_a_leader_shows_neither_old_numbers_nor_that_it_leads(ingesters, with_it
     if not with_its_maker:  # else the simulator counts the connection of the stopped maker, and refuses the next one's
         ingesters.check_slot()
     assert leader.stop(signal.SIGTERM) == 0
+
+
+def test_on_one_machine_the_next_leader_ends_the_suspended_maker_before_it_connects(ingesters, tmp_path):
+    leader, standby = ingesters.pair(RUNTIME_DIRECTORY=str(tmp_path))
+    [maker] = makers_of(leader)
+    with stopped([leader.process.pid]):
+        os.kill(maker, signal.SIGSTOP)
+        until(lambda: standby.cluster().get("role") == "leader" and standby.status()["state"] == "live", standby.stderr)
+        standby.await_line("A daemon of the account that has outlived its lease was killed")
+    leader.await_live()
+    leader.await_role("standby")
+    ingesters.check_slot()
+
+
+def test_a_suspended_daemon_of_another_kind_is_named_and_not_ended(ingesters, tmp_path):
+    with closing_program(Condord(ingesters.simulated, **QUICK, RUNTIME_DIRECTORY=str(tmp_path))) as condord:
+        condord.await_state("live")
+        with stopped([condord.process.pid]):
+            ingester = ingesters.start("a", RUNTIME_DIRECTORY=str(tmp_path))
+            pid = condord.process.pid
+            ingester.await_line(
+                rf"another condord \(process {pid}\) uses this key on this option stream, and is suspended"
+            )
+            ingester.await_line(rf"kill -CONT {pid}")
+            text = f"this ingester could not lead: another condord (process {pid})"
+            until(lambda: text in ingester.get("/api/status")[1].get("detail", ""), "the status says why nobody leads")
+        condord.await_state("live")
+    ingester.await_live()
