@@ -8,11 +8,15 @@ the port.
 
 A worker that is stopped or hangs is noticed after `SILENT_LOOKS`. It then gets no connections, and those that it was
 handed and has not taken yet go to another one.
+
+The kernel holds some 280 connections for a worker that has not taken them yet. If more clients come at once, as after a
+pause of the daemon, the others wait in the queues of the listeners until the workers have taken some.
 """
 
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import errno
 import logging
@@ -50,6 +54,9 @@ Looks are counted instead of seconds, because a pause of this process, or of the
 """
 PAUSE_SECONDS = 1.0
 """How long nothing is accepted after the process has run out of file descriptors."""
+
+HAND_AGAIN_SECONDS = 0.01
+"""How soon connections that no worker could be handed are tried again."""
 
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -205,6 +212,7 @@ class WorkerPool:
             for process in range(workers)
         ]
         self._accepting: set[socket.socket] = set()
+        self._untaken: collections.deque[socket.socket] = collections.deque()
         self._is_open = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -244,6 +252,8 @@ class WorkerPool:
                     break
         self._is_open = False
         self._pause()
+        while self._untaken:
+            self._untaken.popleft().close()
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
@@ -280,7 +290,7 @@ class WorkerPool:
         self.registry.others = found
 
     def _resume(self) -> None:
-        if self._is_open:
+        if self._is_open and not self._untaken:
             for listener in set(self._resources.listeners) - self._accepting:
                 self._accepting.add(listener)
                 asyncio.get_running_loop().add_reader(listener, self._accept, listener)
@@ -305,6 +315,8 @@ class WorkerPool:
                 self._pause_full(error)
                 return False
             self._pass_on([connection])
+            if self._untaken:
+                return False
         raise AssertionError
 
     def _pause_full(self, error: OSError) -> None:
@@ -315,14 +327,32 @@ class WorkerPool:
         asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._note_change)
 
     def _pass_on(self, connections: Iterable[socket.socket]) -> None:
-        """Hand each connection to the least loaded worker that takes it. If none does, close it."""
+        """Hand over connections, in order. Accept no more while one waits for a worker that takes it."""
+        is_waiting = bool(self._untaken)
         for connection in connections:
-            with connection:
-                with contextlib.suppress(OSError):
-                    connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
-                for worker in sorted(self._serving(), key=lambda each: each.load):
-                    if worker.hand(connection):
-                        break
+            with contextlib.suppress(OSError):
+                connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
+            if self._untaken or not self._hand(connection):
+                self._untaken.append(connection)
+        if self._untaken and not is_waiting:
+            self._pause()
+            asyncio.get_running_loop().call_later(HAND_AGAIN_SECONDS, self._hand_again)
+
+    def _hand(self, connection: socket.socket) -> bool:
+        """Hand a connection to the least loaded worker that takes it; False if none does."""
+        for worker in sorted(self._serving(), key=lambda each: each.load):
+            if worker.hand(connection):
+                connection.close()
+                return True
+        return False
+
+    def _hand_again(self) -> None:
+        while self._untaken and self._hand(self._untaken[0]):
+            self._untaken.popleft()
+        if self._untaken:
+            asyncio.get_running_loop().call_later(HAND_AGAIN_SECONDS, self._hand_again)
+        else:
+            self._note_change()
 
     def _serving(self) -> list[WorkerSlot]:
         """The workers that are ready, without those that are silent unless all are."""

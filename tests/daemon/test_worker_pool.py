@@ -18,6 +18,8 @@ from tests.daemon.worker_program import BEAT_SECONDS
 from tests.http.test_merged_metrics import scraped
 
 BOUND_SECONDS = 120
+CROWD = 800
+"""More connections than the kernel holds for two workers."""
 
 pytestmark = pytest.mark.slow
 
@@ -227,13 +229,45 @@ def test_a_worker_that_sends_an_unreadable_message_is_replaced(caplog):
     )
 
 
-def test_a_connection_that_no_worker_takes_is_closed(monkeypatch):
+def test_a_connection_that_no_worker_takes_now_waits_until_one_does(monkeypatch):
+    hand, refusals = worker_pool.Handover.hand, [None] * 5
+    monkeypatch.setattr(
+        worker_pool.Handover,
+        "hand",
+        lambda handover, each: not (refusals and refusals.pop() is None) and hand(handover, each),
+    )
+
+    async def test(scene):
+        clients = [await scene.connect() for _ in range(4)]
+        assert sorted(number for _, number, _ in clients) == [0, 0, 1, 1]
+        assert not refusals
+
+    play(test)
+
+
+def test_a_connection_that_no_worker_takes_is_closed_at_the_stop(monkeypatch):
     monkeypatch.setattr(worker_pool.Handover, "hand", lambda _self, _connection: False)
 
     async def test(scene):
         with socket.create_connection(("127.0.0.1", scene.port)) as client:
-            client.setblocking(False)
-            assert await asyncio.get_running_loop().sock_recv(client, 10) == b""
+            await asyncio.sleep(5 * worker_pool.HAND_AGAIN_SECONDS)
+            await scene.pool.stop()
+            client.settimeout(BOUND_SECONDS)
+            assert client.recv(10) == b""
+
+    play(test)
+
+
+def test_no_client_of_a_crowd_that_comes_at_once_is_turned_away():
+    async def test(scene):
+        pids = {(await scene.connect())[2] for _ in range(2)}
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        crowd = [asyncio.create_task(scene.connect()) for _ in range(CROWD)]
+        await asyncio.sleep(1.0)  # more than the kernel holds have come
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        assert {pid for _, _, pid in await asyncio.gather(*crowd)} == pids
 
     play(test)
 
