@@ -3,8 +3,8 @@
 It imports almost nothing itself, so that the handlers are there early: importing the rest takes up to a second. Until a
 command has its own handlers, Ctrl-C exits with 130; `start` and `simulate` exit with 0 on SIGINT and SIGTERM.
 
-While this module is imported, the installed program (`bin/condord`) handles Ctrl-C. Before that, for about 10 ms while
-the interpreter starts, it cannot be handled: the interpreter reports KeyboardInterrupt itself.
+Ctrl-C in the time before, in which the interpreter starts and imports this module, cannot be handled: the interpreter
+reports KeyboardInterrupt itself.
 """
 
 import os

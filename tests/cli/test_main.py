@@ -1,10 +1,8 @@
 import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
@@ -255,47 +253,9 @@ def test_a_signal_during_start_erases_the_progress_note():
     assert program.output == "\r\x1b[K"
 
 
-PROGRAM = Path(__file__).parents[2] / "bin/condord"
-STARTED = f"""
-import builtins, sys
-real = builtins.__import__
-def stub(name, *arguments):
-    if name == "condord.__main__":
-        print("started", flush=True)
-    return real(name, *arguments)
-builtins.__import__ = stub
-exec(compile({PROGRAM.read_text()!r}, "condord", "exec"))
-"""
-"""Runs the installed program, and prints a line when it begins to import condord."""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("milliseconds", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233])
-def test_ctrl_c_in_the_installed_program_exits_with_130_quietly_however_early(milliseconds):
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts and never answers
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        command = [sys.executable, "-c", STARTED, "stream", "--url", url]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
-            assert program.stdout.readline() == "started\n"
-            time.sleep(milliseconds / 1000)
-            program.send_signal(signal.SIGINT)
-            out, err = program.communicate(timeout=120)
-    assert (program.returncode, out, err) == (130, "", "")
-
-
-@pytest.mark.slow
-def test_ctrl_c_before_the_installed_program_has_imported_condord_exits_with_130_quietly():
-    interrupted = INTERRUPTED.replace("condord.cli.main", "condord.__main__").partition("from condord")[0]
-    done = subprocess.run(
-        [sys.executable, "-c", interrupted + PROGRAM.read_text()], capture_output=True, text=True, timeout=120
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
-
-
-def test_the_installed_program_is_the_script_that_handles_ctrl_c():
+def test_the_installed_program_starts_in_main():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
-    scripts = project["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-scripts"]
-    assert (scripts, project["project"].get("scripts")) == ({"bin/condord": "condord"}, None)
+    assert project["project"]["scripts"] == {"condord": "condord.__main__:main"}
 
 
 @pytest.mark.slow
