@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from tests.e2e.environs import QUICK
-from tests.e2e.preloaded import Preloaded, replaced
+from tests.e2e.preloaded import Preloaded
 from tests.e2e.running import KEYS, Condord, Starting, closing_program, free_port
 
 pytestmark = pytest.mark.slow
@@ -70,9 +70,10 @@ def test_a_running_daemon_keeps_its_stream_and_its_port(simulated):
 def test_a_port_taken_by_another_program_exits_with_1(simulated):
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = str(taken.getsockname()[1])
-        soon = replaced(check__schedule__CHECK_SECONDS=4.0)  # it does not answer
-        code, checks, _ = check("--online", **KEYS, **urls_of(simulated), **soon, CONDORD_SERVER_PORT=port)
+        code, checks, _ = check("--online", **KEYS, **urls_of(simulated), CONDORD_SERVER_PORT=port)
     assert (code, failed(checks)) == (1, ["port-free"])
+    text = checks["port-free"]["text"]
+    assert f"in use by process {os.getpid()}; http://127.0.0.1:{port} did not answer within " in text
 
 
 def test_a_key_that_alpaca_refuses_exits_with_77():
