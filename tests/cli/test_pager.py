@@ -179,10 +179,10 @@ def test_what_a_search_reported_goes_when_rows_come_or_go():
     for text, reported in (("tsla", "tsla is not found"), ("c0", "1 of 10 found")):
         reader = Reader().press("/", *text, "enter")
         assert reader.bar.startswith(reported)
-        reader.look()
+        reader.redraw()
         assert reader.bar.startswith(reported)
         reader.table = table(condors(*(f"C{at:02}" for at in range(20)), "TSLA"))
-        reader.look()
+        reader.redraw()
         assert "found" not in reader.bar
 
 
