@@ -15,7 +15,7 @@ from condord.cluster.follower import suspended
 from condord.cluster.interfaces import EventSink
 from condord.cluster.kv import Declined, KvBucket
 from condord.cluster.lease import accounts, holder_of
-from condord.cluster.waking import Waking
+from condord.cluster.stall_detector import StallDetector
 from condord.errors import CondordError, ConfigError
 from condord.live.remedies import with_remedy
 from condord.live.replica import LostCode, SourceEvent, UnreadableEvent
@@ -250,10 +250,10 @@ class BusFollower:
 
     async def _watch(self) -> None:
         """Report when the leader or the bus is lost, and keep asking for what is missing until it is back."""
-        waking = Waking(self._loop.time())
+        stalls = StallDetector(self._loop.time())
         while True:
             now = self._loop.time()
-            if waking.is_awake(now):
+            if stalls.has_recovered(now):
                 self._judge(now)
             await asyncio.sleep(WATCH_SECONDS)
 

@@ -15,7 +15,7 @@ import msgspec
 
 from condord import __version__, quoting
 from condord.client.http import Address
-from condord.cluster.waking import GRACE_SECONDS, STALL_SECONDS
+from condord.cluster.stall_detector import GRACE_SECONDS, STALL_SECONDS
 from condord.errors import Refused
 from condord.host.secret import Secret
 from condord.live.remedies import UNTRUSTED_REMEDY, with_remedy

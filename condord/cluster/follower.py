@@ -12,7 +12,7 @@ from condord.client.http import Address
 from condord.cluster.connection import ConnectionLost, Response, SourceSettings, open_request, require
 from condord.cluster.event_blocks import EventBlocks
 from condord.cluster.interfaces import EventSink
-from condord.cluster.waking import Waking
+from condord.cluster.stall_detector import StallDetector
 from condord.errors import CondordError, ConfigError, Refused
 from condord.host import loopback
 from condord.live.relay_path import HEADER, RelayPath
@@ -220,10 +220,10 @@ class Follower:
     async def _watch(self) -> None:
         """Report the source as lost after `LOST_SECONDS` without an event, and again if the reason changes."""
         loop = asyncio.get_running_loop()
-        waking = Waking(loop.time())
+        stalls = StallDetector(loop.time())
         while True:
             now, due = loop.time(), self._event_at + LOST_SECONDS
-            if waking.is_awake(now) and now >= due:
+            if stalls.has_recovered(now) and now >= due:
                 self._lose(now)
             await asyncio.sleep(min(due - now, WATCH_SECONDS) if now < due else WATCH_SECONDS)
 

@@ -1,7 +1,7 @@
 """Notice that the process was suspended before its event loop handles anything that came meanwhile.
 
 A process that was stopped (SIGSTOP), or whose machine slept, continues in the middle of its loop: requests that waited
-in its sockets would be answered before a timer finds that what is known is old. So the loop's selector looks at two
+in its sockets would be answered before a timer finds that what is known is old. So the loop's selector reads two
 clocks each time it has waited, which takes less than a microsecond. The loop's clock stands still while the machine
 sleeps, and only the machine's clock shows that.
 """
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 LEAST_SECONDS = 1.5
-"""A loop that has not looked for this long was suspended, or blocked. The timers of every loop are closer together."""
+"""A loop that has not checked for this long was suspended, or blocked. The timers of every loop are closer together."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,12 +35,12 @@ class CheckingSelector(selectors.DefaultSelector):
 
 
 class Suspensions:
-    """`now` and `machine` return seconds: of the loop's clock, and of the machine's."""
+    """Finds that the process was suspended. `now` is the clock of the loop, `machine` that of the machine, in seconds."""
 
     def __init__(self, *, now: Callable[[], float] = time.monotonic, machine: Callable[[], float] = time.time) -> None:
         self._now = now
         self._machine = machine
-        self._looked, self._machine_looked = now(), machine()
+        self._checked, self._machine_checked = now(), machine()
         self._watchers: list[Callable[[float], None]] = []
 
     def watch(self, noted: Callable[[float], None]) -> None:
@@ -49,17 +49,17 @@ class Suspensions:
         It gets the seconds for which nothing ran.
         """
         self._watchers.append(noted)
-        self._looked, self._machine_looked = self._now(), self._machine()
+        self._checked, self._machine_checked = self._now(), self._machine()
 
     def selector(self, *checks: Callable[[], None]) -> selectors.BaseSelector:
-        """A selector for an event loop, which calls `checks`, and then looks whether the process was suspended."""
-        return CheckingSelector(*checks, self.look)
+        """A selector for an event loop, which calls `checks`, and then checks whether the process was suspended."""
+        return CheckingSelector(*checks, self.check)
 
-    def look(self) -> None:
-        """Look at the clocks."""
+    def check(self) -> None:
+        """Compare the clocks with those of the last check."""
         now, machine = self._now(), self._machine()
-        seconds = max(now - self._looked, machine - self._machine_looked)
-        self._looked, self._machine_looked = now, machine
+        seconds = max(now - self._checked, machine - self._machine_checked)
+        self._checked, self._machine_checked = now, machine
         if seconds < LEAST_SECONDS or not self._watchers:
             return
         _log.info("The process was suspended or blocked", extra={"fields": {"seconds": round(seconds, 1)}})

@@ -9,7 +9,7 @@ from condord.cluster.bus_frames import SNAPSHOTS
 from condord.cluster.bus_order import LOST_SECONDS
 from condord.cluster.kv import KvBucket
 from condord.cluster.nats_client import BusLogin
-from condord.cluster.waking import GRACE_SECONDS
+from condord.cluster.stall_detector import GRACE_SECONDS
 from condord.config.schema import Cluster
 from condord.daemon.bus_settings import bus_settings
 from condord.errors import ConfigError, Unavailable

@@ -7,7 +7,7 @@ import pytest
 
 from condord.client.http import parse_url
 from condord.cluster.follower import LOST_SECONDS, MAX_WAIT_SECONDS, Follower, _is_near
-from condord.cluster.waking import GRACE_SECONDS
+from condord.cluster.stall_detector import GRACE_SECONDS
 from condord.errors import ConfigError
 from condord.live.relay_path import RelayPath
 from condord.live.replica import UnreadableEvent

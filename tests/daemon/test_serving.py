@@ -121,7 +121,7 @@ def test_the_job_learns_at_once_that_the_process_was_suspended():
     async def scene():
         daemon = FakeDaemon()
         daemon.now = 10.0
-        daemon.suspensions.look()
+        daemon.suspensions.check()
         assert daemon.calls == ["suspended for 10 s"]
 
     virtualtime.run(scene())

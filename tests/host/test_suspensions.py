@@ -22,7 +22,7 @@ class Clocks:
         """Look after these have passed; returns what was noted."""
         self.now += seconds
         self.machine += seconds if machine_seconds is None else machine_seconds
-        self.made.look()
+        self.made.check()
         noted, self.noted[:] = [*self.noted], []
         return noted
 
@@ -64,7 +64,7 @@ def test_without_anybody_who_watches_nothing_is_logged(caplog):
     now = [0.0]
     made = Suspensions(now=lambda: now[0], machine=lambda: 0.0)
     now[0] = 60.0
-    made.look()
+    made.check()
     assert caplog.records == []
 
 

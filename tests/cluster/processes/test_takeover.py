@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from condord.cluster.waking import GRACE_SECONDS
+from condord.cluster.stall_detector import GRACE_SECONDS
 from condord.upstream.account_identity import ACCOUNT_WAIT_SECONDS
 from tests.cluster.processes.ingesters import await_waiting_maker, cluster, makers_of, seconds_until
 from tests.cluster.processes.running import closing_link, compare_servers
