@@ -3,11 +3,11 @@
 Each row has a simulator, a nats-server, two ingesters with the default lease, and a relay as programs. Each ingester
 reaches the bus over a link that fails on command. All times are from the start of the fault. `leads` is when another
 ingester has the lease, if that changes. `right` is when the leader is live at Alpaca and the relay serves its version
-of the document without a code of a loss; then the documents of the three servers are compared. The simulator allows one
-connection on its option stream and counts how many were open at once.
+of the document without reporting a loss; then the documents of the three servers are compared. The simulator allows
+one connection on its option stream and counts how many were open at once.
 
-With --minutes, faults follow each other at random for that long. After the first third and at the end, the memory, open
-files, threads and tasks of the relay are compared, which is never restarted. Memory may grow by `MEMORY_MIB`.
+With --minutes, faults follow each other at random for that long. The relay is never restarted: its memory, open
+files, threads and tasks after the first third are compared with those at the end. Memory may grow by `MEMORY_MIB`.
 
 Run it: python benchmarks/takeovers.py [--fault NAME] [--minutes 10] [--seed 1]
 """
@@ -130,7 +130,7 @@ class Scene:
 class Fault(NamedTuple):
     """A fault begins with `begin`, and after `seconds` it is over by `end`.
 
-    `moves`: another has to lead. `waits`: nobody can lead before the fault is over.
+    `moves`: another has to lead. `waits`: no process can lead before the fault is over.
     """
 
     name: str

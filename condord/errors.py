@@ -4,10 +4,10 @@
     ├── SymbolError            a value is not an option symbol (shown with the position)       exit 1
     ├── ConfigError            the configuration cannot be used                                exit 78
     ├── CredentialsMissing     no API key was found                                            exit 77
-    ├── Refused                a credential or token is not accepted                           exit 77
+    ├── AccessDenied           a credential or token is not accepted                           exit 77
     ├── Unavailable            the daemon, Alpaca or an address cannot be reached              exit 69
     ├── NotFound               what was asked for does not exist                               exit 1
-    ├── Failed                 the daemon ended because of a bug                               exit 70
+    ├── InternalError          the daemon ended because of a bug                               exit 70
     ├── ChecksFailed           some checks failed (check/report)                               exit of the first
     ├── CriticalAlerts         a critical alert is firing (cli/alerts)                         exit 1
     ├── NotDelivered           a channel did not accept a test message (cli/alerts)            exit 1
@@ -88,7 +88,7 @@ class CredentialsMissing(CondordError):
         super().__init__("no Alpaca API key was found" + (f": {detail}" if detail else ""))
 
 
-class Refused(CondordError):
+class AccessDenied(CondordError):
     """The other side does not accept a credential or a token."""
 
     code = "refused"
@@ -121,7 +121,7 @@ class NotFound(CondordError):
         super().__init__(text)
 
 
-class Failed(CondordError):
+class InternalError(CondordError):
     """The daemon has ended because of a bug, which it has logged."""
 
     code = "failed"

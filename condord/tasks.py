@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 from typing import NoReturn
 
-from condord.errors import CondordError, ConfigError, Failed
+from condord.errors import CondordError, ConfigError, InternalError
 
 STOP_AGAIN_SECONDS = 1.0
 
@@ -89,7 +89,7 @@ class Lifetime:
         """Stop the daemon because of a bug. Of several failures, only the first is kept."""
         if self.failure is None:
             _log.error("The daemon ends itself", exc_info=error, extra={"fields": {"reason": text}})
-            self.failure = Failed(text)
+            self.failure = InternalError(text)
         self.stopping.set()
 
 

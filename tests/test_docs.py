@@ -42,7 +42,7 @@ from condord.upstream.failure_table import FAILURES, HowSoon
 from condord.upstream.rate_limit import SHARES
 from tests.diagram import diagram
 from tests.http import scrape as metrics
-from tests.http.asking import FakeDaemon
+from tests.http.fake_daemon import FakeDaemon
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -170,7 +170,13 @@ def test_every_code_that_only_the_log_has_is_explained():
     of_status = {*typing.get_args(wire.Code), *typing.get_args(wire.NoticeCode)}
     of_alpaca = {failure.code for failure in FAILURES.values()}
     # These end a worker, or are why a reload is refused.
-    kinds = (errors.ConfigError, errors.CredentialsMissing, errors.Refused, errors.Unavailable, errors.Failed)
+    kinds = (
+        errors.ConfigError,
+        errors.CredentialsMissing,
+        errors.AccessDenied,
+        errors.Unavailable,
+        errors.InternalError,
+    )
     of_errors = {kind.code for kind in kinds}
     found = written_codes()
     assert {"noStateCopy", "configuration", "sourceLost", "greeksDiffer"} <= found

@@ -3,7 +3,7 @@ import contextlib
 
 import pytest
 
-from condord.errors import ConfigError, Failed, Refused
+from condord.errors import AccessDenied, ConfigError, InternalError
 from condord.tasks import STOP_AGAIN_SECONDS, Lifetime, check_cancelled, stopped
 from tests import virtualtime
 
@@ -86,15 +86,15 @@ def test_the_first_of_several_failures_is_reported(caplog):
     lifetime = Lifetime()
     lifetime.fail("one")
     lifetime.fail("two")
-    assert isinstance(lifetime.failure, Failed)
+    assert isinstance(lifetime.failure, InternalError)
     assert (str(lifetime.failure), len(caplog.messages)) == ("one", 1)
 
 
 def test_an_error_that_is_not_a_bug_stops_it_and_the_first_one_is_kept():
     lifetime = Lifetime()
-    first = Refused("no", "")
+    first = AccessDenied("no", "")
     lifetime.stop(first)
-    lifetime.stop(Refused("again", ""))
+    lifetime.stop(AccessDenied("again", ""))
     assert lifetime.stopping.is_set()
     assert lifetime.failure is first
 

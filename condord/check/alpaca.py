@@ -343,7 +343,7 @@ def _slot_of(report: wire.StatusReport) -> Check:
     daemon = f"condord, process {report.pid},"
     if report.cluster.role == "standby":
         leader = report.cluster.leader
-        return ok(name, f"{daemon} stands by: {f'{leader} leads and has it' if leader else 'nobody leads'}")
+        return ok(name, f"{daemon} stands by: {f'{leader} leads and has it' if leader else 'there is no leader'}")
     if report.stream.connected:
         return ok(name, f"{daemon} has it, and streams {report.stream.subscribed} symbols")
     if report.code == "connectionLimit":

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 
 from condord.check.report import Check, Name, fail, ok, warn
-from condord.cluster.bus import Bus, Unanswered
+from condord.cluster.bus import Bus, BusError
 from condord.cluster.bus_frames import (
     SNAPSHOTS,
     STATE_BUCKET,
@@ -23,7 +23,7 @@ from condord.cluster.state_copies import copied_name
 from condord.config.bus_credentials import BusCredentials
 from condord.config.schema import Cluster
 from condord.daemon.bus_settings import bus_settings, own_name
-from condord.errors import ConfigError, Refused, Unavailable
+from condord.errors import AccessDenied, ConfigError, Unavailable
 from condord.live.remedies import CAUSE_REMEDIES, FORBIDDEN_REMEDY, sentence, split_remedy
 from condord.upstream import state_files
 
@@ -49,10 +49,10 @@ async def checked(
             try:
                 found = await accounts(bus)
                 return await _forbidden(cluster, bus, found, account) or await _allowed(cluster, bus, found)
-            except Unanswered as error:
+            except BusError as error:
                 text, remedy = split_remedy(f"{_server(bus)}: {error}", CAUSE_REMEDIES)
                 return fail(_NAME, text, sentence(remedy or _old(bus)) or _NO_JETSTREAM)
-    except (ConfigError, Refused) as error:
+    except (ConfigError, AccessDenied) as error:
         return fail(_NAME, str(error), error.hint, error.exit_code)
     except Unavailable as error:
         return fail(_NAME, str(error), error.hint)
@@ -65,7 +65,7 @@ async def known(
 
     The leader is `host:process`, empty if none leads, and None if the bus does not answer. The hash is None then.
     """
-    with contextlib.suppress(ConfigError, Refused, Unavailable, Unanswered):
+    with contextlib.suppress(ConfigError, AccessDenied, Unavailable, BusError):
         async with _connected(cluster, credentials, environ) as bus:
             lease = await holder_of(bus, account)
             name = await copied_name(KvBucket(bus, STATE_BUCKET), account, state_files.EXTREMES)
@@ -82,10 +82,10 @@ async def _connected(
 
     Raises:
         ConfigError: the certificates that the environment or the credentials name cannot be used.
-        Refused: it does not accept the credentials.
+        AccessDenied: it does not accept the credentials.
         Unavailable: it cannot be reached.
     """
-    refusals: list[Refused] = []
+    refusals: list[AccessDenied] = []
     settings = bus_settings(cluster, credentials, environ)
     bus = Bus(settings, name=f"condord check {own_name()}", refused=refusals.append, chance=lambda: 0.0)
     task = asyncio.create_task(bus.run())

@@ -12,7 +12,7 @@ from condord.check.schedule import Probe
 from condord.client.http import Daemon, NothingRead, decoded
 from condord.config.schema import Config
 from condord.daemon import account_source, web, wiring
-from condord.errors import CondordError, Refused, Unavailable
+from condord.errors import AccessDenied, CondordError, Unavailable
 from condord.host import instance_lock
 from condord.host.thread_pool import DaemonPool
 from condord.http import server
@@ -69,7 +69,7 @@ class LocalProbes:
                 report = decoded(self._daemon.status(), wire.StatusReport)
             except NothingRead as unread:
                 return self._held_by_unread(unread.problem, taken)
-            except Refused as refusal:
+            except AccessDenied as refusal:
                 return warn(name, f"{taken}, and {refusal}", refusal.hint)
             except Unavailable as unanswered:
                 return not_answering(taken, unanswered)

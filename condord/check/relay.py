@@ -28,7 +28,7 @@ from condord.cluster.connection import PROBLEM_TYPE, ConnectionLost, Response, S
 from condord.config import bus_credentials
 from condord.config.relay_startup import RelayFindings
 from condord.daemon import web
-from condord.errors import ConfigError, Refused, Unavailable
+from condord.errors import AccessDenied, ConfigError, Unavailable
 from condord.host import logs
 from condord.host.network import Network
 from condord.host.thread_pool import DaemonPool, ResolvingLoop
@@ -110,7 +110,7 @@ class RelayProbes:
             text, remedy = split_remedy(f"{lost}: {detail}" if detail else str(lost), _REMEDIES)
             hint = _READY_HINT if detail else _SOURCE_HINT
             return fail(name, f"{address.url}: {text}", sentence(remedy) or hint)
-        except (ConfigError, Refused) as error:
+        except (ConfigError, AccessDenied) as error:
             return fail(name, str(error), error.hint, error.exit_code)
         except Unavailable as error:
             return fail(name, f"{address.url}: {error}", error.hint)
@@ -132,7 +132,7 @@ class RelayProbes:
                 report: wire.StatusReport | wire.UnreadProblem = decoded(self._daemon.status(), wire.StatusReport)
             except NothingRead as unread:
                 report = unread.problem
-            except Refused as error:
+            except AccessDenied as error:
                 return warn(name, f"{taken}, and {error}", error.hint)
             except Unavailable as unanswered:
                 return not_answering(taken, unanswered)
@@ -165,10 +165,10 @@ class RelayProbes:
 
 
 async def _detail(answer: Response) -> str:
-    """What a condord that cannot answer now says about it; empty for another answer.
+    """Return the reason that a condord gives if it cannot answer now; empty for another answer.
 
     Raises:
-        Lost: its end does not come.
+        ConnectionLost: the answer ends too early or too late.
     """
     if answer.content_type != PROBLEM_TYPE or answer.status in (401, 403):
         return ""

@@ -15,7 +15,7 @@ import typer
 from condord.client.http import TIMEOUT_SECONDS, Daemon, parse_url
 from condord.config import schema, sources
 from condord.config.credentials import read_token
-from condord.errors import ConfigError, Refused, Unavailable
+from condord.errors import AccessDenied, ConfigError, Unavailable
 from condord.host import loopback
 
 _UNENCRYPTED = (
@@ -36,7 +36,7 @@ def find_daemon(url: str | None, environ: Mapping[str, str], timeout_seconds: fl
     Raises:
         typer.BadParameter: `--url` is invalid, or a token would be sent to another machine over plain HTTP.
         ConfigError: $CONDORD_URL, the configuration or its token file is invalid.
-        Refused: the token contains characters that no token has.
+        AccessDenied: the token contains characters that no token has.
         Unavailable: the configured port is 0.
     """
     named = url or environ.get("CONDORD_URL", "")
@@ -52,7 +52,7 @@ def find_daemon(url: str | None, environ: Mapping[str, str], timeout_seconds: fl
             named = own
         named = named or configured_url(server)
     if not (token.isascii() and token.isprintable()):
-        raise Refused("the token contains characters that no token has", "Correct $CONDORD_TOKEN.")
+        raise AccessDenied("the token contains characters that no token has", "Correct $CONDORD_TOKEN.")
     try:
         daemon = Daemon(named, token, timeout_seconds=timeout_seconds)
     except ValueError as error:

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from condord.errors import EXIT_FAILED, CondordError, NotFound, Refused, Unavailable
+from condord.errors import EXIT_FAILED, AccessDenied, CondordError, NotFound, Unavailable
 from condord.live.never_read import why_positions_unread
 from condord.live.remedies import split_loss
 from condord.live.urgency import held, symbols
@@ -323,7 +323,7 @@ class Daemon:
         url = self.address.url
         if status in {401, 403}:
             text = f"{url} does not accept the token" if self._headers else f"{url} requires a token"
-            return Refused(text, "Set $CONDORD_TOKEN; server.token_file is for the configured address only.")
+            return AccessDenied(text, "Set $CONDORD_TOKEN; server.token_file is for the configured address only.")
         detail = _problem_detail(body)
         text = f"{url} answered {status}: {detail}" if detail else f"{url} answered {status}"
         if status == http.client.MISDIRECTED_REQUEST:

@@ -33,7 +33,7 @@ from condord.cluster.nats_client import (
     is_too_old,
     open_client,
 )
-from condord.errors import Refused
+from condord.errors import AccessDenied
 from condord.live.remedies import FORBIDDEN_REMEDY
 from condord.tasks import check_cancelled
 
@@ -53,8 +53,8 @@ HEADER_BYTES = 1024
 _log = logging.getLogger(__name__)
 
 
-class Unanswered(Exception):
-    """No answer has come, so the request may have been carried out or not. The text is a clause."""
+class BusError(Exception):
+    """A request on the bus has failed. If no answer came, it may have been carried out. The text is a clause."""
 
 
 class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +118,7 @@ class Bus:
     """
 
     def __init__(
-        self, settings: BusSettings, *, name: str, refused: Callable[[Refused], None], chance: Callable[[], float]
+        self, settings: BusSettings, *, name: str, refused: Callable[[AccessDenied], None], chance: Callable[[], float]
     ) -> None:
         self.dropped = 0
         self.reason = "it has not answered yet"
@@ -163,7 +163,7 @@ class Bus:
         """Return JetStream at the present connection, whose every call takes at most `seconds`.
 
         Raises:
-            Unanswered: there is none.
+            BusError: there is none.
         """
         return self._usable_client.jetstream(timeout=seconds)
 
@@ -212,14 +212,14 @@ class Bus:
         """Send a message and return the answer.
 
         Raises:
-            Unanswered: none has come within `seconds`, nobody listens, or there is no connection.
+            BusError: none has come within `seconds`, nobody listens, or there is no connection.
         """
         try:
             return _message(await self._usable_client.request(subject, payload, seconds, headers=dict(headers or {})))
         except errors.NoRespondersError as error:
-            raise Unanswered("nobody answers on the bus") from error
+            raise BusError("nobody answers on the bus") from error
         except (errors.Error, OSError) as error:
-            raise Unanswered(self.why(error)) from error
+            raise BusError(self.why(error)) from error
         finally:
             check_cancelled()
 
@@ -234,14 +234,14 @@ class Bus:
         Returns the first of these that the server forbids, or None. `write` are keys, which stay as they are.
 
         Raises:
-            Unanswered: there is no connection, or no answer.
+            BusError: there is no connection, or no answer.
         """
         client, begun = self._usable_client, self._now()
         whats = [*map(publishing, publish), *map(subscribing, subscribe), *map(publishing, write)]
         try:
             await client.try_out(publish, subscribe, write, TRY_SECONDS)
         except (errors.Error, OSError) as error:
-            raise Unanswered(str(fault(error))) from error
+            raise BusError(str(fault(error))) from error
         finally:
             check_cancelled()
         self.denials.settle(whats, begun)
@@ -255,7 +255,7 @@ class Bus:
                 await self._one_connection(urls[0])
             except ConnectionLost as lost:
                 self.reason = f"{urls[0]}: {lost}"
-            except Refused as error:
+            except AccessDenied as error:
                 self.reason = str(error)
                 self._refused(error)
             urls.append(urls.pop(0))
@@ -264,7 +264,7 @@ class Bus:
     @property
     def _usable_client(self) -> NatsClient:
         if self._client is None or not self._client.is_connected:
-            raise Unanswered("the bus is not connected")
+            raise BusError("the bus is not connected")
         return self._client
 
     @staticmethod
@@ -286,7 +286,7 @@ class Bus:
 
         Raises:
             ConnectionLost: it cannot be made, or has ended.
-            Refused: the credentials are not accepted.
+            AccessDenied: the credentials are not accepted.
         """
         settings = self._settings
         client = await open_client(

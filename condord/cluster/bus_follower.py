@@ -6,14 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from condord.cluster.bus import Bus, BusMessage, Unanswered
+from condord.cluster.bus import Bus, BusError, BusMessage
 from condord.cluster.bus_frames import FAULT, SNAPSHOTS, fence_of, frames_subject, head_of, resume_subject
 from condord.cluster.bus_order import LOST_SECONDS, BusOrder
 from condord.cluster.event_blocks import EventBlocks
 from condord.cluster.fenced import FencedKey
 from condord.cluster.follower import suspended
 from condord.cluster.interfaces import EventSink
-from condord.cluster.kv import Declined, KvBucket
+from condord.cluster.kv import BusRefusal, KvBucket
 from condord.cluster.lease import accounts, holder_of
 from condord.cluster.stall_detector import StallDetector
 from condord.errors import CondordError, ConfigError
@@ -140,8 +140,8 @@ class BusFollower:
         while True:
             try:
                 found = await accounts(self._bus)
-            except Unanswered as error:
-                remedy = error.remedy if isinstance(error, Declined) else ""
+            except BusError as error:
+                remedy = error.remedy if isinstance(error, BusRefusal) else ""
                 self._reason, found = with_remedy(str(error), remedy), []
             else:
                 self._reason = "no ingester holds a lease on the bus"
@@ -195,9 +195,9 @@ class BusFollower:
             message = await self._bus.ask(resume_subject(self.account), asked, seconds=RESUME_SECONDS)
             fence = fence_of(message.headers)
             if fence is None or FAULT in message.headers:
-                raise Unanswered(f"the leader refuses: {message.headers.get(FAULT, 'it names no fence')}")
+                raise BusError(f"the leader refuses: {message.headers.get(FAULT, 'it names no fence')}")
             events = EventBlocks().feed(message.data)
-        except (Unanswered, UnreadableEvent) as error:
+        except (BusError, UnreadableEvent) as error:
             self._reason = str(error)
             await self._show_stored()
             return False
@@ -227,7 +227,7 @@ class BusFollower:
         try:
             stored = await FencedKey(KvBucket(self._bus, SNAPSHOTS), self.account).read()
             events = [] if stored is None else EventBlocks().feed(stored.value)
-        except (Unanswered, UnreadableEvent):
+        except (BusError, UnreadableEvent):
             return  # `reason` stays: why the leader does not answer
         if stored is None or not events or not self.order.is_behind:
             return
@@ -241,7 +241,7 @@ class BusFollower:
             return
         try:
             lease = await holder_of(self._bus, self.account)
-        except Unanswered as error:
+        except BusError as error:
             self._reason = str(error)
             return
         if lease is not None and lease.fence == fence:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 FENCE, KIND, VERSION, BASE, LEADER, FAULT, ANSWER = "Fence", "Kind", "Version", "Base", "Leader", "Fault", "Answer"
-UNDONE = "Undone"
+NOT_EXECUTED = "Undone"
 """Beside a fault: what was asked for was certainly not carried out."""
 
 STATE_BUCKET = "condord"

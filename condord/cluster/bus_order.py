@@ -41,7 +41,7 @@ class BusOrder:
         self._number = -1
         self._has_gap = False
         self._fresh_at = now
-        self._heard_at = now
+        self._last_frame_at = now
         self._silent_until = now  # until then, the bus counts as lost although it is connected
         self._late_until = now  # until then, only an answer of the leader shows its state: frames may have waited
         self._held: collections.deque[tuple[FrameHead, SourceEvent]] = collections.deque()
@@ -59,7 +59,7 @@ class BusOrder:
 
     def begin(self, now: float) -> None:
         """Note that a connection begins; what was sent before it may be missing."""
-        self._heard_at = self._silent_until = now
+        self._last_frame_at = self._silent_until = now
         self.miss()
 
     def note_suspension(self, now: float, seconds: float) -> bool:
@@ -70,7 +70,7 @@ class BusOrder:
         if max(seconds, now - self._fresh_at) < LOST_SECONDS:
             return False
         self._fresh_at = now - LOST_SECONDS
-        self._heard_at, self._late_until = now, now + LOST_SECONDS
+        self._last_frame_at, self._late_until = now, now + LOST_SECONDS
         self.miss()
         return True
 
@@ -87,7 +87,7 @@ class BusOrder:
         if head.fence > self.fence:
             self._lead(head.fence)
         self.leader = head.leader or self.leader
-        self._heard_at = now
+        self._last_frame_at = now
         is_late = self.is_behind and now < self._late_until
         passed = self._take(head, event, is_late=is_late) or [] if head.kind in _KNOWN else []
         if not self.is_behind:
@@ -100,7 +100,7 @@ class BusOrder:
         None if it comes from a former leader, or is empty, or if the leader publishes nothing: then the caller asks
         again. An answer does not end a silence, because nothing would follow it, and the leader would be lost again.
         """
-        if fence < self.fence or not events or now - self._heard_at >= LOST_SECONDS:
+        if fence < self.fence or not events or now - self._last_frame_at >= LOST_SECONDS:
             return None
         if fence > self.fence:
             self._lead(fence)

@@ -6,11 +6,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from condord.cluster.bus import Bus, Unanswered
+from condord.cluster.bus import Bus, BusError
 from condord.cluster.bus_frames import SNAPSHOTS, FrameHead, ask_subject, frames_subject, resume_subject
 from condord.cluster.denials import publishing, subscribing
-from condord.cluster.fenced import FencedKey, Overtaken
-from condord.cluster.kv import Declined, KvBucket
+from condord.cluster.fenced import FencedKey, StaleFence
+from condord.cluster.kv import BusRefusal, KvBucket
 from condord.live.remedies import FORBIDDEN_REMEDY
 from condord.live.replica import SourceEvent
 
@@ -91,15 +91,15 @@ class BusPublisher:
         """Check that the bus permits what a leader needs: one without permission would keep others from leading.
 
         Raises:
-            Declined: it does not.
-            Unanswered: the bus is lost, or does not answer.
+            BusRefusal: it does not.
+            BusError: the bus is lost, or does not answer.
         """
         now = asyncio.get_running_loop().time()
         if now >= self._check_at:
             await self._bus.try_out(publish=(self._subject,))  # followers ignore a message without a head
             self._check_at = now + CHECK_SECONDS
         if (what := self.forbidden) is not None:
-            raise Declined(f"the bus forbids this user to {what}", FORBIDDEN_REMEDY)
+            raise BusRefusal(f"the bus forbids this user to {what}", FORBIDDEN_REMEDY)
 
     def _connection_changed(self) -> None:
         """Store the snapshot again after a reconnection, as the bus may have lost it; permissions may differ, too."""
@@ -129,11 +129,11 @@ class BusPublisher:
             return
         try:
             await self._key.write(fence, block)
-        except Overtaken:
+        except StaleFence:
             _log.warning("Another leader has a higher fence", extra={"fields": {"fence": fence}})
             self.step_down()
             self._overtaken()
-        except Unanswered as error:
+        except BusError as error:
             if not self._has_failed:
                 _log.warning("The snapshot cannot be stored on the bus", extra={"fields": {"reason": str(error)}})
             self._has_failed = True

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from nats.errors import NoRespondersError
 
-from condord.cluster.bus import Bus, BusMessage, Unanswered
-from condord.cluster.bus_frames import ANSWER, FAULT, FENCE, UNDONE, ask_subject, fence_of, resume_subject
+from condord.cluster.bus import Bus, BusError, BusMessage
+from condord.cluster.bus_frames import ANSWER, FAULT, FENCE, NOT_EXECUTED, ask_subject, fence_of, resume_subject
 from condord.cluster.interfaces import Answer
 from condord.cluster.nats_client import PAYLOAD_REMEDY
 from condord.cluster.questions import CopiedAnswers, NotAnswered
@@ -27,8 +27,8 @@ class _Question(msgspec.Struct, frozen=True):
     target: str
 
 
-class _Undone(Unanswered):
-    """What was asked for was certainly not carried out."""
+class _NotExecuted(BusError):
+    """The request was certainly not carried out."""
 
 
 class _AnswerHead(msgspec.Struct, frozen=True):
@@ -66,13 +66,13 @@ class BusQuestions:
             Unavailable: the bus or the leader is lost, or does not answer, and there is no copy.
         """
         if (lost := self._lost()) is not None:
-            return self._copies.copy_of(method, target, f"{lost} {self._bus.urls} is lost", is_undone=True)
+            return self._copies.copy_of(method, target, f"{lost} {self._bus.urls} is lost", is_not_executed=True)
         try:
             async with self._slots:
                 answer = await self._request(method, target)
-        except Unanswered as error:
+        except BusError as error:
             why = f"the leader does not answer: {error}"
-            return self._copies.copy_of(method, target, why, is_undone=isinstance(error, _Undone))
+            return self._copies.copy_of(method, target, why, is_not_executed=isinstance(error, _NotExecuted))
         self._copies.keep(method, target, answer)
         return answer
 
@@ -80,18 +80,18 @@ class BusQuestions:
         payload = msgspec.json.encode(_Question(method, target))
         try:
             message = await self._bus.ask(ask_subject(self._account()), payload, seconds=ANSWER_SECONDS)
-        except Unanswered as error:
+        except BusError as error:
             if isinstance(error.__cause__, NoRespondersError):
-                raise _Undone(str(error)) from error
+                raise _NotExecuted(str(error)) from error
             raise
         if fault := message.headers.get(FAULT):
-            raise (_Undone if UNDONE in message.headers else Unanswered)(fault)
+            raise (_NotExecuted if NOT_EXECUTED in message.headers else BusError)(fault)
         if (fence_of(message.headers) or 0) < self._fence():
-            raise Unanswered("a former leader has answered")
+            raise BusError("a former leader has answered")
         try:
             head = msgspec.json.decode(message.headers.get(ANSWER, ""), type=_AnswerHead)
         except msgspec.DecodeError as error:
-            raise Unanswered("the answer cannot be understood") from error
+            raise BusError("the answer cannot be understood") from error
         return Answer(head.status, head.headers, message.data)
 
 
@@ -154,7 +154,7 @@ class BusAnswers:
         try:
             self._waiting.put_nowait((message, self._loop.time()))
         except asyncio.QueueFull:
-            self._reply(message, {FAULT: "the leader is busy", UNDONE: "1"})
+            self._reply(message, {FAULT: "the leader is busy", NOT_EXECUTED: "1"})
 
     async def _work(self) -> None:
         while True:
@@ -168,11 +168,11 @@ class BusAnswers:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await self._answer(question.method, question.target)
         except msgspec.DecodeError:
-            self._reply(message, {FAULT: "the question cannot be understood", UNDONE: "1"})
+            self._reply(message, {FAULT: "the question cannot be understood", NOT_EXECUTED: "1"})
         except TimeoutError:
             self._reply(message, {FAULT: f"there is no answer within {ANSWER_SECONDS:g} s"})
         except NotAnswered as error:
-            self._reply(message, {FAULT: error.why, **({UNDONE: "1"} if error.is_undone else {})})
+            self._reply(message, {FAULT: error.why, **({NOT_EXECUTED: "1"} if error.is_not_executed else {})})
         except Unavailable as error:
             self._reply(message, {FAULT: str(error)})
         else:

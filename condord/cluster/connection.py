@@ -16,7 +16,7 @@ import msgspec
 from condord import __version__, quoting
 from condord.client.http import Address
 from condord.cluster.stall_detector import GRACE_SECONDS, STALL_SECONDS
-from condord.errors import Refused
+from condord.errors import AccessDenied
 from condord.host.secret import Secret
 from condord.live.remedies import UNTRUSTED_REMEDY, with_remedy
 
@@ -147,7 +147,7 @@ def require(settings: SourceSettings, response: Response, content_type: str) -> 
     """Check that an answer is a condord's, with 200 and of this type.
 
     Raises:
-        Refused: the source does not accept the token.
+        AccessDenied: the source does not accept the token.
         ConnectionLost: it cannot answer now, or there is no condord at the address.
     """
     if (error := refusal(settings, response)) is not None:
@@ -167,16 +167,16 @@ def require(settings: SourceSettings, response: Response, content_type: str) -> 
         raise ConnectionLost(f"it answers {status} and is not a condord; {_ADDRESS}")
 
 
-def refusal(settings: SourceSettings, response: Response) -> Refused | None:
+def refusal(settings: SourceSettings, response: Response) -> AccessDenied | None:
     """Return the error that ends a relay if the source refuses the token; otherwise None."""
     url, status = settings.address.url, response.status
     if status not in (401, 403):
         return None
     if response.content_type != PROBLEM_TYPE:
         text = f"{url} answers {status}, but not as a condord: a proxy or another server refuses the request"
-        return Refused(text, f"{_ADDRESS.capitalize()} of cluster.source. {_TOKEN_HINT}")
+        return AccessDenied(text, f"{_ADDRESS.capitalize()} of cluster.source. {_TOKEN_HINT}")
     text = f"{url} does not accept the token" if settings.token else f"{url} requires a token"
-    return Refused(text, _TOKEN_HINT)
+    return AccessDenied(text, _TOKEN_HINT)
 
 
 async def _open_connection(settings: SourceSettings) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from condord.cluster.bus import Unanswered
+from condord.cluster.bus import BusError
 from condord.cluster.kv import Conflict, KvBucket
 
 ATTEMPTS = 3
 """How often a write is tried if others write at the same time: at most two leaders overlap, for a moment."""
 
 
-class Overtaken(Exception):
+class StaleFence(Exception):
     """A leader with a higher fence has written the key: the writer no longer leads, and has changed nothing."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class FencedKey:
         """Return the value and the fence of its writer; None if there is none.
 
         Raises:
-            Unanswered: the bus is lost, or JetStream does not answer.
+            BusError: the bus is lost, or JetStream does not answer.
         """
         found = await self._bucket.get(self._key)
         if found is None:
@@ -45,7 +45,7 @@ class FencedKey:
             return None
         fence, newline, value = found.value.partition(b"\n")
         if not (newline and fence.isdigit() and len(fence) < 20):
-            raise Unanswered(f"the key {self._key} on the bus was not written by condord")
+            raise BusError(f"the key {self._key} on the bus was not written by condord")
         self._revision = found.revision
         return FencedValue(int(fence), value)
 
@@ -55,41 +55,41 @@ class FencedKey:
         It is written again with `fence`, so that their writes conflict.
 
         Raises:
-            Overtaken: a leader with a higher fence has written.
-            Unanswered: the bus is lost, or JetStream does not answer.
+            StaleFence: a leader with a higher fence has written.
+            BusError: the bus is lost, or JetStream does not answer.
         """
         for _ in range(ATTEMPTS):
             found = await self.read()
             if found is None:
                 return None
             if found.fence > fence:
-                raise Overtaken
+                raise StaleFence
             try:
                 await self._store(fence, found.value)
             except Conflict:
                 continue
             return found.value
-        raise Unanswered(f"the key {self._key} on the bus changes all the time")
+        raise BusError(f"the key {self._key} on the bus changes all the time")
 
     async def write(self, fence: int, value: bytes) -> None:
         """Store a value.
 
         Raises:
-            Overtaken: a leader with a higher fence has written.
-            Unanswered: it may be stored or not.
+            StaleFence: a leader with a higher fence has written.
+            BusError: it may be stored or not.
         """
         for _ in range(ATTEMPTS):
             if self._revision is None:
                 found = await self.read()
                 if found is not None and found.fence > fence:
                     self._revision = None
-                    raise Overtaken
+                    raise StaleFence
             try:
                 await self._store(fence, value)
             except Conflict:
                 continue
             return
-        raise Unanswered(f"the key {self._key} on the bus changes all the time")
+        raise BusError(f"the key {self._key} on the bus changes all the time")
 
     async def _store(self, fence: int, value: bytes) -> None:
         stored = b"%d\n%b" % (fence, value)

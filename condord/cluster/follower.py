@@ -13,7 +13,7 @@ from condord.cluster.connection import ConnectionLost, Response, SourceSettings,
 from condord.cluster.event_blocks import EventBlocks
 from condord.cluster.interfaces import EventSink
 from condord.cluster.stall_detector import StallDetector
-from condord.errors import CondordError, ConfigError, Refused
+from condord.errors import AccessDenied, CondordError, ConfigError
 from condord.host import loopback
 from condord.live.relay_path import HEADER, RelayPath
 from condord.live.remedies import CIRCLE_REMEDY, with_remedy
@@ -130,7 +130,7 @@ class Follower:
                 self._reason, retry_after_seconds = str(lost), lost.retry_after_seconds
             except UnreadableEvent as error:
                 self._reason = str(error)
-            except (Refused, ConfigError) as error:
+            except (AccessDenied, ConfigError) as error:
                 self._refused(error)
                 await asyncio.Event().wait()
             finally:
@@ -153,7 +153,7 @@ class Follower:
         Raises:
             ConnectionLost: it cannot be made, or has ended.
             UnreadableEvent: what comes are not the events of a condord.
-            Refused: the source does not accept the token.
+            AccessDenied: the source does not accept the token.
             ConfigError: the source is this process itself.
         """
         self._is_outdated = False

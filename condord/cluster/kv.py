@@ -11,7 +11,7 @@ from nats.js import JetStreamContext, api
 from nats.js import errors as js_errors
 from nats.js.kv import KeyValue
 
-from condord.cluster.bus import Bus, Unanswered
+from condord.cluster.bus import Bus, BusError
 from condord.cluster.nats_client import fault
 from condord.tasks import check_cancelled
 
@@ -36,8 +36,8 @@ class Conflict(Exception):
     """The key does not have the expected revision; nothing was changed."""
 
 
-class Declined(Unanswered):
-    """JetStream has answered with a refusal; nothing was changed. `remedy` says what to do, or is empty."""
+class BusRefusal(BusError):
+    """JetStream or the server refuses the request; nothing was changed. `remedy` says what to do, or is empty."""
 
     def __init__(self, text: str, remedy: str = "") -> None:
         self.remedy = remedy
@@ -90,7 +90,7 @@ class KvBucket:
         """Return the value and revision of a key; None if it does not exist.
 
         Raises:
-            Unanswered: the bus is lost, or JetStream does not answer.
+            BusError: the bus is lost, or JetStream does not answer.
         """
         try:
             entry = await self._call(lambda: self._keys().get(key))
@@ -102,7 +102,7 @@ class KvBucket:
         """Set a key, and return its revision.
 
         Raises:
-            Unanswered: it may be set or not.
+            BusError: it may be set or not.
         """
         return await self._write(lambda: self._keys().put(key, value))
 
@@ -111,7 +111,7 @@ class KvBucket:
 
         Raises:
             Conflict: it exists.
-            Unanswered: it may be set or not.
+            BusError: it may be set or not.
         """
         return await self._write(lambda: self._keys().create(key, value))
 
@@ -120,7 +120,7 @@ class KvBucket:
 
         Raises:
             Conflict: it has another one, or does not exist.
-            Unanswered: it may be set or not.
+            BusError: it may be set or not.
         """
         return await self._write(lambda: self._keys().update(key, value, last=revision))
 
@@ -129,7 +129,7 @@ class KvBucket:
 
         Raises:
             Conflict: it has another one.
-            Unanswered: it may be removed or not.
+            BusError: it may be removed or not.
         """
         await self._call(lambda: self._keys().delete(key, last=revision))
 
@@ -137,7 +137,7 @@ class KvBucket:
         """Return the keys that exist or were deleted within their TTL, sorted.
 
         Raises:
-            Unanswered: the bus is lost, or JetStream does not answer.
+            BusError: the bus is lost, or JetStream does not answer.
         """
         prefix = key_subject(self._name, "")
         info = await self._info(f"{prefix}>")
@@ -150,14 +150,14 @@ class KvBucket:
         The TTL of an empty bucket is changed to `ttl_seconds`; that of a bucket with values stays.
 
         Raises:
-            Unanswered: the bus is lost, or JetStream does not answer, or refuses.
+            BusError: the bus is lost, or JetStream does not answer, or refuses.
         """
         info = await self._info()
         if info is None:
             await self._make()
             info = await self._info()
         if info is None or info.created is None:
-            raise Unanswered(f"the bucket {self._name} was removed")
+            raise BusError(f"the bucket {self._name} was removed")
         found = BucketInfo(info.config.max_age or None, int(info.created.timestamp() * 1000), not info.state.last_seq)
         if found.ttl_seconds == self._ttl_seconds or info.state.messages:
             return found
@@ -175,7 +175,7 @@ class KvBucket:
 
             try:
                 await self._call(make)
-            except Declined:
+            except BusRefusal:
                 if replicas == REPLICAS[-1]:
                     raise
                 continue
@@ -203,7 +203,7 @@ class KvBucket:
             return await self._call(write)
         except js_errors.KeyNotFoundError as error:
             if self._is_made_before:
-                raise Unanswered(f"there is no bucket {self._name}") from error
+                raise BusError(f"there is no bucket {self._name}") from error
             await self.ensure()
             return await self._call(write)
 
@@ -213,7 +213,7 @@ class KvBucket:
         Raises:
             Conflict: the key has another revision.
             KeyNotFoundError: there is no such key, or no bucket.
-            Unanswered: any other error.
+            BusError: any other error.
         """
         try:
             return await call()
@@ -223,12 +223,12 @@ class KvBucket:
             raise Conflict from error
         except js_errors.ServiceUnavailableError as error:
             reason = error.description or "the server or this user has none"
-            raise Declined(f"JetStream does not answer: {reason}", NO_JETSTREAM_REMEDY) from error
+            raise BusRefusal(f"JetStream does not answer: {reason}", NO_JETSTREAM_REMEDY) from error
         except js_errors.APIError as error:
             if error.err_code in _OTHER_REVISION:
                 raise Conflict from error
-            raise Declined(f"JetStream refuses: {error.description or fault(error)}") from error
+            raise BusRefusal(f"JetStream refuses: {error.description or fault(error)}") from error
         except (errors.Error, OSError) as error:
-            raise Unanswered(self._bus.why(error)) from error
+            raise BusError(self._bus.why(error)) from error
         finally:
             check_cancelled()

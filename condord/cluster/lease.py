@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from condord.cluster.bus import Bus, Unanswered
-from condord.cluster.kv import BucketInfo, Conflict, Declined, KeyState, KvBucket
+from condord.cluster.bus import Bus, BusError
+from condord.cluster.kv import BucketInfo, BusRefusal, Conflict, KeyState, KvBucket
 
 LEASES = "condord-leases"
 """The bucket of all leases, whose TTL is how long each lives without a renewal."""
@@ -83,7 +83,7 @@ class Lease:
         """Take the lease under this name, and return the fence; None if someone else holds it, or still may.
 
         Raises:
-            Unanswered: it may be taken or not; another attempt finds out.
+            BusError: it may be taken or not; another attempt finds out.
         """
         bucket = await self._bucket.ensure()
         self._learn_ttl(bucket.ttl_seconds)
@@ -93,7 +93,7 @@ class Lease:
         self._holder = holder
         try:
             self._revision = await self._bucket.create(self._key, self._value(None))
-        except (Conflict, Unanswered) as error:
+        except (Conflict, BusError) as error:
             fence = await self._taken_before(error)
         else:
             fence = self._base + self._revision
@@ -102,24 +102,24 @@ class Lease:
         after = await self._bucket.ensure()
         if (after.made_ms, after.ttl_seconds) != (self._base, self.seconds):
             # In a new bucket, a lease with the old base belongs to no process: it blocks all others until it expires.
-            raise Unanswered("the bucket was made again or changed meanwhile")
+            raise BusError("the bucket was made again or changed meanwhile")
         return fence
 
     async def renew(self, fence: int) -> bool:
         """Renew the lease; False if it is lost.
 
         Raises:
-            Unanswered: it may be renewed or not, and was not lost when it was last seen.
+            BusError: it may be renewed or not, and was not lost when it was last seen.
         """
         try:
             self._revision = await self._bucket.update(self._key, self._value(fence), self._revision)
-        except (Conflict, Unanswered) as error:
+        except (Conflict, BusError) as error:
             return await self._renewed_before(fence, error)
         return True
 
     async def release(self, fence: int) -> bool:
         """Give up the lease, so that another ingester need not wait for its end. Return whether that succeeded."""
-        with contextlib.suppress(Conflict, Unanswered):  # it ends by itself
+        with contextlib.suppress(Conflict, BusError):  # it ends by itself
             found = await self._bucket.get(self._key)
             if found is not None and self._is_ours(found, fence):
                 await self._bucket.delete(self._key, found.revision)
@@ -128,7 +128,7 @@ class Lease:
 
     def _learn_ttl(self, seconds: float | None) -> None:
         if seconds is None:
-            raise Declined(f"the bucket {LEASES} has no TTL", "remove the bucket")
+            raise BusRefusal(f"the bucket {LEASES} has no TTL", "remove the bucket")
         if seconds != self.seconds:
             fields = {"lease_seconds": self._configured_seconds, "in_force": seconds}
             if seconds == self._configured_seconds:
@@ -151,21 +151,21 @@ class Lease:
             _log.info("The bus is new, so a lease of before may still be in force", extra={"fields": wait})
         self._base, self._seen_at = bucket.made_ms, self._now()
 
-    async def _taken_before(self, error: Conflict | Unanswered) -> int | None:
+    async def _taken_before(self, error: Conflict | BusError) -> int | None:
         """Return the fence if the key is ours after all, because only the answer to an attempt was lost.
 
         That attempt may be long ago, so the lease is renewed, and counts from the renewal.
         """
         found = await self._bucket.get(self._key)
         if found is None:
-            raise Unanswered("the lease is free, but was not taken") from error
+            raise BusError("the lease is free, but was not taken") from error
         if not self._is_ours(found):
             return None
         self._revision = found.revision
         fence = _holder(found).fence
         return fence if await self.renew(fence) else None
 
-    async def _renewed_before(self, fence: int, error: Conflict | Unanswered) -> bool:
+    async def _renewed_before(self, fence: int, error: Conflict | BusError) -> bool:
         """Return whether the key is ours after all, because only the answer to this or an earlier renewal was lost.
 
         It is not known which of them was stored, and when. So the lease is renewed once more, and counts from then.
@@ -174,7 +174,7 @@ class Lease:
         if found is None or not self._is_ours(found, fence):
             return False
         if found.revision == self._revision:
-            raise Unanswered("the lease was not renewed") from error
+            raise BusError("the lease was not renewed") from error
         self._revision = found.revision
         try:
             self._revision = await self._bucket.update(self._key, self._value(fence), self._revision)
@@ -194,7 +194,7 @@ async def holder_of(bus: Bus, account: str) -> LeaseHolder | None:
     """Return who holds the lease of an account, and its fence; None if it is free.
 
     Raises:
-        Unanswered: the bus is lost, or JetStream does not answer.
+        BusError: the bus is lost, or JetStream does not answer.
     """
     found = await KvBucket(bus, LEASES, seconds=MAX_CALL_SECONDS).get(account)
     return None if found is None else _holder(found)
@@ -204,7 +204,7 @@ async def accounts(bus: Bus) -> list[str]:
     """Return the accounts that have a lease on the bus.
 
     Raises:
-        Unanswered: the bus is lost, or JetStream does not answer.
+        BusError: the bus is lost, or JetStream does not answer.
     """
     bucket = KvBucket(bus, LEASES)
     return [key for key in await bucket.keys() if await bucket.get(key) is not None]
@@ -220,4 +220,4 @@ def _decoded(found: KeyState) -> _LeaseValue:
         return msgspec.json.decode(found.value, type=_LeaseValue)
     except msgspec.DecodeError as error:
         text = f"a lease in the bucket {LEASES} was not written by condord: {error}"
-        raise Declined(text, "remove the bucket") from error
+        raise BusRefusal(text, "remove the bucket") from error

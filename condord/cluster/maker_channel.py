@@ -28,16 +28,16 @@ class StateCopy(msgspec.Struct, frozen=True, kw_only=True):
 class Begin(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The start message: the configuration file, the flags that override it, and the state of an earlier maker.
 
-    The maker keeps its files in `state_directory` if the account has no other directory. `account_mark` identifies the
-    account (`condord.config.account_name`), as the configuration file may have changed since the front read it.
-    `lease_mark` identifies its lease (`condord.host.instance_lock`).
+    The maker keeps its files in `state_directory` if the account has no other directory. `account_digest` identifies
+    the account (`condord.config.account_name`), as the configuration file may have changed since the front read it.
+    `lease_digest` identifies its lease (`condord.host.instance_lock`).
     """
 
     config_file: str | None
-    account_mark: str
+    account_digest: str
     flags: Mapping[str, bool | int | float | str | None]
     state_directory: str
-    lease_mark: str = ""
+    lease_digest: str = ""
     copies: tuple[StateCopy, ...] = ()
 
 

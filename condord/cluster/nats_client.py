@@ -20,7 +20,7 @@ from nats.aio.client import Client, RawCredentials
 from nats.aio.subscription import Subscription
 
 from condord.cluster.connection import CONNECT_SECONDS, ConnectionLost, unreachable
-from condord.errors import Refused
+from condord.errors import AccessDenied
 from condord.host.secret import Secret
 
 PING_SECONDS = 0.6
@@ -177,7 +177,7 @@ async def open_client(
 
     Raises:
         ConnectionLost: the server cannot be reached, is not trusted, or does not answer.
-        Refused: it does not accept the credentials.
+        AccessDenied: it does not accept the credentials.
     """
     client = NatsClient()
     seen: list[Exception] = []
@@ -219,11 +219,11 @@ def is_too_old(version: str) -> bool:
     return found is not None and (int(found[1]), int(found[2])) < MIN_VERSION
 
 
-def fault(error: Exception | None) -> ConnectionLost | Refused:
+def fault(error: Exception | None) -> ConnectionLost | AccessDenied:
     """Return our error for an error of nats-py."""
     text = "" if error is None else str(error).removeprefix("nats: ").strip("'")
     if isinstance(error, errors.AuthorizationError) or any(refusal in text.lower() for refusal in _REFUSALS):
-        return Refused(f"the bus does not accept the credentials: {text}", _REFUSED_HINT)
+        return AccessDenied(f"the bus does not accept the credentials: {text}", _REFUSED_HINT)
     if isinstance(error, errors.SecureConnWantedError):
         return ConnectionLost("it offers no TLS")
     if isinstance(error, errors.TimeoutError):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from condord.cluster.connection import ConnectionLost, SourceSettings, open_request, refusal
 from condord.cluster.interfaces import Answer
-from condord.errors import Refused, Unavailable
+from condord.errors import AccessDenied, Unavailable
 
 COPY_SECONDS = 60.0
 """How old a copy of an answer may be when it is returned instead of the source's."""
@@ -20,19 +20,19 @@ MAX_COPIED_BYTES = 512 * 1024
 """Longer answers are not kept."""
 MAX_COPIES = 8
 
-_UNDONE = "it was not carried out"
+_NOT_EXECUTED = "it was not carried out"
 _UNCERTAIN = "it is not known whether it was carried out"
 _PASSED_BACK = ("content-type", "content-disposition", "cache-control", "retry-after", "etag", "allow")
 _HINT = "The relay keeps trying; ask again in a few seconds."
 
 
 class NotAnswered(Unavailable):
-    """No answer has come, because of `why`. `is_undone`: what a POST asks for was certainly not carried out."""
+    """No answer has come, because of `why`. `is_not_executed`: a POST was certainly not carried out."""
 
-    def __init__(self, method: str, why: str, *, is_undone: bool) -> None:
+    def __init__(self, method: str, why: str, *, is_not_executed: bool) -> None:
         self.why = why
-        self.is_undone = is_undone
-        outcome = "" if method == "GET" else f"; {_UNDONE if is_undone else _UNCERTAIN}"
+        self.is_not_executed = is_not_executed
+        outcome = "" if method == "GET" else f"; {_NOT_EXECUTED if is_not_executed else _UNCERTAIN}"
         super().__init__(f"{why}{outcome}", _HINT)
 
 
@@ -57,17 +57,17 @@ class CopiedAnswers:
         while len(self._copies) > MAX_COPIES:
             del self._copies[next(iter(self._copies))]
 
-    def copy_of(self, method: str, target: str, why: str, *, is_undone: bool) -> Answer:
+    def copy_of(self, method: str, target: str, why: str, *, is_not_executed: bool) -> Answer:
         """Return the copy of an answer, `COPY_SECONDS` old at most.
 
         Raises:
             NotAnswered: there is none, because of `why`, or a POST was asked for.
         """
         answer, at = self._copies.get(target, (None, 0.0))
-        if method != "GET" and not is_undone:
+        if method != "GET" and not is_not_executed:
             self._drop_above(target)
         if method != "GET" or answer is None or self._now() - at > COPY_SECONDS:
-            raise NotAnswered(method, why, is_undone=is_undone)
+            raise NotAnswered(method, why, is_not_executed=is_not_executed)
         return answer
 
     def _drop_above(self, target: str) -> None:
@@ -87,7 +87,7 @@ class Questions:
         *,
         name: str,
         is_lost: Callable[[], bool],
-        refused: Callable[[Refused], None],
+        refused: Callable[[AccessDenied], None],
         now: Callable[[], float],
     ) -> None:
         self._settings = settings
@@ -104,13 +104,13 @@ class Questions:
             Unavailable: the source is lost or does not answer, and there is no copy.
         """
         if self._is_lost():
-            return self._copies.copy_of(method, target, f"{self._name} is lost", is_undone=True)
+            return self._copies.copy_of(method, target, f"{self._name} is lost", is_not_executed=True)
         try:
             async with self._slots:
                 answer = await self._request(method, target)
         except ConnectionLost as lost:
             why = f"{self._name} does not answer: {lost}"
-            return self._copies.copy_of(method, target, why, is_undone=lost.is_unsent)
+            return self._copies.copy_of(method, target, why, is_not_executed=lost.is_unsent)
         self._copies.keep(method, target, answer)
         return answer
 

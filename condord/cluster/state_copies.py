@@ -34,8 +34,8 @@ class StateCopies:
         Those that do not exist or cannot be decoded are left out.
 
         Raises:
-            Overtaken: a later leader has written.
-            Unanswered: the bus does not answer.
+            StaleFence: a later leader has written.
+            BusError: the bus does not answer.
         """
         found = [await self._take_over(kind) for kind in kinds]
         return [copy for copy in found if copy is not None]
@@ -44,8 +44,8 @@ class StateCopies:
         """Replace the copy of a kind.
 
         Raises:
-            Overtaken: a later leader has written.
-            Unanswered: it may be written or not.
+            StaleFence: a later leader has written.
+            BusError: it may be written or not.
         """
         value = copy.name.encode() + b"\n" + zlib.compress(copy.content, _LEVEL)
         await self._key(copy.kind).write(self._fence, value)
@@ -70,7 +70,7 @@ async def copied_name(bucket: KvBucket, account: str, kind: str) -> str | None:
     """Return the file name of the leader's copy of a kind; None if there is none.
 
     Raises:
-        Unanswered: the bus does not answer.
+        BusError: the bus does not answer.
     """
     found = await FencedKey(bucket, state_key(account, kind)).read()
     return None if found is None else found.value.partition(b"\n")[0].decode(errors="replace")

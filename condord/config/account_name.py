@@ -23,29 +23,29 @@ _HINT = (
 
 def account_name(config: Config, key: Credentials) -> str:
     """Return `cluster.account`, or else a digest of the key id and the trading URL, which all ingesters share."""
-    return config.cluster.account or account_mark(config, key)
+    return config.cluster.account or account_digest(config, key)
 
 
-def account_mark(config: Config, key: Credentials) -> str:
+def account_digest(config: Config, key: Credentials) -> str:
     """Return a digest of the trading URL and of `cluster.account`, or else the key id, to compare accounts with."""
     environment = config.alpaca.trading_url or ("paper" if config.alpaca.paper else "live")
     named = config.cluster.account or key.key_id.reveal()
     return hashlib.sha256(f"{named} {environment}".encode()).hexdigest()[:_DIGITS]
 
 
-def lease_mark(config: Config, key: Credentials) -> str:
+def lease_digest(config: Config, key: Credentials) -> str:
     """Return a digest of the account's name on the bus and of the bus, to compare leases with."""
     names = [account_name(config, key), *sorted(config.cluster.bus_urls)]
     return hashlib.sha256(" ".join(names).encode()).hexdigest()[:_DIGITS]
 
 
-def require_account(mark: str, config: Config, environ: Mapping[str, str]) -> None:
-    """Check that a configuration, with the key that it names, has the account of `mark`.
+def require_account(digest: str, config: Config, environ: Mapping[str, str]) -> None:
+    """Check that a configuration, with the key that it names, has the account of `digest`.
 
     Raises:
         ConfigError: it has another one.
         CredentialsMissing: there is no key.
     """
     key = credentials.find(environ, config.alpaca.key_id_file, config.alpaca.secret_key_file)
-    if account_mark(config, key) != mark:
+    if account_digest(config, key) != digest:
         raise ConfigError(["[alpaca] or its key has changed, and an ingester keeps the account of its start"], _HINT)

@@ -39,7 +39,7 @@ def held_hours(
 ) -> HeldHours:
     """The hours of `expiries` at `exchange_at`, the time by the exchange's clock (aware).
 
-    `last_close_by` is `last_close` by `calendar`, for a caller that remembers its results.
+    `last_close_by` replaces `last_close` with `calendar`, so that a caller can cache its results.
     """
     last_close_by = last_close_by or partial(last_close, calendar)
     close_at = _session_close(clock, calendar, exchange_at)

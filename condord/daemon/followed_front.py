@@ -179,7 +179,7 @@ class FollowedFront:
         self._source.retry()
 
     def note_suspension(self, seconds: float) -> None:
-        """Report a loss if nothing has been read for too long, and step down if the lease is over."""
+        """Report a loss if nothing has been read for too long, and step down if the lease has expired."""
         self._source.note_suspension(seconds)
         self.leadership.retry()
 

@@ -16,7 +16,7 @@ import msgspec
 from condord.client.http import parse_url
 from condord.cluster.connection import SourceSettings
 from condord.cluster.maker_channel import Begin
-from condord.config.account_name import account_mark, account_name, lease_mark, require_account
+from condord.config.account_name import account_digest, account_name, lease_digest, require_account
 from condord.config.relay_startup import RelayStartup
 from condord.config.schema import Config
 from condord.config.startup import Startup
@@ -62,12 +62,12 @@ def run(
     given = RelayStartup(
         loaded=startup.loaded, source_token=None, bus_credentials=startup.bus_credentials, token=startup.token
     )
-    mark, cluster = account_mark(startup.loaded.config, startup.key), startup.loaded.config.cluster
+    digest, cluster = account_digest(startup.loaded.config, startup.key), startup.loaded.config.cluster
 
     def reread_account() -> Config:
         new = reread()
         # A new `cluster.account` waits for a restart.
-        require_account(mark, msgspec.structs.replace(new, cluster=cluster), environ)
+        require_account(digest, msgspec.structs.replace(new, cluster=cluster), environ)
         return new
 
     inputs = RelayInputs(given, environ=environ, reread=reread_account, process="front")
@@ -116,10 +116,10 @@ def _settings(
         lease_seconds=config.cluster.lease_seconds,
         begin=Begin(
             config_file=None if config_file is None else str(config_file),
-            account_mark=account_mark(config, startup.key),
+            account_digest=account_digest(config, startup.key),
             flags={**flags, **address, **own},
             state_directory=str(own_state),
-            lease_mark=lease_mark(config, startup.key),
+            lease_digest=lease_digest(config, startup.key),
         ),
         environ=without_systemd(environ),
         maker=SourceSettings(

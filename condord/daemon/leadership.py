@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol, TypeVar
 
-from condord.cluster.bus import Unanswered
+from condord.cluster.bus import BusError
 from condord.cluster.election import (
     RENEWALS,
     Acquire,
@@ -25,7 +25,7 @@ from condord.cluster.election import (
     Renew,
     StopMaker,
 )
-from condord.cluster.kv import Declined
+from condord.cluster.kv import BusRefusal
 from condord.cluster.lease import OLD_FENCE_REMEDY
 
 ANSWER_LEASES = 2.0
@@ -75,7 +75,7 @@ class Leadership:
     """One ingester's part in the election.
 
     `holder` is its name in the lease, `bus` the bus as error messages name it, `now` the lease's clock in seconds.
-    `permission` raises `Unanswered` if the bus would not deliver the events of a leader here.
+    `permission` raises `BusError` if the bus would not deliver the events of a leader here.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Leadership:
         self._permission = permission
         self._holder = holder
         self._bus = bus
-        self._declined: str | None = None
+        self._logged_refusal: str | None = None
         self._failing_since: float | None = None  # when the first renewal failed of those that did since
         self._now = now
         self._asking: asyncio.Task[None] | None = None
@@ -112,7 +112,7 @@ class Leadership:
 
     @property
     def fence(self) -> int | None:
-        """The fence while this process leads, else None; also once its lease is over, while its maker ends."""
+        """The fence while this process leads, else None; also once its lease has expired, while its maker ends."""
         return self._election.fence if self._election.is_leader else None
 
     @property
@@ -194,16 +194,16 @@ class Leadership:
         try:
             await self._in_time(self._permission())
             fence = await self._in_time(self._lease.acquire(self._holder))
-        except Unanswered as error:
+        except BusError as error:
             self._log_failure(error)
             self._do(self._election.failed(number, self._now()))
             return
         last_fence = self._election.last_fence
         # Its own last fence means that an answer came late, not that the fence did not rise.
         if fence is not None and fence < last_fence:
-            self._log_failure(Declined(f"its fence is not above {last_fence}, the last one", OLD_FENCE_REMEDY))
+            self._log_failure(BusRefusal(f"its fence is not above {last_fence}, the last one", OLD_FENCE_REMEDY))
         else:
-            self._declined = None
+            self._logged_refusal = None
         if fence is None:
             self._do(self._election.refused(number, self._now()))
             return
@@ -214,28 +214,28 @@ class Leadership:
         """Return the answer to a request.
 
         Raises:
-            Unanswered: it has not ended within `ANSWER_LEASES`, or as the request raises it.
+            BusError: it has not ended within `ANSWER_LEASES`, or as the request raises it.
         """
         try:
             async with asyncio.timeout(ANSWER_LEASES * self._lease.seconds):
                 return await request
         except TimeoutError as error:
-            raise Unanswered("no answer in time") from error
+            raise BusError("no answer in time") from error
 
-    def _log_failure(self, error: Unanswered) -> None:
-        """Log that the lease cannot be asked for: as an error, once, if that lasts until someone changes something."""
-        event, fields = "The lease cannot be asked for", {"bus": self._bus, "reason": str(error)}
-        if not isinstance(error, Declined):
+    def _log_failure(self, error: BusError) -> None:
+        """Log that the lease could not be requested. A refusal, which lasts, is logged as an error and only once."""
+        event, fields = "The request for the lease failed", {"bus": self._bus, "reason": str(error)}
+        if not isinstance(error, BusRefusal):
             _log.debug(event, extra={"fields": fields})
-        elif str(error) != self._declined:
-            self._declined = str(error)
+        elif str(error) != self._logged_refusal:
+            self._logged_refusal = str(error)
             remedy = {"remedy": error.remedy} if error.remedy else {}
             _log.error(event, extra={"fields": {**fields, **remedy}})
 
     async def _renew(self, number: int, fence: int) -> None:
         try:
             is_ours = await self._in_time(self._lease.renew(fence))
-        except Unanswered as error:
+        except BusError as error:
             if self._failing_since is None:
                 self._failing_since = self._now()
                 _log.warning("The lease was not renewed", extra={"fields": {"fence": fence, "reason": str(error)}})

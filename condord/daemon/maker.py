@@ -88,7 +88,7 @@ def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -
     log = found.loaded.config.log
     secrets = (found.key.key_id, found.key.secret_key)
     logs.configure(log.level, log.format, secrets=secrets, environ=environ, process=service.MAKER)
-    require_account(begin.account_mark, found.loaded.config, environ)
+    require_account(begin.account_digest, found.loaded.config, environ)
     lasts = account_source.source(found.loaded.config) != "simulator"
     if state_files.directory(environ, lasts=lasts) is None:
         environ = {**environ, "STATE_DIRECTORY": begin.state_directory}
@@ -97,7 +97,7 @@ def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -
 
     def reread() -> Config:
         config = sources.load(path, environ, begin.flags).config
-        require_account(begin.account_mark, config, environ)
+        require_account(begin.account_digest, config, environ)
         return config
 
     async def talk(parts: Parts) -> None:
@@ -124,7 +124,7 @@ def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -
         reread=reread,
         log_dropped=stderr.dropped,
         check_turn=watch.check,
-        lease_mark=begin.lease_mark,
+        lease_digest=begin.lease_digest,
         extra_work={"the channel to the front": talk},
         copied=copied,
     )

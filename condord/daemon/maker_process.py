@@ -22,7 +22,7 @@ from condord.cluster.maker_channel import (
     KeepCopy,
     MakerError,
 )
-from condord.errors import EXIT_CONFIG, EXIT_REFUSED, CondordError, ConfigError, Refused
+from condord.errors import EXIT_CONFIG, EXIT_REFUSED, AccessDenied, CondordError, ConfigError
 from condord.host.child_process import ChildProcess
 from condord.host.deadline import NEVER, DeadlinePipe
 
@@ -111,7 +111,7 @@ class MakerProcess:
             return None
         if self.ending.exit_code == EXIT_CONFIG:
             return ConfigError([self.ending.text], self.ending.hint)
-        return Refused(self.ending.text, self.ending.hint) if self.ending.exit_code == EXIT_REFUSED else None
+        return AccessDenied(self.ending.text, self.ending.hint) if self.ending.exit_code == EXIT_REFUSED else None
 
     async def wait(self) -> int:
         """Take the maker's reports until it has ended, and return its exit code, or -N after signal N."""

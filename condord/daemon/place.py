@@ -12,7 +12,7 @@ import msgspec
 
 from condord.config import schema
 from condord.daemon import web
-from condord.daemon.subscribers import OwnRoom, Room
+from condord.daemon.subscribers import OwnSlots, SubscriberSlots
 from condord.errors import Unavailable
 from condord.host.private_directory import private_directory
 from condord.host.secret import Secret
@@ -48,7 +48,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     """The sockets and the address at which a process serves. `address` is the URL for clients.
 
     With `worker_resources`, clients connect to the listeners in these, and only workers to `listeners`. `endpoints`
-    replace those of the application, by the names of their routes. A worker shares `room` and `used_tickets` with the
+    replace those of the application, by the names of their routes. A worker shares `slots` and `used_tickets` with the
     other workers.
     """
 
@@ -56,7 +56,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     takes_any_host: bool
     worker_resources: WorkerResources | None = None
-    room: Room = OwnRoom()
+    slots: SubscriberSlots = OwnSlots()
     used_tickets: UsedTickets | None = None
     endpoints: Mapping[str, Callable[..., Any]] = {}
 

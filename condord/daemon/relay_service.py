@@ -196,7 +196,7 @@ def build(
         is_worker=inputs.worker is not None,
     )
     followed = follow(replica, feed, refused)
-    subscribers = Subscribers(fanout, settings=server_section, now_at=clock, room=place.room)
+    subscribers = Subscribers(fanout, settings=server_section, now_at=clock, slots=place.slots)
     pool = worker_pool.build(
         place,
         registry=metrics.registry,

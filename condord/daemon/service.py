@@ -44,7 +44,7 @@ def run(
     reread: Callable[[], Config] | None = None,
     log_dropped: Callable[[], int] = lambda: 0,
     check_turn: Callable[[], None] = lambda: None,
-    lease_mark: str = "",
+    lease_digest: str = "",
     extra_work: Mapping[str, Callable[[Parts], Awaitable[None]]] | None = None,
     copied: CopiedState | None = None,
 ) -> None:
@@ -57,7 +57,7 @@ def run(
         reread: loads the configuration again on SIGHUP.
         log_dropped: returns how many log lines could not be written.
         check_turn: is called before each turn of the event loop.
-        lease_mark: identifies the lease of a maker (`condord.host.instance_lock`).
+        lease_digest: identifies the lease of a maker (`condord.host.instance_lock`).
         extra_work: what else runs until the stop, by name.
         copied: has the state of an earlier leader, and sends copies to the front; None if this is not a maker.
 
@@ -66,7 +66,7 @@ def run(
             environment cannot be used.
     """
     config = startup.loaded.config
-    with instance_lock.Locks(instance_lock.directory(environ), lease_mark=lease_mark) as locks:
+    with instance_lock.Locks(instance_lock.directory(environ), lease_digest=lease_digest) as locks:
         process = "" if copied is None else MAKER
         inputs = Inputs(startup, environ=environ, reread=reread or (lambda: config), locks=locks, process=process)
         for warning in startup.loaded.warnings if copied is None else ():  # the front of a maker has logged them

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from condord.cluster.bus import Unanswered
+from condord.cluster.bus import BusError
 from condord.cluster.interfaces import EventSink
 from condord.daemon.recorder import STOP_SECONDS
 from condord.daemon.store_notice import StoreNotice
@@ -33,7 +33,7 @@ class StandbyHistory:
     """Records while this process does not lead; `run` must be running for anything to be written.
 
     `account_hash` asks the bus which account the leader records, None if that is not known yet; it may raise
-    `Unanswered`. `is_enabled` returns whether to record. `open_store` opens an account's database, given whether the
+    `BusError`. `is_enabled` returns whether to record. `open_store` opens an account's database, given whether the
     file outlives the process, as a simulator's does not. `now_at` is the exchange's clock (UTC).
     """
 
@@ -148,7 +148,7 @@ class StandbyHistory:
     async def _ask_account_hash(self) -> str | None:
         try:
             return await self._account_hash() or self._hash
-        except Unanswered as error:
+        except BusError as error:
             _log.debug("The account is not known", extra={"fields": {"reason": str(error)}})
             return self._hash
 

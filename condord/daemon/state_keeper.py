@@ -6,8 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from condord.cluster.bus import Unanswered
-from condord.cluster.fenced import Overtaken
+from condord.cluster.bus import BusError
+from condord.cluster.fenced import StaleFence
 from condord.cluster.maker_channel import CopyIsKept, KeepCopy
 from condord.cluster.state_copies import StateCopies
 
@@ -42,11 +42,11 @@ class StateKeeper:
                 kind, keep = next(iter(self._waiting.items()))
                 try:
                     await self._copies.write(keep.copy)
-                except Unanswered as error:
+                except BusError as error:
                     self._note(str(error))
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
-                except Overtaken:
+                except StaleFence:
                     _log.warning("A later leader keeps the state", extra={"fields": {"kind": kind}})
                     return
                 self._note(None)

@@ -21,21 +21,21 @@ DRAIN_SECONDS = 1.0
 """How long a stop waits for the streams to send their `bye` and close."""
 
 
-class Room(Protocol):
-    """The room for subscribers, perhaps shared by several processes."""
+class SubscriberSlots(Protocol):
+    """The subscribers that may still connect, perhaps counted over several processes."""
 
     def take(self, own: int, most: int) -> bool:
-        """Take room for one more than this process's `own` subscribers, of `most` in all; False if there is none."""
+        """Reserve a slot beside this process's `own` subscribers, of `most` in all; False if none is free."""
 
     def note(self, own: int) -> None:
         """Replace the number of this process's subscribers."""
 
 
-class OwnRoom:
-    """Room that this process shares with no other."""
+class OwnSlots:
+    """Slots of a process that serves its port by itself."""
 
     def take(self, own: int, most: int) -> bool:
-        """Whether there is room for one more."""
+        """Whether a slot is free."""
         return own < most
 
     def note(self, own: int) -> None:
@@ -45,7 +45,7 @@ class OwnRoom:
 class Subscribers:
     """The streams of `fanout`. `settings` returns the configuration in force, `now_at` the exchange's clock (UTC).
 
-    The processes that serve one port share `room`. `sent_bytes` counts what was written to all streams, chunk headers
+    The processes that serve one port share `slots`. `sent_bytes` counts what was written to all streams, chunk headers
     included.
     """
 
@@ -55,22 +55,22 @@ class Subscribers:
         *,
         settings: Callable[[], schema.Server],
         now_at: Callable[[], dt.datetime],
-        room: Room | None = None,
+        slots: SubscriberSlots | None = None,
     ) -> None:
         self.sent_bytes = 0
         self.now_at = now_at
         self.evict = fanout.evict
         self._fanout = fanout
         self._settings = settings
-        self._room = room or OwnRoom()
+        self._slots = slots or OwnSlots()
         self._is_closed = False
         self._drained = asyncio.Event()
         self._beating: dict[float, dict[Subscriber, None]] = {}
 
     @property
     def has_room(self) -> bool:
-        """Whether another stream may open. If so, its room is taken until the next stream opens or closes."""
-        return not self._is_closed and self._room.take(self._fanout.subscribers, self._settings().max_subscribers)
+        """Whether another stream may open. If so, its slot is reserved until the next stream opens or closes."""
+        return not self._is_closed and self._slots.take(self._fanout.subscribers, self._settings().max_subscribers)
 
     @property
     def compresses(self) -> bool:
@@ -106,7 +106,7 @@ class Subscribers:
             coding=coding,
             is_chunked=is_chunked,
         )
-        self.note_room()
+        self.note_slots()
         if self._fanout.is_waiting(subscriber):
             asyncio.get_running_loop().call_later(AHEAD_SECONDS, self._stop_waiting, subscriber)
         if heartbeat_seconds is not None:
@@ -116,16 +116,16 @@ class Subscribers:
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Close a stream; a second call does nothing."""
         self._fanout.unsubscribe(subscriber)
-        self.note_room()
+        self.note_slots()
         if subscriber.beats_by_itself:
             for beating in self._beating.values():
                 beating.pop(subscriber, None)
         if self._is_closed and not self._fanout.subscribers:
             self._drained.set()
 
-    def note_room(self) -> None:
+    def note_slots(self) -> None:
         """Correct the room taken to the number of open streams."""
-        self._room.note(self._fanout.subscribers)
+        self._slots.note(self._fanout.subscribers)
 
     async def heartbeats(self) -> None:
         """Send heartbeats until cancelled, with one timer for all streams that have not asked for an interval."""

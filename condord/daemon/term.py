@@ -11,8 +11,8 @@ from typing import Protocol
 
 import msgspec
 
-from condord.cluster.bus import Unanswered
-from condord.cluster.fenced import Overtaken
+from condord.cluster.bus import BusError
+from condord.cluster.fenced import StaleFence
 from condord.cluster.lease import OLD_FENCE_REMEDY
 from condord.cluster.maker_channel import Begin
 from condord.cluster.state_copies import StateCopies
@@ -123,10 +123,10 @@ class MakerTerm:
             self._maker.begin(msgspec.structs.replace(self._begin(), copies=tuple(found)), self._until)
             code = await self._serve_and_watch(fence, self._maker, copies)
             return self._pause_after(self._maker, code, asyncio.get_running_loop().time() - began)
-        except Unanswered as error:
+        except BusError as error:
             _log.warning("The state of the earlier leader cannot be read", extra={"fields": {"reason": str(error)}})
             return 0.0
-        except Overtaken as error:
+        except StaleFence as error:
             fields = {"fence": fence, "reason": str(error), "remedy": OLD_FENCE_REMEDY}
             _log.error("The state of the earlier leader cannot be read", extra={"fields": fields})
             return self._delays.after(0.0)

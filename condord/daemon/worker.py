@@ -34,7 +34,7 @@ from condord.host import child_process, stderr
 from condord.host.handed_sockets import HandedListener
 from condord.host.network import Network
 from condord.host.secret import Secret
-from condord.host.shared_counts import SharedCounts, SharedRoom
+from condord.host.shared_counts import SharedCounts, SharedSlots
 from condord.host.suspensions import Suspensions
 from condord.host.systemd import Notifier
 from condord.host.thread_pool import ResolvingLoop
@@ -107,12 +107,12 @@ class WorkerProcess:
         )
         self._handed = handed
         self._counts, self._number = counts, number
-        self._room = SharedRoom(counts, number)
+        self._slots = SharedSlots(counts, number)
         place = Place(
             listeners=[handed],
             address=settings.address,
             takes_any_host=settings.takes_any_host,
-            room=self._room,
+            slots=self._slots,
             used_tickets=TicketFiles(Path(settings.tickets)),
             endpoints=ENDPOINTS,
         )
@@ -167,11 +167,11 @@ class WorkerProcess:
             await asyncio.sleep(REPORT_SECONDS)
 
     async def _count(self) -> None:
-        """Beat, and correct the shared numbers for closed connections, and for room that was taken for no stream."""
+        """Beat, and correct the shared numbers for closed connections, and for slots that no stream uses."""
         for beats in count(1):
             self._counts.set(self._number, "beats", beats)
-            self._room.note_gone(self._handed.taken - len(self._built.server.server_state.connections))
-            self._built.subscribers.note_room()
+            self._slots.note_gone(self._handed.taken - len(self._built.server.server_state.connections))
+            self._built.subscribers.note_slots()
             await asyncio.sleep(COUNT_SECONDS)
 
 

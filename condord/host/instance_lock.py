@@ -6,7 +6,7 @@ The lock is flock(2) on a file; for a key, the file is in the runtime directory.
 the process ends. A file left by a killed process has no effect. For a key its name is a digest, as a key must not
 appear in a file name.
 
-The maker of an ingester ends itself before the lease of its leader is over, but not while it is stopped (SIGSTOP, a
+The maker of an ingester ends itself before the lease of its leader expires, but not while it is stopped (SIGSTOP, a
 frozen container): it then keeps the lock, and its connection to Alpaca. So a maker under the next lease of the same
 account ends it, which frees both, before it connects itself.
 
@@ -36,7 +36,7 @@ _UNIT = Path("/run/condord")
 """The runtime directory of systemd/condord.service."""
 _MAX_BYTES = 512
 """A lock file has the pid in its first line and, once the daemon listens, its URL in the second; or that of a maker
-has the mark of its lease there."""
+has the digest of its lease there."""
 _LEASE = "lease "
 KILL_SECONDS = 2.0
 """How long a killed process may take to end."""
@@ -102,13 +102,13 @@ def names_of(pid: int, environ: Mapping[str, str]) -> frozenset[str]:
 class Locks:
     """The locks that this process holds, as files in `directory`; leaving the context releases all.
 
-    Without a directory nothing is locked. `lease_mark` identifies the lease under which a maker runs, and is empty for
-    any other process. At most one process has that lease, so another one with the same mark has outlived its own.
+    Without a directory nothing is locked. `lease_digest` identifies the lease under which a maker runs, and is empty
+    for any other process. At most one process has that lease, so another one with the same digest has outlived its own.
     """
 
-    def __init__(self, directory: Path | None, *, lease_mark: str = "") -> None:
+    def __init__(self, directory: Path | None, *, lease_digest: str = "") -> None:
         self._directory = directory
-        self._lease_mark = lease_mark
+        self._lease_digest = lease_digest
         self._files: dict[Path, int | None] = {}
 
     def __enter__(self) -> Self:
@@ -151,12 +151,12 @@ class Locks:
             _LockHeld: another process holds the lock.
         """
         try:
-            return _take_if_possible(path, self._directory, self._lease_mark)
+            return _take_if_possible(path, self._directory, self._lease_digest)
         except _LockHeld as held:
-            has_outlived = self._lease_mark and held.lease_mark == self._lease_mark
+            has_outlived = self._lease_digest and held.lease_digest == self._lease_digest
             if held.pid is None or not has_outlived or not _kill_holder(held.pid, path):
                 raise
-        return _take_if_possible(path, self._directory, self._lease_mark)
+        return _take_if_possible(path, self._directory, self._lease_digest)
 
     def _path(self, key_id: str, stream_url: str) -> Path:
         return (self._directory or Path()) / name(key_id=key_id, stream_url=stream_url)
@@ -204,24 +204,24 @@ def _of_ingester(account: str, directory: Path) -> Path:
 
 
 class _LockHeld(Exception):
-    """Another process holds a lock; `pid` and `url` as in `AlreadyRunning`, `lease_mark` as in `Locks`."""
+    """Another process holds a lock; `pid` and `url` as in `AlreadyRunning`, `lease_digest` as in `Locks`."""
 
     def __init__(self, raw: bytes) -> None:
         self.pid = _pid(raw)
         second = raw.decode(errors="replace").partition("\n")[2].strip()
-        self.lease_mark = second.removeprefix(_LEASE) if second.startswith(_LEASE) else ""
-        self.url = "" if self.lease_mark else second
+        self.lease_digest = second.removeprefix(_LEASE) if second.startswith(_LEASE) else ""
+        self.url = "" if self.lease_digest else second
         super().__init__()
 
 
-def _take_if_possible(path: Path, directory: Path | None, lease_mark: str = "") -> int | None:
+def _take_if_possible(path: Path, directory: Path | None, lease_digest: str = "") -> int | None:
     """Do `_take`; where that cannot create a file, log it and return None.
 
     Raises:
         _LockHeld: another process holds the lock.
     """
     try:
-        return _take(path, directory, lease_mark)
+        return _take(path, directory, lease_digest)
     except OSError as error:
         fields = {"code": "noLock", "path": str(path), "reason": error.strerror}
         _log.warning("Running without a lock against a second daemon", extra={"fields": fields})
@@ -251,7 +251,7 @@ def _make(directory: Path) -> None:
             raise PermissionError(errno.EPERM, reason, str(directory))
 
 
-def _take(path: Path, directory: Path | None, lease_mark: str) -> int:
+def _take(path: Path, directory: Path | None, lease_digest: str) -> int:
     """Open and lock the file at `path`; again if its last owner removed it between opening and locking.
 
     Raises:
@@ -272,7 +272,7 @@ def _take(path: Path, directory: Path | None, lease_mark: str) -> int:
         if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
             with contextlib.suppress(OSError):  # on a full disk the lock is held all the same, without our pid
                 os.ftruncate(file, 0)
-                os.write(file, f"{os.getpid()}\n{_LEASE}{lease_mark}\n".removesuffix(f"{_LEASE}\n").encode())
+                os.write(file, f"{os.getpid()}\n{_LEASE}{lease_digest}\n".removesuffix(f"{_LEASE}\n").encode())
             return file
         os.close(file)
 

@@ -65,8 +65,8 @@ class SharedCounts:
         os.close(self.descriptor)
 
 
-class SharedRoom:
-    """Room for subscribers that the processes of `counts` share; `process` is this one.
+class SharedSlots:
+    """Slots for subscribers that the processes of `counts` share; `process` is this one.
 
     A process counts itself before it looks at the total. So if two take the last place at once, both may be refused,
     but never both admitted.
@@ -77,7 +77,7 @@ class SharedRoom:
         self._process = process
 
     def take(self, own: int, most: int) -> bool:
-        """Take room for one more than the `own` subscribers of this process, if all processes have under `most`."""
+        """Reserve a slot beside the `own` subscribers of this process, if all processes have under `most`."""
         self.note(own + 1)
         if self._counts.total("subscribers") <= most:
             return True

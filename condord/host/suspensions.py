@@ -35,7 +35,7 @@ class CheckingSelector(selectors.DefaultSelector):
 
 
 class Suspensions:
-    """Finds that the process was suspended. `now` is the clock of the loop, `machine` that of the machine, in seconds."""
+    """Finds that the process was suspended. `now` is the loop's clock and `machine` the machine's, in seconds."""
 
     def __init__(self, *, now: Callable[[], float] = time.monotonic, machine: Callable[[], float] = time.time) -> None:
         self._now = now

@@ -158,13 +158,13 @@ class Fanout:
         """Give subscribers what the followed server has published, which is `frame` for the view of everything.
 
         `urgent` ignores the views' intervals, and so do the other two. `with_status` adds the status to every frame,
-        because the one that was announced last is over. With `is_whole`, every view needs a snapshot.
+        because the last announced one no longer applies. With `is_whole`, every view needs a snapshot.
         """
         woken: list[Subscriber] = []
         for view in self._views.values():
             since = view.number
             if with_status or is_whole:
-                view.firsts_at = None  # they may have the status that is over
+                view.firsts_at = None  # they may have the former status
             if is_whole:
                 view.ahead.clear()
             if view.is_plain:

@@ -56,7 +56,7 @@ class _Trader:
     def trade(self) -> None:
         """Open the condor, and do what happened to it."""
         opened_at = past_instant(self._at, self._condor.age)
-        self._legs = self._chosen(self._condor.ratios, self._condor.expires_age, opened_at)
+        self._legs = self._chosen(self._condor.ratios, self._condor.expiry_age, opened_at)
         self._fill(self._opening(ALL_LEGS), opened_at)
         for event in self._condor.events:
             event_at = past_instant(self._at, event.age)
@@ -69,13 +69,13 @@ class _Trader:
         if any(self._held.values()):
             self._expire()
 
-    def _chosen(self, ratios: tuple[float, float], expires_age: int, at: dt.datetime) -> list[OptionSymbol]:
+    def _chosen(self, ratios: tuple[float, float], expiry_age: int, at: dt.datetime) -> list[OptionSymbol]:
         """The contracts at `ratios` of the price at `at`."""
         root = self._account.market.root_of(self._condor.root)
         if root is None:
             raise KeyError(self._condor.root)
         strikes = self._condor.strikes_mills(self._path.price(root.underlying, at.timestamp()), ratios)
-        expiration = past_expiration(self._at, expires_age)
+        expiration = past_expiration(self._at, expiry_age)
         return [
             OptionSymbol(root=root.symbol, expiration=expiration, right=right, strike_mills=strike)
             for right, strike in zip(_RIGHTS, strikes, strict=True)
@@ -92,8 +92,8 @@ class _Trader:
 
     def _roll(self, event: PastEvent, at: dt.datetime) -> None:
         closing = self._closing(event)
-        expires_age = self._condor.expires_age if event.expires_age is None else event.expires_age
-        chosen = self._chosen(event.ratios, expires_age, at)
+        expiry_age = self._condor.expiry_age if event.expiry_age is None else event.expiry_age
+        chosen = self._chosen(event.ratios, expiry_age, at)
         self._legs = [chosen[leg] if leg in event.legs else old for leg, old in enumerate(self._legs)]
         opening = self._opening(event.legs)
         if event.gap_seconds:

@@ -41,7 +41,7 @@ def knots(market: Market, at: dt.datetime, name: str = "default") -> dict[str, l
         found.append((condor.root, past_instant(at, condor.age), condor.factor))
         found += [(condor.root, past_instant(at, event.age), event.factor) for event in condor.events]
         if condor.end_factor is not None:
-            expires_at = session_hours(past_expiration(at, condor.expires_age))[1]
+            expires_at = session_hours(past_expiration(at, condor.expiry_age))[1]
             found.append((condor.root, expires_at, condor.end_factor))
     given: dict[str, list[tuple[float, float]]] = {}
     for symbol, traded_at, factor in found:

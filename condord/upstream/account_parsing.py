@@ -24,7 +24,7 @@ _TRANSFER_SIGNS = {"CSD": 1, "CSW": -1, "JNLC": None}
 """Deposits, withdrawals, and journals of cash, whose amount is signed."""
 _TRANSFER_REACH = dt.timedelta(days=2)
 """How far back transfers are asked for: `after` may count from midnight in UTC, or from when a row was written."""
-_UNDONE = "canceled"
+_CANCELED = "canceled"
 _FILL_SIGNS = {"buy": 1, "sell": -1}
 """The sign by the first word of the side, as there are several kinds of sales: `sell_short`."""
 
@@ -79,7 +79,7 @@ def _is_of(row: Mapping[str, object], day: dt.date) -> bool:
         return False
     created_at = rest_parsing.instant(row.get("created_at"))
     dated = rest_parsing.date_of(row.get("date")) or (created_at and exchange_day(created_at))
-    return dated in (day, None) and rest_parsing.text(row.get("status")) != _UNDONE
+    return dated in (day, None) and rest_parsing.text(row.get("status")) != _CANCELED
 
 
 def _transfer_e4(row: Mapping[str, object], refuse: rest_parsing.Refuse) -> int | None:

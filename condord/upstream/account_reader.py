@@ -101,7 +101,7 @@ class AccountReader:
         return self._balances_poll, self._orders_poll, self._fills_poll
 
     def _poller(self, read: Callable[[], Coroutine[Any, Any, bool]], pace: float) -> Poller:
-        poller = Poller(read, max(self._refresh_seconds, pace), grows=True)
+        poller = Poller(read, max(self._refresh_seconds, pace), backs_off=True)
         poller.pace = pace
         return poller
 

@@ -33,7 +33,7 @@ PAST: tuple[ActivityKind, ...] = (*FILLS, *BOOKINGS, "FEE")
 _OVERLAP = dt.timedelta(hours=1)
 _A_DAY = dt.timedelta(days=1)
 _KIND = "activities"
-_UNDONE = "canceled"
+_CANCELED = "canceled"
 """The status of a booking that did not take place."""
 _PRICED = ("FILL", "OPTRD")
 _SIGNS = {"buy": 1, "sell": -1, "sell_short": -1}
@@ -89,7 +89,7 @@ def page(answer: object, refuse: rest_parsing.Refuse, kinds: Collection[Activity
     wanted = [
         row
         for row in listed
-        if rest_parsing.text(row.get("activity_type")) in kinds and rest_parsing.text(row.get("status")) != _UNDONE
+        if rest_parsing.text(row.get("activity_type")) in kinds and rest_parsing.text(row.get("status")) != _CANCELED
     ]
     read = [_activity(row, refuse) for row in wanted]
     for _ in range(read.count(None)):

@@ -18,7 +18,7 @@ class Poller:
     """One kind of REST poll: soon after `ask`, every `period` seconds anyway, and sooner after a failure.
 
     However often `ask` is called, at most `BURST` polls start at once, and then one every `pace` seconds. So a flood of
-    refreshes, trade updates, signals or reconnects is limited to that many requests. With `grows`, the pauses after
+    refreshes, trade updates, signals or reconnects is limited to that many requests. With `backs_off`, the pauses after
     failures double, up to `period`: an endpoint without a breaker has no other protection.
     """
 
@@ -28,12 +28,12 @@ class Poller:
         period: float,
         *,
         is_due: bool = True,
-        grows: bool = False,
+        backs_off: bool = False,
     ) -> None:
         self.period = period
         self.pace = PACE_SECONDS
         self._read = read
-        self._grows = grows
+        self._backs_off = backs_off
         self._failures = 0
         self._paid_until = 0.0
         self._asked = asyncio.Event()
@@ -62,4 +62,4 @@ class Poller:
     def _retry_seconds(self) -> float:
         if not self._failures:
             return self.period
-        return RETRY_SECONDS * 2.0 ** min(self._failures - 1, MAX_DOUBLINGS) if self._grows else RETRY_SECONDS
+        return RETRY_SECONDS * 2.0 ** min(self._failures - 1, MAX_DOUBLINGS) if self._backs_off else RETRY_SECONDS

@@ -78,15 +78,15 @@ class Supervisor:
             learned=has_learned.set,
             keep_days=lambda: self.settings.keep_days,
         )
-        self._account = Poller(self._read_account, settings.refresh_seconds, grows=True)
+        self._account = Poller(self._read_account, settings.refresh_seconds, backs_off=True)
         self._positions = Poller(self._read_positions, settings.refresh_seconds)
         self._quotes = Poller(self._read_quotes, settings.refresh_seconds, is_due=False)
         self._lacking_quotes = Poller(self._poll_quotes, POLL_SECONDS)
         self._clock = Poller(self._read_clock, settings.refresh_seconds)
-        self._calendar = Poller(self._read_calendar, settings.refresh_seconds, is_due=False, grows=True)
-        self._contracts = Poller(self._read_contracts, settings.refresh_seconds, grows=True)
-        self._orders = Poller(self._read_orders, max(settings.refresh_seconds, HISTORY_SECONDS), grows=True)
-        self._activities = Poller(self._read_activities, max(settings.refresh_seconds, HISTORY_SECONDS), grows=True)
+        self._calendar = Poller(self._read_calendar, settings.refresh_seconds, is_due=False, backs_off=True)
+        self._contracts = Poller(self._read_contracts, settings.refresh_seconds, backs_off=True)
+        self._orders = Poller(self._read_orders, max(settings.refresh_seconds, HISTORY_SECONDS), backs_off=True)
+        self._activities = Poller(self._read_activities, max(settings.refresh_seconds, HISTORY_SECONDS), backs_off=True)
         self._applied = AppliedPositions(
             sink=sink,
             identity=self._identity,

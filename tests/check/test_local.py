@@ -36,7 +36,7 @@ def test_a_relay_uses_the_port_but_not_the_stream(machine):
     [
         ("leader", "host:1", "has it, and streams"),
         ("standby", "host:1", "stands by: host:1 leads and has it"),
-        ("standby", None, "stands by: nobody leads"),
+        ("standby", None, "stands by: there is no leader"),
     ],
 )
 def test_an_ingester_on_a_bus_may_have_its_lock_in_another_process(machine, role, leader, words):

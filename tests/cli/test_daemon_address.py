@@ -4,7 +4,7 @@ import typer
 
 from condord.cli.daemon_address import configured_url, find_daemon
 from condord.config import schema
-from condord.errors import ConfigError, Refused, Unavailable
+from condord.errors import AccessDenied, ConfigError, Unavailable
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_the_token_of_the_environment_is_sent_to_any_address_of_this_machine(tok
 
 
 def test_an_invalid_token_is_refused_without_being_shown():
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(AccessDenied) as caught:
         find_daemon("http://x", {"CONDORD_TOKEN": "secret\nX-Other: 1"})
     assert "secret" not in str(caught.value)
 

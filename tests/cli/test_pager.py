@@ -223,7 +223,7 @@ def test_a_line_that_is_too_wide_is_folded():
     assert sum(line.count("word") for line in reader.lines) == 20
 
 
-def test_the_broken_and_the_whole_unit_of_a_condor_are_found_and_counted_separately():
+def test_the_broken_and_the_complete_units_of_a_condor_are_found_and_counted_separately():
     made = documents.document(broken=[documents.broken(documents.CONDOR_ID, A=0)])
     document = msgspec.convert(made, wire.Document)
     shown, now = DEFAULT.sorted(document), document.as_of

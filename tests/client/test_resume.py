@@ -6,7 +6,7 @@ from condord.client import resume
 from condord.client.http import Daemon
 from condord.client.resume import Reconnection, follow
 from condord.client.sse import ServerSentEvent
-from condord.errors import CondordError, Refused, Unavailable
+from condord.errors import AccessDenied, CondordError, Unavailable
 from tests.fakes import documents
 from tests.fakes.daemon import HOLD, problem, raw, serving
 from tests.fakes.daemon import json as json_answer
@@ -105,7 +105,7 @@ def test_a_lost_connection_is_resumed_after_the_last_event(fake):
     assert following.names == ["snapshot", "delta"]
     assert [last for _, last in following.connections] == [None, "k-1", "k-2", "k-2"]
     assert following.waits == [0.5, 0.5, 1.0]
-    assert isinstance(following.error, Refused)
+    assert isinstance(following.error, AccessDenied)
 
 
 def test_an_event_cut_in_half_is_not_delivered(fake):

@@ -183,6 +183,6 @@ async def working(*workers):
             raise end
 
 
-async def caught(followed, leader):
+async def await_caught_up(followed, leader):
     """Wait until what follows is at the leader's version, and confirmed."""
     await eventually(lambda: followed.is_at(leader))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from condord.cluster.bus import Bus, BusSettings, Unanswered
+from condord.cluster.bus import Bus, BusError, BusSettings
 from condord.cluster.nats_client import BusLogin
 from condord.host.secret import Secret
 from tests.needs import lacking
@@ -177,7 +177,7 @@ async def eventually(condition, tasks=()):
             for task in tasks:
                 if task.done():
                     task.result()
-            with contextlib.suppress(Unanswered):
+            with contextlib.suppress(BusError):
                 found = condition()
                 if asyncio.iscoroutine(found):
                     found = await found

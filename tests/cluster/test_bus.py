@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from condord.cluster.bus import MAX_QUEUED, Bus, BusSettings, Unanswered
+from condord.cluster.bus import MAX_QUEUED, Bus, BusError, BusSettings
 from condord.cluster.nats_client import BusLogin
-from condord.errors import Refused
+from condord.errors import AccessDenied
 from condord.host.secret import Secret
 
 from .nats_server import USER, eventually, permitting, running, unexpected
@@ -64,14 +64,14 @@ def test_a_question_is_answered_or_known_to_be_unanswered(nats_server):
         one, two = server.bus(), server.bus()
         await two.subscribe("ask", lambda message: two.publish(message.reply, message.data + b"!", message.headers))
         await two.subscribe("silent", lambda message: None)
-        with pytest.raises(Unanswered, match="not connected"):
+        with pytest.raises(BusError, match="not connected"):
             await one.ask("ask", b"?", seconds=5)
         async with running(one, two):
             answer = await one.ask("ask", b"?", {"A": "b"}, seconds=30)
             assert (answer.data, answer.headers) == (b"?!", {"A": "b"})
-            with pytest.raises(Unanswered, match="nobody answers"):
+            with pytest.raises(BusError, match="nobody answers"):
                 await one.ask("nobody", b"", seconds=30)
-            with pytest.raises(Unanswered, match="no answer in time"):
+            with pytest.raises(BusError, match="no answer in time"):
                 await one.ask("silent", b"", seconds=0.1)
 
     asyncio.run(scene())
@@ -210,7 +210,7 @@ def test_refused_credentials_are_reported_and_tried_again(nats_server):
         async with running(right):
             await eventually(lambda: len(refusals) > 1)
         assert not wrong.is_connected
-        assert all(isinstance(error, Refused) and "cluster.credentials_file" in error.hint for error in refusals)
+        assert all(isinstance(error, AccessDenied) and "cluster.credentials_file" in error.hint for error in refusals)
         assert "wrong-token" not in str(refusals)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -222,7 +222,7 @@ def test_a_trial_finds_denied_subjects_and_a_later_trial_finds_them_permitted(na
     async def scene():
         server = nats_server(permitting(["a"], ["_INBOX.>", "b"]))
         bus = server.bus(login=USER)
-        with pytest.raises(Unanswered, match="not connected"):
+        with pytest.raises(BusError, match="not connected"):
             await bus.try_out(publish=("a",))
         async with running(bus):
             assert await bus.try_out(publish=("a",), subscribe=("b",)) is None
@@ -248,7 +248,7 @@ def test_a_trial_without_an_answer_is_unanswered(nats_server):
         bus = server.bus()
         async with running(bus):
             server.pause()
-            with pytest.raises(Unanswered):
+            with pytest.raises(BusError):
                 await bus.try_out(publish=("a",))
             server.resume()
 
@@ -261,7 +261,7 @@ def test_a_request_that_the_server_forbids_has_that_as_the_reason(nats_server):
         bus = server.bus(login=USER)
         async with running(bus):
             with pytest.raises(
-                Unanswered, match=r"forbids this user to (publish to x|subscribe to _INBOX\.>); permit it"
+                BusError, match=r"forbids this user to (publish to x|subscribe to _INBOX\.>); permit it"
             ):
                 await bus.ask("x", b"", seconds=1)
             assert bus.denials.first(("subscribe to _INBOX.>",))  # that of this connection has a random name

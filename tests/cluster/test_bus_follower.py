@@ -18,7 +18,7 @@ from condord.live.published import EVERYTHING
 from tests.live.accounts import C650, position, spy
 
 from .leases import ReadyLease
-from .led import ACCOUNT, Followed, Leader, caught, working
+from .led import ACCOUNT, Followed, Leader, await_caught_up, working
 from .nats_server import eventually, running
 
 EXAMPLE = (Path(__file__).parents[2] / "docs" / "examples" / "nats-server.conf").read_text()
@@ -39,23 +39,23 @@ def play(nats_server, scene, *, leaders=1, account=ACCOUNT, **options):
     asyncio.run(whole())
 
 
-def same(followed, leader):
+def assert_same_document(followed, leader):
     assert followed.document() == leader.service.document(EVERYTHING)
 
 
 @pytest.mark.slow
 def test_the_document_is_that_of_the_leader_at_every_version(nats_server):
     async def scene(_server, leader, followed):
-        await caught(followed, leader)
-        same(followed, leader)
+        await await_caught_up(followed, leader)
+        assert_same_document(followed, leader)
         for _ in range(20):
             leader.move()
-            await caught(followed, leader)
-            same(followed, leader)
+            await await_caught_up(followed, leader)
+            assert_same_document(followed, leader)
         leader.service.set_positions((*spy(), position(C650, 1)))
         leader.pump()
-        await caught(followed, leader)
-        same(followed, leader)
+        await await_caught_up(followed, leader)
+        assert_same_document(followed, leader)
         order = followed.follower.order
         assert (order.gaps, order.dropped, order.fence, followed.replica.gaps) == (0, 0, 1, 0)
         await eventually(lambda: order.leader == "host:0")
@@ -65,16 +65,16 @@ def test_the_document_is_that_of_the_leader_at_every_version(nats_server):
 
 def test_a_lost_frame_is_healed_by_the_events_that_are_missing(nats_server):
     async def scene(_server, leader, followed):
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
         followed.blocks.clear()
         leader.move_unheard()
         leader.move(3)
-        await caught(followed, leader)
-        same(followed, leader)
+        await await_caught_up(followed, leader)
+        assert_same_document(followed, leader)
         assert followed.follower.order.gaps == 1
         assert "snapshot" not in followed.names
         leader.move_unheard()  # and now nothing follows but heartbeats
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
         assert followed.follower.order.gaps == 2
         assert followed.losses == []
 
@@ -84,15 +84,15 @@ def test_a_lost_frame_is_healed_by_the_events_that_are_missing(nats_server):
 @pytest.mark.slow
 def test_an_outage_of_the_bus_is_reported_and_healed(nats_server):
     async def scene(server, leader, followed):
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
         server.kill()
         await eventually(lambda: followed.code == "busLost")
         assert followed.feed.lost_reason.startswith("nats://")
         leader.move(5)  # none of them is sent late
         followed.blocks.clear()
         server.start()
-        await caught(followed, leader)
-        same(followed, leader)
+        await await_caught_up(followed, leader)
+        assert_same_document(followed, leader)
         assert "snapshot" not in followed.names
         assert followed.feed.lost_reason is None
         assert followed.losses[0] == "busLost"
@@ -104,12 +104,12 @@ def test_an_outage_of_the_bus_is_reported_and_healed(nats_server):
 @pytest.mark.slow
 def test_a_process_that_was_stopped_reads_what_has_come_before_it_takes_the_leader_for_lost(nats_server):
     async def scene(_server, leader, followed):
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
         for _ in range(2):
             time.sleep(LOST_SECONDS + 0.5)  # noqa: ASYNC251 - as if the process were stopped
             await asyncio.sleep(GRACE_SECONDS + 0.5)
         leader.move()
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
         assert followed.losses == []
 
     play(nats_server, scene)
@@ -118,14 +118,14 @@ def test_a_process_that_was_stopped_reads_what_has_come_before_it_takes_the_lead
 @pytest.mark.slow
 def test_after_a_suspension_the_leader_is_lost_at_once_until_it_has_answered(nats_server, caplog):
     async def scene(_server, leader, followed):
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
         await eventually(lambda: followed.follower.order.leader)
         leader.move(3)
         followed.follower.note_suspension(60.0)
         assert followed.code == "leaderLost"
         assert followed.feed.lost_reason == "this process was suspended for 60 s, and has read nothing since"
-        await caught(followed, leader)
-        same(followed, leader)
+        await await_caught_up(followed, leader)
+        assert_same_document(followed, leader)
         assert followed.losses == ["leaderLost"]
         followed.follower.note_suspension(1.8)
         assert followed.losses == ["leaderLost"]
@@ -137,7 +137,7 @@ def test_after_a_suspension_the_leader_is_lost_at_once_until_it_has_answered(nat
 @pytest.mark.slow
 def test_an_answer_that_has_waited_while_the_process_was_suspended_does_not_count(nats_server):
     async def scene(_server, leader, followed):
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
         asked = []
         real = followed.bus.ask
 
@@ -152,8 +152,8 @@ def test_an_answer_that_has_waited_while_the_process_was_suspended_does_not_coun
         followed.bus.ask = ask
         followed.follower.note_suspension(60.0)
         await eventually(lambda: asked)
-        await caught(followed, leader)
-        same(followed, leader)
+        await await_caught_up(followed, leader)
+        assert_same_document(followed, leader)
         assert len(asked) > 1
 
     play(nats_server, scene)
@@ -185,7 +185,7 @@ def test_a_follower_that_starts_again_without_the_bus_reports_the_loss_at_once(n
 @pytest.mark.slow
 def test_a_silent_leader_is_reported_and_taken_up_again(nats_server):
     async def scene(_server, leader, followed):
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
         await eventually(lambda: followed.follower.order.leader)
         leader.beats = False
         leader.answers.step_down()
@@ -193,10 +193,10 @@ def test_a_silent_leader_is_reported_and_taken_up_again(nats_server):
         assert followed.feed.lost_reason == "no event has come from host:0 for 2 s"
         leader.answers.lead(leader.fence)
         leader.beats = True
-        await caught(followed, leader)
-        same(followed, leader)
+        await await_caught_up(followed, leader)
+        assert_same_document(followed, leader)
         leader.move()
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
 
     play(nats_server, scene)
 
@@ -204,7 +204,7 @@ def test_a_silent_leader_is_reported_and_taken_up_again(nats_server):
 @pytest.mark.slow
 def test_while_nobody_leads_the_reason_says_why_this_process_could_not(nats_server):
     async def scene(_server, leader, followed):
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
         leader.beats = False
         leader.answers.step_down()
         await eventually(lambda: followed.code == "leaderLost")
@@ -225,7 +225,7 @@ def test_a_leader_that_answers_and_publishes_nothing_is_lost_once(nats_server, c
         raise Unavailable("nothing comes from its maker", "")
 
     async def scene(_server, leader, followed):
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
         leader.beats = False
         if refuses:
             leader.answers._resume = refuse
@@ -234,7 +234,7 @@ def test_a_leader_that_answers_and_publishes_nothing_is_lost_once(nats_server, c
         assert followed.code == "leaderLost"
         leader.beats = True
         leader.answers._resume = leader.resumed
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
         await eventually(lambda: "The leader is back" in caplog.messages)
         assert followed.losses == ["leaderLost"]
 
@@ -254,7 +254,7 @@ def test_before_the_first_leader_no_leader_counts_as_lost(nats_server, caplog):
             await eventually(lambda: followed.losses)
             await asyncio.sleep(LOST_SECONDS)
             leader.begin()
-            await caught(followed, leader)
+            await await_caught_up(followed, leader)
             await eventually(lambda: "There is a leader" in caplog.messages)
 
     async def whole():
@@ -296,7 +296,7 @@ def test_a_stored_snapshot_alone_does_not_count_as_a_leader(nats_server, caplog)
 @pytest.mark.slow
 def test_after_a_bus_without_a_leader_the_code_is_that_of_the_leader(nats_server):
     async def scene(server, leader, followed):
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
         server.kill()
         await eventually(lambda: followed.code == "busLost")
         leader.publisher.step_down()
@@ -310,13 +310,13 @@ def test_after_a_bus_without_a_leader_the_code_is_that_of_the_leader(nats_server
 
 def test_another_leader_takes_over_and_the_former_is_not_heard(nats_server):
     async def scene(_server, former, leader, followed):
-        await caught(followed, former)
+        await await_caught_up(followed, former)
         leader.begin()
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
         former.move(3)
         leader.move(3)
-        await caught(followed, leader)
-        same(followed, leader)
+        await await_caught_up(followed, leader)
+        assert_same_document(followed, leader)
         order = followed.follower.order
         assert order.fence == 2
         await eventually(lambda: order.dropped >= 3)
@@ -332,7 +332,7 @@ def test_another_leader_takes_over_and_the_former_is_not_heard(nats_server):
 @pytest.mark.slow
 def test_a_stored_snapshot_is_shown_unconfirmed_while_there_is_no_leader(nats_server):
     async def scene(_server, leader, followed):
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
         later = Followed(_server.bus())
 
         async def is_stored():
@@ -348,8 +348,8 @@ def test_a_stored_snapshot_is_shown_unconfirmed_while_there_is_no_leader(nats_se
             assert later.version.startswith("epoch0-")
             leader.begin()
             leader.beats = True
-            await caught(later, leader)
-            same(later, leader)
+            await await_caught_up(later, leader)
+            assert_same_document(later, leader)
 
     play(nats_server, scene)
 
@@ -359,7 +359,7 @@ def test_a_new_leader_is_followed_after_the_bus_has_lost_its_state(nats_server):
     async def scene(server, leader, followed):
         leader.fence = before = 10**16  # as if the clock of the bus was set back, too
         leader.begin()
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
         leader.publisher.step_down()
         leader.answers.step_down()
         server.kill()
@@ -371,7 +371,7 @@ def test_a_new_leader_is_followed_after_the_bus_has_lost_its_state(nats_server):
         assert leader.fence < before
         leader.begin()
         leader.move()
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
         assert followed.follower.order.fence == leader.fence
 
     play(nats_server, scene)
@@ -386,18 +386,18 @@ def test_between_two_runs_no_frames_are_taken_and_the_fence_stays(nats_server):
         async with working(leader):
             leader.begin()
             async with working(followed):
-                await caught(followed, leader)
+                await await_caught_up(followed, leader)
             async with running(followed.bus):
                 followed.blocks.clear()
                 leader.move(3)
                 await asyncio.sleep(0.5)
                 assert followed.blocks == []
             async with working(followed):
-                await caught(followed, leader)
-                same(followed, leader)
+                await await_caught_up(followed, leader)
+                assert_same_document(followed, leader)
                 number = followed.replica.edition.number
                 leader.move()
-                await caught(followed, leader)
+                await await_caught_up(followed, leader)
                 assert followed.names.count("delta") == 2  # what was missed, and the last one, once
                 assert followed.replica.edition.number == number + 1
                 assert followed.replica.dropped == 0
@@ -431,11 +431,11 @@ def test_the_users_in_the_docs_may_do_only_what_they_need(nats_server, caplog):
             leader.fence = await lease.acquire("host:0")
             assert await lease.renew(leader.fence)
             leader.begin()
-            await caught(followed, leader)
+            await await_caught_up(followed, leader)
             leader.move_unheard()
             leader.move()
-            await caught(followed, leader)
-            same(followed, leader)
+            await await_caught_up(followed, leader)
+            assert_same_document(followed, leader)
             assert await KvBucket(followed.bus, SNAPSHOTS).get(ACCOUNT) is not None
             assert "forbids" not in caplog.text
             for subject in (
@@ -457,7 +457,7 @@ def test_the_only_account_of_the_bus_is_found(nats_server):
     async def scene(_server, leader, followed):
         await eventually(lambda: followed.feed.lost_reason == "no ingester holds a lease on the bus")
         await ReadyLease(leader.bus, ACCOUNT).acquire("host:0")
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
         assert followed.follower.account == ACCOUNT
 
     play(nats_server, scene, account="")
@@ -501,7 +501,7 @@ def test_if_the_bus_has_several_accounts_one_must_be_named(nats_server):
 
 def test_messages_that_are_not_frames_are_skipped_and_unreadable_events_are_requested_again(nats_server):
     async def scene(_server, leader, followed):
-        await caught(followed, leader)
+        await await_caught_up(followed, leader)
         subject = f"condord.{ACCOUNT}.frames"
         leader.bus.publish(subject, b"hello")
         number = leader.service.edition.number
@@ -509,8 +509,8 @@ def test_messages_that_are_not_frames_are_skipped_and_unreadable_events_are_requ
         leader.bus.publish(subject, f"event: delta\nid: epoch0-{number + 1}\ndata: [1]\n\n".encode(), headers)
         leader.bus.publish(subject, b"event: weather\ndata: {}\n\n", {"Fence": "1", "Kind": "weather"})
         leader.move(2)
-        await caught(followed, leader)
-        same(followed, leader)
+        await await_caught_up(followed, leader)
+        assert_same_document(followed, leader)
 
     play(nats_server, scene)
 

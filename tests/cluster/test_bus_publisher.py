@@ -4,7 +4,7 @@ import pytest
 
 from condord.cluster.bus_frames import SNAPSHOTS, head_of
 from condord.cluster.fenced import FencedKey
-from condord.cluster.kv import Declined, KvBucket
+from condord.cluster.kv import BusRefusal, KvBucket
 
 from .led import ACCOUNT, Leader, working
 from .nats_server import USER, eventually, permitting
@@ -124,7 +124,7 @@ def test_a_leader_needs_a_user_that_may_publish_and_take_questions(nats_server, 
         leader = Leader(server.bus(login=USER))
         async with working(leader):
             await eventually(lambda: leader.bus.denials.text or publish == ["x"])
-            with pytest.raises(Declined, match=f"the bus forbids this user to {what}") as caught:
+            with pytest.raises(BusRefusal, match=f"the bus forbids this user to {what}") as caught:
                 await leader.publisher.require_permission()
             assert "docs/examples/nats-server.conf" in caught.value.remedy
             assert leader.publisher.forbidden == what

@@ -111,8 +111,8 @@ def test_a_post_without_an_answer_says_whether_it_is_known_that_nothing_was_done
         assert (await unavailable(made, "POST")).endswith(uncertain)
         made.gate.set()
         monkeypatch.undo()
-        for is_undone, outcome in ((True, certain), (False, uncertain)):
-            made.answers["/x"] = NotAnswered("POST", "its maker is gone", is_undone=is_undone)
+        for is_not_executed, outcome in ((True, certain), (False, uncertain)):
+            made.answers["/x"] = NotAnswered("POST", "its maker is gone", is_not_executed=is_not_executed)
             assert await unavailable(made, "POST") == f"the leader does not answer: its maker is gone{outcome}"
         made.answers["/x"] = Unavailable("it is closed", "")
         assert await unavailable(made, "POST") == f"the leader does not answer: it is closed{uncertain}"

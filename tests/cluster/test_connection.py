@@ -8,7 +8,7 @@ import pytest
 from condord.client.http import parse_url
 from condord.cluster import connection
 from condord.cluster.connection import ConnectionLost, Response, SourceSettings, open_request, refusal, require
-from condord.errors import Refused
+from condord.errors import AccessDenied
 from condord.host.network import Network
 from condord.host.secret import Secret
 from tests.fakes import tls
@@ -221,7 +221,7 @@ def test_the_answer_that_is_expected_may_have_parameters():
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refusal_by_something_other_than_a_condord_does_not_blame_only_the_token(status):
-    with pytest.raises(Refused, match=f"answers {status}, but not as a condord") as caught:
+    with pytest.raises(AccessDenied, match=f"answers {status}, but not as a condord") as caught:
         require(*answered(status, content_type="text/html"), "text/event-stream")
     assert caught.value.exit_code == 77
     assert "the port and the path of cluster.source" in caught.value.hint

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from condord.cluster.bus import Unanswered
-from condord.cluster.fenced import FencedKey, FencedValue, Overtaken
+from condord.cluster.bus import BusError
+from condord.cluster.fenced import FencedKey, FencedValue, StaleFence
 from condord.cluster.kv import KvBucket
 
 from .nats_server import running
@@ -27,7 +27,7 @@ def test_only_the_newest_leader_writes(nats_server):
         assert await new.read() == FencedValue(3, b"two\nlines")
         await new.write(8, b"three")
         for _ in range(2):
-            with pytest.raises(Overtaken):
+            with pytest.raises(StaleFence):
                 await old.write(3, b"late")
         assert await old.read() == FencedValue(8, b"three")
         await new.write(8, b"")
@@ -52,10 +52,10 @@ def test_values_written_by_other_programs_are_neither_read_nor_replaced(nats_ser
     async def scene(bucket):
         await bucket.put("a", stored)
         key = FencedKey(bucket, "a")
-        with pytest.raises(Unanswered, match="not written by condord"):
+        with pytest.raises(BusError, match="not written by condord"):
             await key.read()
         for _ in range(2):
-            with pytest.raises(Unanswered, match="not written by condord"):
+            with pytest.raises(BusError, match="not written by condord"):
                 await key.write(9, b"x")
         assert (await bucket.get("a")).value == stored
 
@@ -72,7 +72,7 @@ def test_a_write_to_a_key_that_keeps_changing_is_given_up(nats_server):
                 return await bucket.update(key, value, revision)
 
         await bucket.put("a", b"5\nother")
-        with pytest.raises(Unanswered, match="all the time"):
+        with pytest.raises(BusError, match="all the time"):
             await FencedKey(Busy(), "a").write(5, b"x")
 
     play(nats_server, scene)
@@ -84,9 +84,9 @@ def test_a_new_leader_gets_what_the_former_one_wrote_last_and_ends_its_writes(na
         assert await new.claim(8) is None
         await old.write(3, b"one")
         assert await new.claim(8) == b"one"
-        with pytest.raises(Overtaken):
+        with pytest.raises(StaleFence):
             await old.write(3, b"late")
-        with pytest.raises(Overtaken):
+        with pytest.raises(StaleFence):
             await old.claim(3)
         await new.write(8, b"two")
         assert await FencedKey(bucket, "a").claim(8) == b"two"

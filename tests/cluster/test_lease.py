@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from condord.cluster.bus import Unanswered
-from condord.cluster.kv import Declined, KvBucket
+from condord.cluster.bus import BusError
+from condord.cluster.kv import BusRefusal, KvBucket
 from condord.cluster.lease import LEASES, Lease, accounts, holder_of
 
 from .leases import ReadyLease
@@ -31,7 +31,7 @@ def test_without_jetstream_the_error_has_the_remedy(nats_server):
         bus = nats_server("nojetstream").bus()
         async with running(bus):
             for ask in (lambda: lease(bus, "n").acquire("a:1"), lambda: accounts(bus)):
-                with pytest.raises(Declined, match="JetStream does not answer: the server or this user") as raised:
+                with pytest.raises(BusRefusal, match="JetStream does not answer: the server or this user") as raised:
                     await ask()
                 assert "jetstream {" in raised.value.remedy
 
@@ -103,11 +103,11 @@ class Deaf:
 
         async def called(*arguments):
             if name in self.undone:
-                raise Unanswered("nothing was done")
+                raise BusError("nothing was done")
             answer = await call(*arguments)
             if name in self.lost:
                 self.lost.remove(name)
-                raise Unanswered("the answer was lost")
+                raise BusError("the answer was lost")
             return answer
 
         return called
@@ -125,12 +125,12 @@ def test_after_a_lost_answer_the_key_is_read_again(nats_server):
         assert await one.renew(fence)
 
         deaf.lost = ["update", "get"]  # whether it was stored is not known, and the next renewal finds out
-        with pytest.raises(Unanswered):
+        with pytest.raises(BusError):
             await one.renew(fence)
         assert await one.renew(fence)
 
         deaf.undone = ["update"]
-        with pytest.raises(Unanswered, match="not renewed"):
+        with pytest.raises(BusError, match="not renewed"):
             await one.renew(fence)
         deaf.undone = []
         assert await one.renew(fence)
@@ -138,7 +138,7 @@ def test_after_a_lost_answer_the_key_is_read_again(nats_server):
 
         await one.release(fence)
         deaf.undone = ["create"]
-        with pytest.raises(Unanswered, match="was not taken"):
+        with pytest.raises(BusError, match="was not taken"):
             await one.acquire("a:1")
         await two.acquire("b:2")
         deaf.undone = []
@@ -220,7 +220,7 @@ def test_after_the_store_is_lost_a_new_lease_waits_for_the_former_one_to_end_and
             assert await new.acquire("x") is None
             assert await other.acquire("x") is not None  # as someone has waited
             await forget(bus)
-            with contextlib.suppress(Unanswered):
+            with contextlib.suppress(BusError):
                 assert not await old.renew(fences[-1])
             assert await holder_of(bus, "acct") is None
         assert fences == sorted(set(fences))
@@ -249,7 +249,7 @@ def test_no_lease_is_taken_if_the_bucket_is_lost_meanwhile(nats_server, is_made_
                 return await bucket.create(key, value)
 
         one._bucket = Lost()
-        with pytest.raises(Unanswered, match="meanwhile" if is_made_again else "was not taken"):
+        with pytest.raises(BusError, match="meanwhile" if is_made_again else "was not taken"):
             await one.acquire("a:1")
         one._bucket = bucket
         for _ in range(2):
@@ -261,9 +261,9 @@ def test_no_lease_is_taken_if_the_bucket_is_lost_meanwhile(nats_server, is_made_
 def test_a_value_written_by_another_program_is_not_a_lease(nats_server):
     async def scene(_server, bus):
         await KvBucket(bus, LEASES).put("acct", b"mine!")
-        with pytest.raises(Unanswered, match="not written by condord"):
+        with pytest.raises(BusError, match="not written by condord"):
             await holder_of(bus, "acct")
-        with pytest.raises(Unanswered, match="has no TTL"):
+        with pytest.raises(BusError, match="has no TTL"):
             await lease(bus, "n1").acquire("a:1")
 
     play(nats_server, scene)
@@ -276,7 +276,7 @@ def test_a_server_that_was_killed_and_is_back_still_has_the_lease(nats_server):
         fence = await one.acquire("a:1")
         server.kill()
         await eventually(lambda: not bus.is_connected)
-        with pytest.raises(Unanswered):
+        with pytest.raises(BusError):
             await one.renew(fence)
         server.start()
         assert await eventually(lambda: one.renew(fence))

@@ -21,7 +21,7 @@ from condord.cluster.maker_channel import (
 COPY = StateCopy(kind="life", name="life.json", content=bytes(range(256)) * 4000)
 BEGIN = Begin(
     config_file=None,
-    account_mark="a1b2",
+    account_digest="a1b2",
     flags={"server.uds": "/s", "cluster.bus": ""},
     state_directory="/d",
     copies=(COPY,),
@@ -59,7 +59,7 @@ def test_the_first_message_is_received_without_a_loop_and_leaves_the_next():
     with ours, theirs:
         ours.settimeout(10)
         theirs.settimeout(10)
-        small = Begin(config_file="/c", account_mark="a1b2", flags={}, state_directory="")
+        small = Begin(config_file="/c", account_digest="a1b2", flags={}, state_directory="")
         ours.sendall(packed(small) + packed(HasRead()))
         assert receive_first(theirs) == small
         assert theirs.recv(100) == packed(HasRead())

@@ -7,7 +7,7 @@ import pytest
 
 from condord.cluster.connection import ConnectionLost
 from condord.cluster.nats_client import BusLogin, fault, open_client
-from condord.errors import Refused
+from condord.errors import AccessDenied
 from condord.host.secret import Secret
 from tests.needs import lacking
 
@@ -151,7 +151,7 @@ def test_a_creds_file_is_signed_with_its_seed():
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        with pytest.raises(Refused, match="Authorization Violation"):
+        with pytest.raises(AccessDenied, match="Authorization Violation"):
             await open_client(url, login("creds", text), ssl.create_default_context, name="t", failed=ignored)
         server.close()
         await server.wait_closed()
@@ -167,11 +167,11 @@ def test_a_creds_file_is_signed_with_its_seed():
 def test_wrong_credentials_are_refused_and_not_tried_again(nats_server, kind):
     server = nats_server('authorization { token: "right-token" }')
     wrong = {"token": "hushhush", "password": "u:hushhush", "seed": SEED}[kind]
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(AccessDenied) as caught:
         connect(server.url, login(kind, wrong))
     assert "does not accept the credentials" in str(caught.value)
     assert wrong not in str(caught.value) + caught.value.hint
-    with pytest.raises(Refused):
+    with pytest.raises(AccessDenied):
         connect(server.url)
 
 

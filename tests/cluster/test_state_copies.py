@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from condord.cluster.fenced import FencedKey, Overtaken
+from condord.cluster.fenced import FencedKey, StaleFence
 from condord.cluster.kv import Conflict, KeyState
 from condord.cluster.maker_channel import StateCopy
 from condord.cluster.state_copies import StateCopies, copied_name
@@ -70,9 +70,9 @@ def test_an_earlier_leader_cannot_write_once_a_later_one_has_taken_over(bucket):
         first, second = leader(bucket, 1), leader(bucket, 2)
         await first.write(copy("a"))
         await second.take_over(KINDS)
-        with pytest.raises(Overtaken):
+        with pytest.raises(StaleFence):
             await first.write(copy("late"))
-        with pytest.raises(Overtaken):
+        with pytest.raises(StaleFence):
             await leader(bucket, 1).take_over(KINDS)
         await second.write(copy("b"))
         assert await leader(bucket, 3).take_over(KINDS) == [copy("b")]
@@ -96,7 +96,7 @@ def test_a_key_that_an_earlier_leader_has_made_meanwhile_is_replaced(bucket):
         assert await second.take_over(KINDS) == []
         await first.write(copy("late"))
         await second.write(copy("b"))
-        with pytest.raises(Overtaken):
+        with pytest.raises(StaleFence):
             await first.write(copy("late"))
         assert await leader(bucket, 2).take_over(KINDS) == [copy("b")]
 

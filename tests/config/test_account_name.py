@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from condord.config.account_name import account_mark, account_name, lease_mark, require_account
+from condord.config.account_name import account_digest, account_name, lease_digest, require_account
 from condord.config.schema import Alpaca, Cluster, Config
 from condord.errors import ConfigError, CredentialsMissing
 from tests.fakes import startup
@@ -24,7 +24,7 @@ def test_the_name_of_an_account_is_the_configured_one_or_a_digest_of_its_key_and
 
 def test_a_lease_is_another_one_with_another_account_or_another_bus():
     def mark(bus, account="desk"):
-        return lease_mark(Config(cluster=Cluster(bus=bus, account=account)), startup.key("PKTEST"))
+        return lease_digest(Config(cluster=Cluster(bus=bus, account=account)), startup.key("PKTEST"))
 
     assert mark("nats://a,nats://b") == mark("nats://b,nats://a")
     assert len({mark("nats://a,nats://b"), mark("nats://a"), mark("nats://a", "other"), mark("nats://a", "")}) == 4
@@ -47,7 +47,7 @@ def environ(key_id):
     ],
 )
 def test_an_account_is_another_one_with_another_url_or_if_it_has_no_name_another_key(account, alpaca, key_id, is_same):
-    mark = account_mark(Config(cluster=Cluster(account=account)), startup.key("PKTEST"))
+    mark = account_digest(Config(cluster=Cluster(account=account)), startup.key("PKTEST"))
     config = Config(alpaca=Alpaca(**alpaca), cluster=Cluster(account=account))
     if is_same:
         require_account(mark, config, environ(key_id))

@@ -235,7 +235,7 @@ def test_the_payoff_is_zero_at_a_breakeven_and_changes_sign_on_that_side(book):
 
 @pytest.mark.slow
 @given(condor_books(exact=False))
-def test_a_breakeven_that_does_not_divide_is_within_half_a_unit(book):
+def test_a_breakeven_between_two_units_is_rounded_to_the_nearer_one(book):
     positions, _, quantity, multiplier = book
     card = only_condor(positions)
     for breakeven_e4 in (card.lower_breakeven_e4, card.upper_breakeven_e4):

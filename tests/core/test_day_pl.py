@@ -73,7 +73,7 @@ def positions_of(orders, multiplier=100):
     ]
 
 
-def led_to(orders):
+def ledger_summary(orders):
     found = traded(orders)
     return found if found.day == TODAY else LedgerSummary()
 
@@ -83,7 +83,7 @@ def lines_of(orders, fills=None, positions=None, **fields):
     found = traded(orders)
     fields = {"multipliers": dict.fromkeys(CLOSES, 100), **fields}
     given_fills = of_today(orders) if fills is None else fills
-    return day_lines(group(positions, found.lots), led_to(orders), given_fills, **fields)
+    return day_lines(group(positions, found.lots), ledger_summary(orders), given_fills, **fields)
 
 
 def at_mark(dollars, symbols=tuple(CLOSES)):

@@ -21,7 +21,7 @@ from condord.host.instance_lock import Locks
 from condord.host.secret import Secret
 from condord.live.published import EVERYTHING
 from tests.fakes import startup
-from tests.http.asking import LEGS, Conversation, held, tick
+from tests.http.fake_daemon import LEGS, Conversation, held, tick
 
 TOKEN = "a-token-of-some-length"
 HOUR = dt.timedelta(hours=1)

@@ -3,7 +3,7 @@ from condord.daemon import counts
 from condord.daemon.counts import Counts
 from condord.daemon.subscribers import Subscribers
 from condord.live.published import EVERYTHING
-from tests.http.asking import NOW_AT, FakeDaemon
+from tests.http.fake_daemon import NOW_AT, FakeDaemon
 
 
 def test_the_sum_adds_every_number_and_every_name():

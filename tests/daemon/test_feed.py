@@ -14,7 +14,7 @@ from condord.live.minutes import Extremes, Holding, RecordedPast
 from condord.live.published import EVERYTHING
 from condord.live.wire import NoticeJson
 from tests.core.strategies import lot_leg
-from tests.http.asking import LEGS, NOW_AT, FakeDaemon, held, tick
+from tests.http.fake_daemon import LEGS, NOW_AT, FakeDaemon, held, tick
 
 LEG = next(iter(LEGS))
 

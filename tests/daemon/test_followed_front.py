@@ -58,7 +58,7 @@ def front(relayed, state=Path("/nonexistent")):
         bus=BusSettings(urls=("nats://127.0.0.1:9",), login=None, context=ssl.create_default_context),
         account="a1b2",
         lease_seconds=3.0,
-        begin=Begin(config_file=None, account_mark="a1b2", flags={}, state_directory=""),
+        begin=Begin(config_file=None, account_digest="a1b2", flags={}, state_directory=""),
         environ={},
         maker=SourceSettings(address=parse_url("unix:///nonexistent/maker"), token=None, context=None),
         history=History,
@@ -82,7 +82,7 @@ def test_a_front_is_a_standby_of_the_leader_on_the_bus_until_it_leads_itself():
         election.acquired(acquire.number, 1000.0, 9)
         cluster = followed.cluster
         assert (cluster.role, cluster.leader, cluster.fence) == ("leader", own_name(), 9)
-        assert election.tick(1003.0)  # the lease is over, and the maker is being ended
+        assert election.tick(1003.0)  # the lease has expired, and the maker is being ended
         assert followed.cluster.role == "standby"
 
     run(main())

@@ -21,7 +21,7 @@ from tests.fakes import startup
 
 from .visited import restored_process, visited
 
-NOBODY = "nats://127.0.0.1:9"
+UNREACHABLE_BUS = "nats://127.0.0.1:9"
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def _process():
 
 def serve(visit, **given):
     """Run a front until `visit`, called in a thread once it serves, is over."""
-    config = Config(server=Server(port=0), cluster=Cluster(role="ingest", bus=NOBODY))
+    config = Config(server=Server(port=0), cluster=Cluster(role="ingest", bus=UNREACHABLE_BUS))
     visited(
         lambda announce: front_service.run(
             startup.startup(config, startup.key(), warnings=["something is odd"]),
@@ -69,7 +69,7 @@ def test_without_its_bus_a_front_reports_that_nothing_was_read_and_stops_gracefu
 
 
 def test_a_state_directory_used_by_another_ingester_of_the_account_is_refused(tmp_path):
-    name = account_name(Config(cluster=Cluster(role="ingest", bus=NOBODY)), startup.key())
+    name = account_name(Config(cluster=Cluster(role="ingest", bus=UNREACHABLE_BUS)), startup.key())
     with instance_lock.only_ingester(name, tmp_path), pytest.raises(StateInUse, match=f"process {os.getpid()}"):
         serve(lambda _url: None, environ={"STATE_DIRECTORY": str(tmp_path)})
 
@@ -83,7 +83,7 @@ def test_without_a_place_for_the_makers_socket_there_is_an_error(tmp_path, monke
 
 
 def test_a_maker_is_a_daemon_of_its_own_at_a_socket_of_the_front(tmp_path):
-    config = Config(server=Server(port=1), cluster=Cluster(role="ingest", bus=NOBODY, lease_seconds=5))
+    config = Config(server=Server(port=1), cluster=Cluster(role="ingest", bus=UNREACHABLE_BUS, lease_seconds=5))
     environ = {"NOTIFY_SOCKET": "/n", "WATCHDOG_USEC": "1", "HOME": "/h"}
     found = startup.startup(config, startup.key())
     inputs = types.SimpleNamespace(config=config, environ=environ)
@@ -99,14 +99,14 @@ def test_a_maker_is_a_daemon_of_its_own_at_a_socket_of_the_front(tmp_path):
         "cluster.bus": "",
         "cluster.account": "",
     }
-    assert settings.begin.account_mark == settings.account
+    assert settings.begin.account_digest == settings.account
     assert settings.environ == {"HOME": "/h"}
     assert settings.begin.state_directory == str(settings.state_directory(False))
     assert (settings.maker.address.uds, settings.lease_seconds, len(settings.account)) == (f"{tmp_path}/maker", 5, 12)
 
 
 def test_a_front_records_in_the_database_of_its_makers(tmp_path):
-    config = Config(cluster=Cluster(role="ingest", bus=NOBODY))
+    config = Config(cluster=Cluster(role="ingest", bus=UNREACHABLE_BUS))
     inputs = types.SimpleNamespace(config=config, environ={"STATE_DIRECTORY": "/s"})
     settings = front_service._settings(startup.startup(config, startup.key()), inputs, tmp_path, None, {})
     assert [settings.state_directory(lasts) for lasts in (True, False)] == [Path("/s")] * 2

@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from condord.cluster.bus import Unanswered
+from condord.cluster.bus import BusError
 from condord.cluster.election import Election
-from condord.cluster.kv import Declined
+from condord.cluster.kv import BusRefusal
 from condord.daemon.leadership import Leadership
 from tests.virtualtime import run
 
@@ -120,13 +120,13 @@ def test_the_lease_is_taken_renewed_and_the_maker_extended():
 def test_the_reason_why_the_lease_cannot_be_requested_is_logged_once_with_a_remedy(caplog):
     async def main():
         async with scene() as made:
-            none, other = Declined("JetStream does not answer", "add it"), Declined("the bucket has no TTL")
-            made.lease.answers = [none, none, Unanswered("no answer in time"), none, other, other, None, none]
+            none, other = BusRefusal("JetStream does not answer", "add it"), BusRefusal("the bucket has no TTL")
+            made.lease.answers = [none, none, BusError("no answer in time"), none, other, other, None, none]
             await asyncio.sleep(5)
             assert made.leadership.role == "leading"
 
     run(main())
-    logged = [record.fields for record in caplog.records if record.message == "The lease cannot be asked for"]
+    logged = [record.fields for record in caplog.records if record.message == "The request for the lease failed"]
     first = {"bus": "nats://a", "reason": "JetStream does not answer", "remedy": "add it"}
     assert logged == [first, {"bus": "nats://a", "reason": "the bucket has no TTL"}, first]
 
@@ -134,7 +134,7 @@ def test_the_reason_why_the_lease_cannot_be_requested_is_logged_once_with_a_reme
 def test_an_ingester_that_would_not_be_heard_does_not_ask_for_the_lease(caplog):
     async def main():
         async with scene() as made:
-            made.forbidden = Declined("the bus forbids this user to publish to x", "permit it")
+            made.forbidden = BusRefusal("the bus forbids this user to publish to x", "permit it")
             await asyncio.sleep(5)
             assert made.lease.calls == []
             assert made.leadership.role in ("standby", "candidate")
@@ -143,7 +143,7 @@ def test_an_ingester_that_would_not_be_heard_does_not_ask_for_the_lease(caplog):
             assert made.leadership.role == "leading"
 
     run(main())
-    logged = [record.fields for record in caplog.records if record.message == "The lease cannot be asked for"]
+    logged = [record.fields for record in caplog.records if record.message == "The request for the lease failed"]
     reason = "the bus forbids this user to publish to x"
     assert logged == [{"bus": "nats://a", "reason": reason, "remedy": "permit it"}]
 
@@ -159,7 +159,7 @@ def test_a_fence_that_does_not_rise_is_logged_once_with_a_remedy(caplog):
             assert len([call for call in made.lease.calls if call.startswith("release")]) > 1
 
     run(main())
-    [logged] = [record.fields for record in caplog.records if record.message == "The lease cannot be asked for"]
+    [logged] = [record.fields for record in caplog.records if record.message == "The request for the lease failed"]
     assert logged["reason"] == "its fence is not above 5, the last one"
     assert "clock" in logged["remedy"]
 
@@ -175,7 +175,7 @@ def test_the_own_last_fence_is_given_back_without_an_error(caplog):
             assert "release 5" in made.lease.calls
 
     run(main())
-    assert [record for record in caplog.records if record.message == "The lease cannot be asked for"] == []
+    assert [record for record in caplog.records if record.message == "The request for the lease failed"] == []
 
 
 def test_a_request_that_never_ends_has_a_reason_in_the_log(caplog):
@@ -187,14 +187,16 @@ def test_a_request_that_never_ends_has_a_reason_in_the_log(caplog):
             await asyncio.sleep(3 * LEASE)
 
     run(main())
-    logged = [record.fields["reason"] for record in caplog.records if record.message == "The lease cannot be asked for"]
+    logged = [
+        record.fields["reason"] for record in caplog.records if record.message == "The request for the lease failed"
+    ]
     assert logged == ["no answer in time"]
 
 
 def test_a_standby_asks_again_until_the_lease_is_free():
     async def main():
         async with scene() as made:
-            made.lease.answers = [None, Unanswered("lost"), None]
+            made.lease.answers = [None, BusError("lost"), None]
             await asyncio.sleep(0.9)
             assert (made.leadership.role, made.leadership.fence) == ("standby", None)
             await asyncio.sleep(1.0)
@@ -231,7 +233,7 @@ def test_an_unanswered_renewal_is_tried_again_and_its_beginning_and_end_are_logg
         async with scene() as made:
             for _ in range(2):
                 await asyncio.sleep(0.5)
-                made.lease.answers = [Unanswered("lost"), Unanswered("lost")]
+                made.lease.answers = [BusError("lost"), BusError("lost")]
                 await asyncio.sleep(6)
             assert made.term.log == [("run", 5)]
 
@@ -248,7 +250,7 @@ def test_a_term_that_ends_without_an_answer_is_known_as_such(delay):
             await asyncio.sleep(0.5)
             assert not made.leadership.is_unanswered
             made.lease.delay = delay
-            made.lease.answers = [Unanswered("lost")] * 99
+            made.lease.answers = [BusError("lost")] * 99
             await asyncio.sleep(LEASE)
             assert made.term.log == [("run", 5), ("killed", 5)]
             assert made.leadership.is_unanswered

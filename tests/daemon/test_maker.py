@@ -58,7 +58,7 @@ def test_an_error_is_reported_to_the_front(started):
     process, _, ours = started
     ours.settimeout(BOUND_SECONDS)
     ours.sendall(
-        packed(Begin(config_file="/nonexistent/condord.toml", account_mark="a1b2", flags={}, state_directory=""))
+        packed(Begin(config_file="/nonexistent/condord.toml", account_digest="a1b2", flags={}, state_directory=""))
     )
     assert process.wait(BOUND_SECONDS) == 78
     assert b"/nonexistent/condord.toml" in ours.recv(4096)

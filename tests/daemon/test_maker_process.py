@@ -11,7 +11,7 @@ import pytest
 
 from condord.cluster.maker_channel import Begin
 from condord.daemon.maker_process import MakerProcess, front_of
-from condord.errors import ConfigError, Refused
+from condord.errors import AccessDenied, ConfigError
 from condord.host.deadline import EXIT_EXPIRED, boot_seconds
 from tests.e2e.running import until
 
@@ -28,7 +28,7 @@ def environ(**given):
 
 
 def begin(**flags):
-    return Begin(config_file=None, account_mark="a1b2", flags=flags, state_directory="/nonexistent")
+    return Begin(config_file=None, account_digest="a1b2", flags=flags, state_directory="/nonexistent")
 
 
 def open_descriptors():
@@ -53,7 +53,7 @@ def run(work):
     [
         (KEYS, {"log.level": "loud"}, ConfigError, 78),
         (KEYS, {"cluster.account": "another"}, ConfigError, 78),
-        ({}, {}, Refused, 77),
+        ({}, {}, AccessDenied, 77),
     ],
 )
 def test_a_permanent_error_is_passed_on(given, flags, kind, code):

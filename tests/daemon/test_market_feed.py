@@ -12,7 +12,7 @@ from condord.core.working_order import OrderLeg, WorkingOrder
 from condord.live.day import DayMemory
 from condord.live.lifecycle import Memory
 from condord.live.past import Past
-from tests.http.asking import LEGS, NOW_AT, tick
+from tests.http.fake_daemon import LEGS, NOW_AT, tick
 
 from .test_feed import Scene
 

@@ -10,7 +10,7 @@ from condord.live.fanout import RESYNCS
 from condord.live.link import RELOADED, Link, LinkFault, LinkSettings
 from condord.live.published import EVERYTHING
 from condord.live.wire import Code, Refusal
-from tests.http.asking import LEGS, NOW_AT, FakeDaemon, tick
+from tests.http.fake_daemon import LEGS, NOW_AT, FakeDaemon, tick
 
 LEG = next(iter(LEGS))
 

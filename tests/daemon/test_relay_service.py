@@ -11,7 +11,7 @@ from condord.config.bus_credentials import BusCredentials
 from condord.config.relay_startup import RelayStartup
 from condord.config.schema import Cluster, Config, Server
 from condord.daemon import relay_service
-from condord.errors import ConfigError, Refused
+from condord.errors import AccessDenied, ConfigError
 from condord.host.secret import Secret
 from condord.live.published import EVERYTHING
 from tests.cluster.fakes import STREAM_HEAD, FakeSource, answer
@@ -104,7 +104,7 @@ def test_a_bus_that_refuses_the_credentials_ends_the_relay(nats_server, tmp_path
     config = Config(server=Server(port=0), cluster=Cluster(role="relay", bus=server.url))
     wrong = BusCredentials(kind="token", secret=Secret("wrong-token"), path=tmp_path / "x")
     found = RelayStartup(loaded=startup.loaded(config), source_token=None, bus_credentials=wrong, token=None)
-    with pytest.raises(Refused, match="does not accept the credentials") as caught:
+    with pytest.raises(AccessDenied, match="does not accept the credentials") as caught:
         relay_service.run(found, environ={}, announce=lambda line: None)
     assert caught.value.exit_code == 77
 
@@ -123,7 +123,7 @@ def test_the_guard_of_a_relay_comes_first_and_without_a_document_it_answers_503(
 
 @pytest.mark.parametrize("token", [Secret("source-token-1234"), None])
 def test_a_source_that_refuses_the_token_ends_the_relay(token):
-    with contextlib.closing(ScriptedSource([answer(401)])) as scripted, pytest.raises(Refused) as caught:
+    with contextlib.closing(ScriptedSource([answer(401)])) as scripted, pytest.raises(AccessDenied) as caught:
         serve(scripted.source.url, ends=False, source_token=token)
     assert caught.value.exit_code == 77
 

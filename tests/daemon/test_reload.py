@@ -18,7 +18,7 @@ from condord.host import logs
 from condord.host.instance_lock import Locks
 from tests import virtualtime
 from tests.fakes.startup import restored_root_logger, startup
-from tests.http.asking import FakeDaemon
+from tests.http.fake_daemon import FakeDaemon
 
 LOCAL_URLS = {
     "trading_url": "http://127.0.0.1:1",

@@ -16,20 +16,20 @@ import tests.upstream.conftest  # noqa: F401 - imports alpaca-py without its war
 # isort: split
 from condord.config.schema import Alpaca, Config, Server, Stream
 from condord.daemon import service
-from condord.errors import ConfigError, Failed
+from condord.errors import ConfigError, InternalError
 from condord.upstream.supervisor import Supervisor
 from tests.e2e.running import fetch, until
 from tests.fakes import startup
 
 from .visited import restored_process, visited
 
-NOBODY = "127.0.0.1:9"
+CLOSED_PORT = "127.0.0.1:9"
 CONFIG = Config(
     alpaca=Alpaca(
-        trading_url=f"http://{NOBODY}",
-        data_url=f"http://{NOBODY}",
-        option_stream_url=f"ws://{NOBODY}/option",
-        trading_stream_url=f"ws://{NOBODY}/trading",
+        trading_url=f"http://{CLOSED_PORT}",
+        data_url=f"http://{CLOSED_PORT}",
+        option_stream_url=f"ws://{CLOSED_PORT}/option",
+        trading_stream_url=f"ws://{CLOSED_PORT}/trading",
     ),
     server=Server(port=0),
 )
@@ -134,7 +134,7 @@ def test_a_supervisor_that_ends_by_itself_ends_the_daemon_with_an_error(tmp_path
 
     is_visited = threading.Event()
     monkeypatch.setattr(Supervisor, "run", end)
-    with pytest.raises(Failed, match="the supervisor ended by itself"):
+    with pytest.raises(InternalError, match="the supervisor ended by itself"):
         serve(tmp_path, lambda url: is_visited.set(), ends=False)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from condord.daemon import serving
 from condord.daemon.serving import STUCK_CHECKS, Service
-from condord.errors import Refused
+from condord.errors import AccessDenied
 from condord.host.suspensions import Suspensions
 from tests import virtualtime
 
@@ -291,8 +291,8 @@ def test_a_job_that_cannot_go_on_ends_the_service_with_its_error():
         daemon = FakeDaemon()
         running = asyncio.create_task(daemon.service.run(lambda _line: None))
         await asyncio.sleep(1)
-        daemon.service.stop(Refused("the source does not accept the token", "Set it."))
-        with pytest.raises(Refused, match="does not accept"):
+        daemon.service.stop(AccessDenied("the source does not accept the token", "Set it."))
+        with pytest.raises(AccessDenied, match="does not accept"):
             await running
         assert daemon.calls[-1] == "close"
 

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from condord.cluster.bus import Unanswered
+from condord.cluster.bus import BusError
 from condord.daemon.recorder import STOP_SECONDS
 from condord.daemon.standby_history import RecordedSink, StandbyHistory
 from condord.history.file import StoredAccount
@@ -211,7 +211,7 @@ def test_an_answer_of_the_bus_after_a_maker_has_begun_opens_no_database():
     play(scene)
 
 
-@pytest.mark.parametrize("answer", [None, Unanswered("the bus is lost")])
+@pytest.mark.parametrize("answer", [None, BusError("the bus is lost")])
 def test_without_a_known_account_nothing_is_recorded(answer):
     async def scene(made):
         made.answer = answer

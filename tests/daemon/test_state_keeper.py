@@ -1,8 +1,8 @@
 import asyncio
 import contextlib
 
-from condord.cluster.bus import Unanswered
-from condord.cluster.fenced import Overtaken
+from condord.cluster.bus import BusError
+from condord.cluster.fenced import StaleFence
 from condord.cluster.maker_channel import CopyIsKept, KeepCopy, StateCopy
 from condord.daemon.state_keeper import StateKeeper
 from tests.virtualtime import run
@@ -56,7 +56,7 @@ def test_the_newest_state_of_each_kind_is_written_and_confirmed():
 
 def test_a_write_without_an_answer_is_repeated_and_logged_once(caplog):
     async def main():
-        async with running(Unanswered("lost"), Unanswered("lost")) as (keeper, copies, kept, _):
+        async with running(BusError("lost"), BusError("lost")) as (keeper, copies, kept, _):
             keeper.keep(keep(1, b"a"))
             await asyncio.sleep(0.5)
             keeper.keep(keep(2, b"b"))
@@ -70,7 +70,7 @@ def test_a_write_without_an_answer_is_repeated_and_logged_once(caplog):
 
 def test_nothing_is_written_once_a_later_leader_has_written():
     async def main():
-        async with running(Overtaken()) as (keeper, copies, kept, task):
+        async with running(StaleFence()) as (keeper, copies, kept, task):
             keeper.keep(keep(1, b"a"))
             await asyncio.sleep(1)
             assert task.done()

@@ -5,7 +5,7 @@ from condord.config.schema import Server
 from condord.daemon.counts import Counts
 from condord.daemon.status_report import status_report
 from condord.live import wire
-from tests.http.asking import FakeDaemon
+from tests.http.fake_daemon import FakeDaemon
 
 
 def test_only_an_ingester_that_does_not_lead_reports_standby():

@@ -9,7 +9,7 @@ from condord.config.schema import Server
 from condord.daemon.subscribers import AHEAD_SECONDS, DRAIN_SECONDS, Subscribers
 from condord.live.published import EVERYTHING
 from condord.live.subscriber import RETRY
-from tests.http.asking import NOW_AT, FakeDaemon
+from tests.http.fake_daemon import NOW_AT, FakeDaemon
 from tests.virtualtime import run, settle
 
 
@@ -54,7 +54,7 @@ def test_room_shared_between_processes_is_taken_and_noted():
     async def _():
         scene, room = Scene(), Shared()
         subscribers = Subscribers(
-            scene.daemon.fanout, settings=lambda: scene.settings, now_at=lambda: scene.at, room=room
+            scene.daemon.fanout, settings=lambda: scene.settings, now_at=lambda: scene.at, slots=room
         )
         assert subscribers.has_room
         first = subscribers.subscribe(EVERYTHING, 0.0, None, "identity", lambda: None)

@@ -3,8 +3,8 @@ import contextlib
 
 import pytest
 
-from condord.cluster.bus import Unanswered
-from condord.cluster.fenced import Overtaken
+from condord.cluster.bus import BusError
+from condord.cluster.fenced import StaleFence
 from condord.cluster.maker_channel import Begin, KeepCopy, MakerError, StateCopy
 from condord.daemon.term import MIN_SILENCE_SECONDS, READ_SECONDS, START_SECONDS, UNSERVED_SECONDS, MakerTerm
 from condord.errors import ConfigError
@@ -12,7 +12,7 @@ from tests.virtualtime import run
 
 LEASE = 3.0
 COPY = StateCopy(kind="life", name="life.json", content=b"1")
-BEGIN = Begin(config_file=None, account_mark="a1b2", flags={}, state_directory="")
+BEGIN = Begin(config_file=None, account_digest="a1b2", flags={}, state_directory="")
 
 
 class FakeMaker:
@@ -334,13 +334,13 @@ def test_a_permanent_error_ends_the_process():
     run(main())
 
 
-@pytest.mark.parametrize("answer", [Unanswered("lost"), Overtaken()])
+@pytest.mark.parametrize("answer", [BusError("lost"), StaleFence()])
 def test_without_the_earlier_state_no_maker_begins(answer, caplog):
     async def main():
         scene = Scene()
         scene.answer = answer
         pause_seconds = await scene.term.run(7, 50.0)
-        assert (pause_seconds > 0) == isinstance(answer, Overtaken)  # another attempt may not change it
+        assert (pause_seconds > 0) == isinstance(answer, StaleFence)  # another attempt may not change it
         assert scene.maker.begun is None
         assert scene.maker.log == ["kill"]
         assert caplog.records[0].fields["reason"]

@@ -14,7 +14,7 @@ from condord.live.minutes import Extremes, RecordedPast
 from condord.live.render_trades import holding
 from tests import virtualtime
 from tests.fakes.history_store import FakeFault, FakeHistoryStore
-from tests.http.asking import held
+from tests.http.fake_daemon import held
 
 NOW_AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)

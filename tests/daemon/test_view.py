@@ -21,7 +21,7 @@ from condord.live.wire_history import HistoryQuery
 from condord.live.wire_risk import StocksJson
 from tests.fakes.alert_parts import CHANNEL, FakeDelivery
 from tests.fakes.history_store import FakeFault, FakeHistoryStore
-from tests.http.asking import NOW_AT, FakeDaemon
+from tests.http.fake_daemon import NOW_AT, FakeDaemon
 
 STOCKS = StocksJson(state="live", code=None, reason=None, since=NOW_AT, stream=["SPY"], polled=["QQQ"])
 

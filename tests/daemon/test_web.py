@@ -6,7 +6,7 @@ from condord.config.schema import Server
 from condord.daemon import web
 from condord.host.secret import Secret
 from condord.http.tickets import Tickets
-from tests.http.asking import NOW_AT
+from tests.http.fake_daemon import NOW_AT
 
 TICKETS = Tickets("", now_at=lambda: NOW_AT)
 

@@ -53,7 +53,7 @@ def hold(simulated, book, **options):
     simulated.post("positions", positions=changes, **options)
 
 
-def shows(condord, book):
+def await_book(condord, book):
     """Wait until the document contains exactly the contracts of `book`, with their multipliers."""
 
     def held():
@@ -83,10 +83,10 @@ def await_notices(condord, count, code="assignment"):
 def test_an_assignment_whose_shares_appear_one_reading_later_is_one_notice(simulated, condord):
     book = contracts("LATE", CONDOR)
     hold(simulated, book)
-    shows(condord, book)
+    await_book(condord, book)
     gone = put("LATE", 570)
     simulated.post("events", event="assign", symbol=gone, shares=False)
-    shows(condord, {**book, gone: 0})
+    await_book(condord, {**book, gone: 0})
     assert notices(condord) == []
     simulated.post("events", event="assign", symbol=gone, qty=1, contracts=False)
     (notice,) = await_notices(condord, 1)
@@ -99,7 +99,7 @@ def test_an_assignment_counts_the_shares_that_the_contract_delivers(simulated, c
     simulated.post("deliverables", root="ADJ1", deliverables={"ADJ": 10})
     book = contracts("ADJ1", {"P00020": 1, "P00030": -1, "C00070": -1, "C00080": 1})
     hold(simulated, book)
-    shows(condord, book)
+    await_book(condord, book)
     simulated.post("events", event="assign", symbol=put("ADJ1", 30))
     (notice,) = await_notices(condord, 1)
     assert notice["text"] == f"1 short {put('ADJ1', 30)} disappeared when 10 shares of ADJ came: an assignment"
@@ -108,16 +108,16 @@ def test_an_assignment_counts_the_shares_that_the_contract_delivers(simulated, c
 def test_a_split_of_stock_and_options_causes_no_notice(simulated, condord):
     book = contracts("SPLT", {"P00400": 1, "P00420": -1, "C00500": -1, "C00520": 1, "P00380": -1})
     hold(simulated, {**book, "SPLT": 100})
-    shows(condord, book)
+    await_book(condord, book)
     simulated.post("splits", symbol="SPLT", new=4)
-    shows(condord, contracts("SPLT", {"P00100": 4, "P00105": -4, "C00125": -4, "C00130": 4, "P00095": -4}))
+    await_book(condord, contracts("SPLT", {"P00100": 4, "P00105": -4, "C00125": -4, "C00130": 4, "P00095": -4}))
     assert notices(condord) == notices(condord, "brokenCondor") == []
 
 
 def test_two_condors_that_lose_their_short_calls_cause_two_notices(simulated, condord):
     book = contracts("LQA", CONDOR, 9) | contracts("LQB", CONDOR, 2)
     hold(simulated, book)
-    shows(condord, book)
+    await_book(condord, book)
     gone = contracts("LQA", {"C00630": 0}) | contracts("LQB", {"C00630": 0})
     hold(simulated, gone)
     notices = await_notices(condord, 2, "brokenCondor")
@@ -143,7 +143,7 @@ def sums_up(document):
 def test_broken_condors_stay_in_the_document_until_their_legs_are_back(simulated, condord):
     book = contracts("BRA", CONDOR, 9) | contracts("BRB", CONDOR, 2)
     hold(simulated, book)
-    shows(condord, book)
+    await_book(condord, book)
     ids = [condor["id"] for condor in condord.document()["condors"]]
     with contextlib.ExitStack() as streams:
         everything = Follower(condord.url)
@@ -151,7 +151,7 @@ def test_broken_condors_stay_in_the_document_until_their_legs_are_back(simulated
         assert condord.document()["broken"] == []
         gone = contracts("BRA", {"C00630": 0}) | contracts("BRB", {"C00630": 0})
         hold(simulated, gone)
-        shows(condord, {**book, **gone})
+        await_book(condord, {**book, **gone})
         until(lambda: sums_up(condord.document()), lambda: f"both are priced: {condord.document()}", pause=0.2)
         document = condord.document()
         assert [broken["id"] for broken in document["broken"]] == ids
@@ -180,7 +180,7 @@ def test_broken_condors_stay_in_the_document_until_their_legs_are_back(simulated
         until(agrees, "the stream agrees with the document")
 
         hold(simulated, {symbol: book[symbol] for symbol in gone}, fill=True)
-        shows(condord, book)
+        await_book(condord, book)
         until(lambda: everything.document["broken"] == [] == filtered.document["broken"], "no condor is broken")
         assert [condor["id"] for condor in filtered.document["condors"]] == [ids[1]]
         assert everything.names.count("snapshot") >= 3
@@ -189,26 +189,26 @@ def test_broken_condors_stay_in_the_document_until_their_legs_are_back(simulated
 def test_buying_back_a_short_put_and_buying_shares_causes_no_notice(simulated, condord):
     book = contracts("BUY", CONDOR)
     hold(simulated, book, fill=True)
-    shows(condord, book)
+    await_book(condord, book)
     hold(simulated, {put("BUY", 570): 0}, fill=True)
     hold(simulated, {"BUY": 100}, fill=True)
-    shows(condord, {**book, put("BUY", 570): 0})
+    await_book(condord, {**book, put("BUY", 570): 0})
     assert notices(condord) == []
 
 
 def test_unwinding_a_covered_call_causes_no_notice(simulated, condord):
     book = contracts("CVR", {"C00630": -1})
     hold(simulated, {**book, "CVR": 100}, fill=True)
-    shows(condord, book)
+    await_book(condord, book)
     hold(simulated, {**dict.fromkeys(book, 0), "CVR": 0}, fill=True)
-    shows(condord, {})
+    await_book(condord, {})
     assert notices(condord) == []
 
 
 def test_only_one_of_two_vanished_short_puts_counts_as_assigned_if_100_shares_appear(simulated, condord):
     book = contracts("TWO", {"P00560": -1, "P00570": -1})
     hold(simulated, book)
-    shows(condord, book)
+    await_book(condord, book)
     hold(simulated, {**dict.fromkeys(book, 0), "TWO": 100})
     (notice,) = await_notices(condord, 1)
     assert notice["symbols"] == sorted(book)
@@ -219,10 +219,10 @@ def test_only_one_of_two_vanished_short_puts_counts_as_assigned_if_100_shares_ap
 def test_call_spreads_closed_by_one_order_leave_no_broken_condor(simulated, condord):
     book = contracts("PUR", CONDOR, 3)
     hold(simulated, book, fill=True)
-    shows(condord, book)
+    await_book(condord, book)
     left = {**book, **contracts("PUR", {"C00630": 0, "C00640": 0})}
     hold(simulated, left, fill=True)
-    shows(condord, left)
+    await_book(condord, left)
     await_notices(condord, 0, "brokenCondor")
     assert {entry["problem"] for entry in condord.document()["unmatched"]} == {None}
 
@@ -231,7 +231,7 @@ def test_overnight_assignments_are_reported_after_every_restart(simulated, start
     book = contracts("NGT", CONDOR)
     hold(simulated, book)
     with start() as condord:
-        shows(condord, book)
+        await_book(condord, book)
         until(lambda: condord.status()["uptime"] > 3, "the account is saved")
         assert condord.stop() == 0
     simulated.post("events", event="assign", symbol=put("NGT", 570))
@@ -248,7 +248,7 @@ def test_overnight_assignments_are_reported_after_every_restart(simulated, start
 def test_activities_confirm_an_assignment_and_withdraw_one_that_was_an_expiration(simulated, condord):
     book = contracts("CNF", {"P00560": -1, "P00570": -1})
     hold(simulated, book)
-    shows(condord, book)
+    await_book(condord, book)
     simulated.post("events", event="assign", symbol=put("CNF", 570), activity_after_seconds=4)
     simulated.post("events", event="expire", symbol=put("CNF", 560), activity_after_seconds=4)
     await_notices(condord, 1)

@@ -19,7 +19,7 @@ from condord.http.interfaces import GuardSettings
 from condord.http.limits import Limits
 from condord.http.server import HttpServer, ListenAddress, listen
 from tests.e2e.running import Condord, Follower, Simulated, closing_program, fetch, token_environ, until
-from tests.http.asking import FakeDaemon
+from tests.http.fake_daemon import FakeDaemon
 
 pytestmark = pytest.mark.slow
 

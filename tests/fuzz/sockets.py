@@ -19,7 +19,7 @@ from condord.http.interfaces import GuardSettings
 from condord.http.limits import Limits
 from tests import virtualtime
 from tests.fuzz.damage import spliced
-from tests.http.asking import Answer, Client, FakeDaemon, serving
+from tests.http.fake_daemon import Answer, Client, FakeDaemon, serving
 
 TOKEN = "a-token-of-some-length"
 LIMITS = Limits(

@@ -14,7 +14,7 @@ TAKE = """
 import sys
 from pathlib import Path
 from condord.host.instance_lock import Locks
-with Locks(Path(sys.argv[1]), lease_mark=sys.argv[2]) as locks:
+with Locks(Path(sys.argv[1]), lease_digest=sys.argv[2]) as locks:
     locks.take(key_id="KEY", stream_url="wss://one")
     print("taken", flush=True)
     sys.stdin.read()
@@ -22,9 +22,9 @@ with Locks(Path(sys.argv[1]), lease_mark=sys.argv[2]) as locks:
 
 
 @contextlib.contextmanager
-def owning(place, lease_mark=""):
+def owning(place, lease_digest=""):
     process = subprocess.Popen(
-        [sys.executable, "-c", TAKE, str(place), lease_mark], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", TAKE, str(place), lease_digest], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout.readline() == "taken\n"
     yield process
@@ -74,7 +74,7 @@ def test_a_second_daemon_is_refused_with_the_pid_of_the_first(locks, owner):
 
 @pytest.mark.slow
 def test_a_maker_that_has_outlived_its_lease_is_killed_by_the_next_one(tmp_path, maker, caplog):
-    with Locks(tmp_path, lease_mark="lease-1") as locks:
+    with Locks(tmp_path, lease_digest="lease-1") as locks:
         locks.take(**PAIR)
         assert maker.wait(60) == -signal.SIGKILL
         assert not is_free(tmp_path)
@@ -83,9 +83,12 @@ def test_a_maker_that_has_outlived_its_lease_is_killed_by_the_next_one(tmp_path,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lease_mark", ["", "lease-2"])
-def test_nobody_else_kills_a_stopped_maker_and_the_error_says_what_to_do(tmp_path, maker, lease_mark):
-    with Locks(tmp_path, lease_mark=lease_mark) as locks, pytest.raises(AlreadyRunning, match="suspended") as caught:
+@pytest.mark.parametrize("lease_digest", ["", "lease-2"])
+def test_nobody_else_kills_a_stopped_maker_and_the_error_says_what_to_do(tmp_path, maker, lease_digest):
+    with (
+        Locks(tmp_path, lease_digest=lease_digest) as locks,
+        pytest.raises(AlreadyRunning, match="suspended") as caught,
+    ):
         locks.take(**PAIR)
     assert caught.value.pid == maker.pid
     assert f"`kill -CONT {maker.pid}`, or end it with `kill -KILL {maker.pid}`" in caught.value.hint
@@ -94,7 +97,7 @@ def test_nobody_else_kills_a_stopped_maker_and_the_error_says_what_to_do(tmp_pat
 
 @pytest.mark.slow
 def test_a_daemon_without_a_lease_is_never_killed(tmp_path, owner):
-    with Locks(tmp_path, lease_mark="lease-1") as locks, pytest.raises(AlreadyRunning, match=r"option stream$"):
+    with Locks(tmp_path, lease_digest="lease-1") as locks, pytest.raises(AlreadyRunning, match=r"option stream$"):
         locks.take(**PAIR)
     assert owner.poll() is None
 
@@ -106,14 +109,14 @@ def test_a_process_that_has_not_the_lock_is_not_killed(tmp_path, maker, number):
         pid = other.pid if number == "another" else 2**22 + 1  # more than the kernel gives
         [path] = tmp_path.glob("*.lock")
         path.write_text(f"{pid}\nlease lease-1\n")
-        with Locks(tmp_path, lease_mark="lease-1") as locks, pytest.raises(AlreadyRunning):
+        with Locks(tmp_path, lease_digest="lease-1") as locks, pytest.raises(AlreadyRunning):
             locks.take(**PAIR)
         assert (maker.poll(), other.poll()) == (None, None)
 
 
 def test_where_a_process_cannot_be_named_safely_none_is_killed(tmp_path, maker, monkeypatch):
     monkeypatch.delattr(os, "pidfd_open")
-    with Locks(tmp_path, lease_mark="lease-1") as locks, pytest.raises(AlreadyRunning):
+    with Locks(tmp_path, lease_digest="lease-1") as locks, pytest.raises(AlreadyRunning):
         locks.take(**PAIR)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condord.host.shared_counts import SharedCounts, SharedRoom
+from condord.host.shared_counts import SharedCounts, SharedSlots
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ counts.set(1, "subscribers", 6)
 
 
 def test_the_limit_of_subscribers_applies_to_all_processes_together(counts):
-    one, other = SharedRoom(counts, 0), SharedRoom(counts, 1)
+    one, other = SharedSlots(counts, 0), SharedSlots(counts, 1)
     assert one.take(0, 2)
     assert other.take(0, 2)
     assert not one.take(1, 2)
@@ -53,14 +53,14 @@ def test_the_limit_of_subscribers_applies_to_all_processes_together(counts):
 
 
 def test_closed_connections_are_counted(counts):
-    SharedRoom(counts, 1).note_gone(4)
+    SharedSlots(counts, 1).note_gone(4)
     assert counts.get(1, "gone") == 4
 
 
 @given(most=st.integers(1, 6), steps=st.lists(st.tuples(st.integers(0, 2), st.booleans())))
 def test_subscribers_never_exceed_the_limit_and_are_never_fewer_than_were_let_in(most, steps):
     with closing(SharedCounts.create(3)) as counts:
-        rooms, inside = [SharedRoom(counts, process) for process in range(3)], [0, 0, 0]
+        rooms, inside = [SharedSlots(counts, process) for process in range(3)], [0, 0, 0]
         for process, comes in steps:
             if comes:
                 is_free = sum(inside) < most

@@ -7,7 +7,7 @@ from condord.host.loopback import is_loopback
 from condord.http.interfaces import GuardSettings
 from condord.http.server import ListenAddress
 from condord.http.tickets import Tickets
-from tests.http.asking import NOW_AT
+from tests.http.fake_daemon import NOW_AT
 
 TOKEN = "a-token-of-some-length"
 

@@ -10,7 +10,7 @@ from condord.http.interfaces import MetricValues, StreamCounts
 from condord.http.metrics import Metrics
 from condord.live import render, wire
 from condord.live.published import Tally
-from tests.http.asking import NOW_AT
+from tests.http.fake_daemon import NOW_AT
 from tests.live.accounts import MODEL
 
 _UNREAD = render.unread_status("simulator", "indicative", MODEL, NOW_AT)

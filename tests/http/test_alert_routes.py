@@ -6,7 +6,7 @@ from condord.http.alert_routes import BETWEEN_TESTS_SECONDS, TEST_SECONDS, Chann
 from condord.live.wire_alerts import ChannelTestJson
 from tests import virtualtime
 from tests.fakes import documents
-from tests.http.asking import Conversation, FakeDaemon, ask, build
+from tests.http.fake_daemon import Conversation, FakeDaemon, ask, build
 
 ALERT_ID = documents.alert()["id"]
 ACKNOWLEDGE = f"/api/alerts/{ALERT_ID}/acknowledge"

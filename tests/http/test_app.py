@@ -6,7 +6,7 @@ import pytest
 from condord.http.app import ROUTES
 from condord.live import wire
 from tests.fakes import documents
-from tests.http.asking import FakeDaemon, ask
+from tests.http.fake_daemon import FakeDaemon, ask
 
 
 @pytest.fixture

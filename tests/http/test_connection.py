@@ -17,7 +17,7 @@ from condord.http.limits import Limits
 from condord.http.problem import problem
 from condord.http.server import HttpServer, ListenAddress, listen
 from tests import virtualtime
-from tests.http.asking import Answer, Client, FakeDaemon, serving
+from tests.http.fake_daemon import Answer, Client, FakeDaemon, serving
 
 
 class RecordingOutlet:

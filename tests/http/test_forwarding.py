@@ -7,7 +7,7 @@ from starlette.requests import Request
 from condord.errors import Unavailable
 from condord.http.app import ROUTES, build_relay
 from condord.http.forwarding import FORWARDED, target_of
-from tests.http.asking import Conversation, FakeDaemon
+from tests.http.fake_daemon import Conversation, FakeDaemon
 
 
 class FakeAnswer(NamedTuple):

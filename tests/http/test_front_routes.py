@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from condord.http.app import build_relay
 from condord.http.front_routes import ENDPOINTS
-from tests.http.asking import Conversation, FakeDaemon
+from tests.http.fake_daemon import Conversation, FakeDaemon
 
 
 class Front:

@@ -7,8 +7,8 @@ from hypothesis import given
 from condord.http.app import ROUTES, build
 from condord.http.guard import Guard
 from condord.http.host_names import host_name
-from tests.http.asking import Conversation, FakeDaemon, ask
 from tests.http.builders import TOKEN, guard_settings
+from tests.http.fake_daemon import Conversation, FakeDaemon, ask
 
 CARDS = "https://cards.example"
 EVIL = "https://evil.example"

@@ -13,8 +13,8 @@ from condord.http.app import build
 from condord.http.guard import Guard
 from condord.http.metrics import OTHER_ROUTE, Metrics, MetricsMiddleware
 from condord.live import wire
-from tests.http.asking import NOW_AT, Conversation, FakeDaemon, ask
 from tests.http.builders import TOKEN, guard_settings
+from tests.http.fake_daemon import NOW_AT, Conversation, FakeDaemon, ask
 from tests.http.scrape import UNREAD, VALUES, observed, samples, scraped
 from tests.needs import without
 from tests.virtualtime import run, settle

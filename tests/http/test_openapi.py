@@ -19,8 +19,8 @@ from condord.live import render, wire
 from condord.live.published import Edition
 from condord.live.wire_history import TradesJson
 from tests.fakes import documents
-from tests.http.asking import LEGS, NOW_AT, FakeDaemon, ask, held, in_memory, tick
 from tests.http.builders import TOKEN, guard_settings
+from tests.http.fake_daemon import LEGS, NOW_AT, FakeDaemon, ask, held, in_memory, tick
 from tests.http.openapi_checker import OpenApiChecker
 from tests.live.accounts import MODEL, unreadable
 

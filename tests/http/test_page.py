@@ -11,8 +11,8 @@ from starlette.routing import Route
 from condord.http.app import ROUTES
 from condord.http.guard import Guard
 from condord.http.page import BUILD_DIRECTORY, Page
-from tests.http.asking import Conversation, FakeDaemon, ask
 from tests.http.builders import TOKEN, guard_settings
+from tests.http.fake_daemon import Conversation, FakeDaemon, ask
 from tests.needs import without
 
 INDEX = b'<!doctype html><script type="module" src="./assets/page-abc.js"></script>'

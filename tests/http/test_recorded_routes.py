@@ -13,8 +13,8 @@ from condord.http.recorded_routes import RECORDED_ROUTES
 from condord.live.wire import Document
 from condord.live.wire_history import HistoryQuery, RecordedJson, TradesJson
 from tests.fakes import documents
-from tests.http.asking import FakeDaemon, ask
 from tests.http.builders import TOKEN, guard_settings
+from tests.http.fake_daemon import FakeDaemon, ask
 
 ID = documents.CONDOR_ID
 HISTORY = ("/api/history", "/api/history.csv")

@@ -4,7 +4,7 @@ import pytest
 
 from condord.http.app import build
 from condord.http.relays_header import RelaysHeader
-from tests.http.asking import Conversation, FakeDaemon
+from tests.http.fake_daemon import Conversation, FakeDaemon
 
 
 @pytest.mark.parametrize("path", ["/api/positions", "/livez", "/nothing"])

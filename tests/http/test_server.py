@@ -20,8 +20,8 @@ from condord.http.server import (
     reserve_files,
 )
 from tests import virtualtime
-from tests.http.asking import serving
 from tests.http.builders import tcp_address, unix_address
+from tests.http.fake_daemon import serving
 
 
 @pytest.fixture

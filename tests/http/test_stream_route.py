@@ -12,7 +12,7 @@ from condord.http.guard import Guard
 from condord.http.interfaces import GuardSettings
 from condord.http.stream_route import takes_gzip
 from tests import virtualtime
-from tests.http.asking import LEGS, BrokenFrame, FakeDaemon, ask, in_memory, on_our_server, tick
+from tests.http.fake_daemon import LEGS, BrokenFrame, FakeDaemon, ask, in_memory, on_our_server, tick
 
 LEG = next(iter(LEGS))
 
@@ -224,7 +224,7 @@ def test_an_interval_out_of_range_is_a_400_problem_that_names_it(answered, inter
     assert "interval" in answer.json()["detail"]
 
 
-def test_without_room_a_stream_gets_503_with_the_time_to_come_back(answered):
+def test_beyond_the_subscriber_limit_a_stream_gets_503_with_the_time_to_come_back(answered):
     answer = answered(FakeDaemon(room=0), "/api/stream")
     assert answer.status == 503
     assert int(answer.headers["retry-after"]) > 0

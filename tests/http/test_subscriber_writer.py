@@ -22,7 +22,7 @@ from condord.live.compression import Frame
 from condord.live.published import Selection
 from tests import virtualtime
 from tests.examples import examples
-from tests.http.asking import LEGS, NOW_AT, Answer, Client, FakeDaemon, serving, tick
+from tests.http.fake_daemon import LEGS, NOW_AT, Answer, Client, FakeDaemon, serving, tick
 
 LEG = next(iter(LEGS))
 RING = 8

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from condord.http.tickets import LIFETIME, TicketFiles, Tickets
-from tests.http.asking import NOW_AT
 from tests.http.builders import TOKEN
+from tests.http.fake_daemon import NOW_AT
 
 SECOND = dt.timedelta(seconds=1)
 

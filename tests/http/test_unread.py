@@ -9,7 +9,7 @@ from condord.http.app import build
 from condord.http.interfaces import UnreadReason
 from condord.http.unread import UnreadGate
 from condord.live.wire import ClusterJson
-from tests.http.asking import Conversation, FakeDaemon
+from tests.http.fake_daemon import Conversation, FakeDaemon
 
 WHY = UnreadReason(
     detail="this relay has read nothing from http://a in 12 s: it is gone",

@@ -5,7 +5,7 @@ import pytest
 from condord.errors import Unavailable
 from condord.http.app import ROUTES, build_relay
 from condord.http.worker_routes import ENDPOINTS
-from tests.http.asking import Conversation, FakeDaemon
+from tests.http.fake_daemon import Conversation, FakeDaemon
 from tests.http.test_forwarding import FakeAnswer
 
 

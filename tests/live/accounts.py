@@ -273,7 +273,7 @@ class PublishingService:
     @property
     def announced(self):
         """How many changes of alerts were sent to subscribers."""
-        return len(self.alerts.counted) - len(self.publisher.alerts.waiting)
+        return len(self.alerts.transitions) - len(self.publisher.alerts.waiting)
 
     def take(self, subscriber):
         return events(subscriber.take(lambda: self.now_at))

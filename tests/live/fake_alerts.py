@@ -33,7 +33,7 @@ class FakeAlerts:
     """`set` is what the next evaluation finds. `loss` fires for every condor with a published loss; unknown changes
     nothing.
 
-    `counted` has all transitions, in order.
+    `transitions` has all of them, in order.
     """
 
     def __init__(self, edition):
@@ -41,7 +41,7 @@ class FakeAlerts:
         self.by_id = {}
         self.wanted = {}
         self.deadline = None
-        self.counted = []
+        self.transitions = []
         self.evaluations = 0
         self.evaluates = False
 
@@ -75,7 +75,7 @@ class FakeAlerts:
         changed, self.wanted = self.wanted, {}
         found = [self.step(identity, state, now_at, **fields) for identity, (state, fields) in changed.items()]
         found = [each for each in found if each is not None]
-        self.counted += found
+        self.transitions += found
         return Changes(
             transitions=tuple(Transition(kind=each.state, record=each, notify=None) for each in found),
             records=tuple(found),

@@ -826,12 +826,12 @@ class Stream(RuleBasedStateMachine):
         is_firing = self.service.alerts.by_id[identity].state == "firing"
         self.wait(2 * self.window_seconds + 0.001)
         self.quote_all(1.0)
-        before = len(self.service.alerts.counted)
+        before = len(self.service.alerts.transitions)
         self.service.alerts.set(identity, "resolved" if is_firing else "firing", due=self.service.now)
         self.carry_out(self.service.turn)
         if self.service.alerts.evaluates:  # the quotes may have changed another one
             return
-        assert len(self.service.alerts.counted) == before + 1
+        assert len(self.service.alerts.transitions) == before + 1
         for client in self.clients:
             if client.is_eager:
                 shown = {alert["id"]: alert["state"] for alert in client.document["alerts"]}
@@ -1091,7 +1091,7 @@ class Stream(RuleBasedStateMachine):
 
     def check_announced(self):
         """Who reads at once gets an event for each transition that was published, in order, and no other."""
-        sent = [render_alerts.alert(each) for each in self.service.alerts.counted[: self.service.announced]]
+        sent = [render_alerts.alert(each) for each in self.service.alerts.transitions[: self.service.announced]]
         for client in self.clients:
             if client.is_eager and self.ring_size > MOST_TICKS:
                 assert client.alerts == json.loads(wire.encode(sent[client.alerts_before :]))

@@ -47,7 +47,7 @@ def origin():
 
 
 def quote_all(service, price):
-    """A quote for every contract held, and a second for it to leave."""
+    """Offer a quote for every contract held, and wait a second, so that it is published."""
     service.moves += 1
     service.offer(*(tick(symbol, price, price + 0.2, service.moves) for symbol in service.book.symbols))
     service.wait(1.0)

@@ -17,7 +17,7 @@ def test_strikes_are_on_the_grid_and_as_wide_as_the_wings():
         quantity=1,
         age=20,
         factor=1.0,
-        expires_age=7,
+        expiry_age=7,
         ratios=(0.9, 1.09),
         width=5,
         grid=5.0,
@@ -37,14 +37,14 @@ def test_events_are_in_order_and_before_the_expiration(condor):
     ages = [condor.age, *(event.age for event in condor.events)]
     assert ages == sorted(ages, reverse=True)
     assert ages[0] <= 58
-    expires_age = condor.expires_age
+    expiry_age = condor.expiry_age
     for event in condor.events:
-        assert event.age > expires_age + 3  # which can be a Monday, and the expiration the Friday before
-        expires_age = event.expires_age or expires_age
-    assert condor.age > condor.expires_age + 3
+        assert event.age > expiry_age + 3  # which can be a Monday, and the expiration the Friday before
+        expiry_age = event.expiry_age or expiry_age
+    assert condor.age > condor.expiry_age + 3
     is_held_to_the_end = not any(event.kind == "close" for event in condor.events)
     assert (condor.end_factor is not None) == is_held_to_the_end
-    assert condor.expires_age >= 7
+    assert condor.expiry_age >= 7
 
 
 def test_the_default_account_has_closed_condors_in_every_way():

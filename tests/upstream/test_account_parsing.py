@@ -14,7 +14,7 @@ from condord.upstream.account_parsing import (
     transfers_e4,
     transfers_query,
 )
-from tests.upstream.test_market_parsing import ODD, Refused, spoilt
+from tests.upstream.test_market_parsing import ODD, RefusedRows, spoilt
 
 DAY = dt.date(2026, 11, 20)
 AT = dt.datetime(2026, 11, 20, 15, 30, tzinfo=dt.UTC)
@@ -53,19 +53,19 @@ FILL = {
 
 def total_e4(*rows):
     """The sum of transfers, and what was refused."""
-    refused = Refused()
+    refused = RefusedRows()
     return transfers_e4(list(rows), DAY, refused), refused
 
 
 def page(*rows):
     """A page of fills, and what was refused."""
-    refused = Refused()
+    refused = RefusedRows()
     return fills(list(rows), DAY, refused), refused
 
 
 class TestBalances:
     def test_every_balance_is_exact_and_the_transfers_are_not_known_yet(self):
-        assert account_summary(ACCOUNT, AT, Refused()) == AccountSummary(
+        assert account_summary(ACCOUNT, AT, RefusedRows()) == AccountSummary(
             read_at=AT,
             equity_e4=501_234_000,
             last_equity_e4=499_800_000,
@@ -77,24 +77,24 @@ class TestBalances:
         )
 
     def test_a_balance_that_alpaca_does_not_give_is_none(self):
-        refused = Refused()
+        refused = RefusedRows()
         summary = account_summary({"equity": None}, AT, refused)
         assert (summary.equity_e4, summary.cash_e4, refused) == (None, None, [])
 
     @pytest.mark.parametrize("bad", ["", "many", "NaN", "1e99", [], True])
     def test_a_balance_that_cannot_be_read_is_none_and_counted(self, bad):
-        refused = Refused()
+        refused = RefusedRows()
         summary = account_summary(ACCOUNT | {"equity": bad}, AT, refused)
         assert (summary.equity_e4, summary.cash_e4, refused) == (None, 201_112_000, ["balance"])
 
     def test_an_answer_that_is_not_an_object_is_refused(self):
         with pytest.raises(TypeError, match="list"):
-            account_summary([ACCOUNT], AT, Refused())
+            account_summary([ACCOUNT], AT, RefusedRows())
 
     @given(spoilt(ACCOUNT))
     def test_every_balance_of_any_account_is_an_integer_or_none(self, answer):
         if isinstance(answer, dict):
-            summary = account_summary(answer, AT, Refused())
+            summary = account_summary(answer, AT, RefusedRows())
             balances = msgspec.structs.astuple(summary)[1:]
             assert all(value is None or isinstance(value, int) for value in balances)
             msgspec.json.encode(summary)
@@ -149,7 +149,7 @@ class TestTransfers:
 
     def test_an_answer_that_is_not_a_list_is_refused(self):
         with pytest.raises(TypeError, match="dict"):
-            transfers_e4({}, DAY, Refused())
+            transfers_e4({}, DAY, RefusedRows())
 
     @given(spoilt(DEPOSIT) | ODD)
     def test_any_row_is_counted_or_its_sum_is_not_known(self, row):
@@ -217,7 +217,7 @@ class TestFills:
 
     def test_an_answer_that_is_not_a_list_is_refused(self):
         with pytest.raises(TypeError, match="dict"):
-            fills({}, DAY, Refused())
+            fills({}, DAY, RefusedRows())
 
     @given(spoilt(FILL) | ODD)
     def test_the_fill_after_any_row_is_read(self, row):

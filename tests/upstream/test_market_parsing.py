@@ -37,7 +37,7 @@ SNAPSHOT = {
 PAID = {"symbol": "SPY", "ex_date": "2026-12-18", "rate": 1.97, "process_date": "2027-01-30"}
 
 
-class Refused(list):
+class RefusedRows(list):
     """Counts what cannot be read."""
 
     def __call__(self, kind):
@@ -46,7 +46,7 @@ class Refused(list):
 
 def stock(**changes):
     """The snapshot of SPY with changed parts, and what was refused."""
-    refused = Refused()
+    refused = RefusedRows()
     (read,) = stock_snapshots({"SPY": STOCK | changes}, refused)
     return read, refused
 
@@ -103,24 +103,24 @@ class TestStocks:
         assert refused == ["stockSnapshotRow"]
 
     def test_a_row_that_cannot_be_read_is_skipped_and_the_others_are_read(self):
-        refused = Refused()
+        refused = RefusedRows()
         read = stock_snapshots({"XXX": None, "QQQ": [], "": STOCK, "SPY": STOCK}, refused)
         assert [snapshot.symbol for snapshot in read] == ["SPY"]
         assert refused == ["stockSnapshotRow"] * 2
 
     def test_an_answer_that_is_not_a_map_is_refused(self):
         with pytest.raises(TypeError, match="list"):
-            stock_snapshots([STOCK], Refused())
+            stock_snapshots([STOCK], RefusedRows())
 
 
 class TestIndexes:
     def test_values_are_exact_and_have_their_time(self):
         values = {"SPX": {"t": "2026-11-20T15:30:01Z", "v": 6543.21}}
-        assert index_values({"values": values}, Refused()) == [IndexValue(symbol="SPX", value_e4=65_432_100, at=AT)]
+        assert index_values({"values": values}, RefusedRows()) == [IndexValue(symbol="SPX", value_e4=65_432_100, at=AT)]
 
     @pytest.mark.parametrize("row", [None, [], {"v": 1}, {"v": 0, "t": "2026-11-20T15:30:01Z"}, {"v": True, "t": 1}])
     def test_a_row_that_cannot_be_read_is_skipped_and_the_others_are_read(self, row):
-        refused = Refused()
+        refused = RefusedRows()
         values = {"VIX": row, "SPX": {"t": "2026-11-20T15:30:01Z", "v": 1}}
         assert [value.symbol for value in index_values({"values": values}, refused)] == ["SPX"]
         assert refused == ["indexRow"]
@@ -128,12 +128,12 @@ class TestIndexes:
     @pytest.mark.parametrize("answer", [[], {}, {"values": []}, None, "values"])
     def test_an_answer_without_a_map_of_values_is_refused(self, answer):
         with pytest.raises(TypeError, match="values"):
-            index_values(answer, Refused())
+            index_values(answer, RefusedRows())
 
 
 class TestOptions:
     def test_the_figures_have_the_time_of_the_quote(self):
-        (read,) = option_snapshots({"snapshots": {OPTION: SNAPSHOT}}, Refused())
+        (read,) = option_snapshots({"snapshots": {OPTION: SNAPSHOT}}, RefusedRows())
         assert read == OptionSnapshot(
             symbol=OPTION,
             at=dt.datetime(2026, 11, 20, 15, 30, 1, 253118, tzinfo=dt.UTC),
@@ -145,18 +145,18 @@ class TestOptions:
         )
 
     def test_a_contract_without_figures_is_absent_and_nothing_is_wrong(self):
-        refused = Refused()
+        refused = RefusedRows()
         snapshot = {"latestQuote": SNAPSHOT["latestQuote"], "greeks": None}
         assert option_snapshots({"snapshots": {OPTION: snapshot}}, refused) == []
         assert refused == []
 
     def test_figures_without_a_quote_have_no_time(self):
-        (read,) = option_snapshots({"snapshots": {OPTION: {"impliedVolatility": 0.2}}}, Refused())
+        (read,) = option_snapshots({"snapshots": {OPTION: {"impliedVolatility": 0.2}}}, RefusedRows())
         assert (read.at, read.iv, read.delta) == (None, 0.2, None)
 
     @pytest.mark.parametrize("greeks", [{"delta": "half"}, {"delta": float("inf"), "gamma": None}, [], 7])
     def test_bad_greeks_are_counted_and_the_volatility_stays(self, greeks):
-        refused = Refused()
+        refused = RefusedRows()
         (read,) = option_snapshots({"snapshots": {OPTION: SNAPSHOT | {"greeks": greeks}}}, refused)
         assert read.iv == 0.4372
         assert (read.delta, read.vega) == (None, None)
@@ -164,7 +164,7 @@ class TestOptions:
 
     @pytest.mark.parametrize(("symbol", "row"), [("SPY", SNAPSHOT), ("", SNAPSHOT), (OPTION, None), (OPTION, [])])
     def test_a_row_that_cannot_be_read_is_skipped_and_the_others_are_read(self, symbol, row):
-        refused = Refused()
+        refused = RefusedRows()
         other = "NVDA260911C00230000"
         read = option_snapshots({"snapshots": {symbol: row, other: SNAPSHOT}}, refused)
         assert [snapshot.symbol for snapshot in read] == [other]
@@ -172,7 +172,7 @@ class TestOptions:
 
     def test_an_answer_without_a_map_of_snapshots_is_refused(self):
         with pytest.raises(TypeError, match="snapshots"):
-            option_snapshots({"snapshots": None}, Refused())
+            option_snapshots({"snapshots": None}, RefusedRows())
 
 
 class TestDividends:
@@ -187,7 +187,7 @@ class TestDividends:
 
     def test_dividends_are_by_ex_date_and_exact(self):
         rows = [PAID, PAID | {"symbol": "XLE", "ex_date": "2026-11-30", "rate": "0.123456"}]
-        assert dividends({"corporate_actions": {"cash_dividends": rows}}, Refused()) == [
+        assert dividends({"corporate_actions": {"cash_dividends": rows}}, RefusedRows()) == [
             Dividend(symbol="XLE", ex_date=dt.date(2026, 11, 30), amount_e6=123_456, source="alpaca"),
             Dividend(symbol="SPY", ex_date=dt.date(2026, 12, 18), amount_e6=1_970_000, source="alpaca"),
         ]
@@ -196,18 +196,18 @@ class TestDividends:
         "row", [None, {}, PAID | {"rate": 0}, PAID | {"rate": "x"}, PAID | {"ex_date": "soon"}, PAID | {"symbol": 7}]
     )
     def test_a_row_that_cannot_be_read_is_skipped_and_the_others_are_read(self, row):
-        refused = Refused()
+        refused = RefusedRows()
         read = dividends({"corporate_actions": {"cash_dividends": [row, PAID]}}, refused)
         assert [dividend.symbol for dividend in read] == ["SPY"]
         assert refused == ["dividendRow"]
 
     def test_without_any_announced_there_are_none(self):
-        assert dividends({"corporate_actions": {}}, Refused()) == []
+        assert dividends({"corporate_actions": {}}, RefusedRows()) == []
 
     @pytest.mark.parametrize("answer", [[], {}, {"corporate_actions": []}])
     def test_an_answer_without_corporate_actions_is_refused(self, answer):
         with pytest.raises(TypeError, match="corporate actions"):
-            dividends(answer, Refused())
+            dividends(answer, RefusedRows())
 
 
 JSON = st.recursive(
@@ -231,7 +231,7 @@ class TestAnyRow:
 
     @given(spoilt(STOCK) | ODD)
     def test_a_snapshot_of_a_stock(self, row):
-        read = stock_snapshots({"QQQ": row, "SPY": STOCK}, Refused())
+        read = stock_snapshots({"QQQ": row, "SPY": STOCK}, RefusedRows())
         assert read[-1] == stock()[0]
         msgspec.json.encode(read)
         for snapshot in read:
@@ -240,13 +240,13 @@ class TestAnyRow:
 
     @given(spoilt({"t": "2026-11-20T15:30:01Z", "v": 6543.21}) | ODD)
     def test_a_value_of_an_index(self, row):
-        read = index_values({"values": {"VIX": row, "SPX": {"t": "2026-11-20T15:30:01Z", "v": 1}}}, Refused())
+        read = index_values({"values": {"VIX": row, "SPX": {"t": "2026-11-20T15:30:01Z", "v": 1}}}, RefusedRows())
         assert (read[-1].symbol, all(value.value_e4 > 0 for value in read)) == ("SPX", True)
         msgspec.json.encode(read)
 
     @given(st.text(max_size=21) | st.just("SPY261218P00560000"), spoilt(SNAPSHOT) | ODD)
     def test_a_snapshot_of_an_option(self, symbol, row):
-        read = option_snapshots({"snapshots": {symbol: row, OPTION: SNAPSHOT}}, Refused())
+        read = option_snapshots({"snapshots": {symbol: row, OPTION: SNAPSHOT}}, RefusedRows())
         assert read[-1].symbol == OPTION
         for snapshot in read:
             figures = (snapshot.iv, snapshot.delta, snapshot.gamma, snapshot.theta, snapshot.vega)
@@ -255,7 +255,7 @@ class TestAnyRow:
 
     @given(spoilt(PAID) | ODD)
     def test_a_dividend(self, row):
-        refused = Refused()
+        refused = RefusedRows()
         read = dividends({"corporate_actions": {"cash_dividends": [row, PAID]}}, refused)
         assert len(read) + len(refused) == 2
         assert all(dividend.amount_e6 > 0 for dividend in read)

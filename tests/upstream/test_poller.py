@@ -65,14 +65,14 @@ def test_a_failure_is_tried_again_before_its_period():
 
 
 def test_a_poller_that_grows_waits_longer_after_each_failure_up_to_the_period():
-    began = Scene(*[False] * 9).play(1_000.0, period=100.0, grows=True)
+    began = Scene(*[False] * 9).play(1_000.0, period=100.0, backs_off=True)
     pauses = [after - before for before, after in itertools.pairwise(began)]
     assert pauses[:8] == [5.0, 10.0, 20.0, 40.0, 80.0, 100.0, 100.0, 100.0]
     assert RETRY_SECONDS * 2**MAX_DOUBLINGS > 100.0
 
 
 def test_a_success_resets_the_wait():
-    began = Scene(False, False, True, False).play(300.0, period=100.0, grows=True)
+    began = Scene(False, False, True, False).play(300.0, period=100.0, backs_off=True)
     assert began == [0.0, 5.0, 15.0, 115.0, 120.0, 220.0]
 
 

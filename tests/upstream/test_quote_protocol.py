@@ -221,198 +221,198 @@ class TestSubscriptions:
         assert message == {"action": "auth", "key": "id", "secret": "word"}
 
     def test_wanted_symbols_are_requested_in_one_message(self):
-        asking = protocol()
-        asking.want(["B", "A"])
-        assert sent(asking.due()) == [("subscribe", ["A", "B"])]
+        subscriptions = protocol()
+        subscriptions.want(["B", "A"])
+        assert sent(subscriptions.due()) == [("subscribe", ["A", "B"])]
 
     def test_nothing_is_requested_while_an_answer_is_awaited(self):
-        asking = protocol()
-        asking.want(["A"])
-        asking.due()
-        asking.want(["A", "B"])
-        assert asking.due() == []
+        subscriptions = protocol()
+        subscriptions.want(["A"])
+        subscriptions.due()
+        subscriptions.want(["A", "B"])
+        assert subscriptions.due() == []
 
     def test_only_new_symbols_are_requested(self):
-        asking = protocol()
-        asking.want(["A"])
-        asking.due()
-        asking.acknowledge(["A"])
-        asking.want(["A", "B"])
-        assert sent(asking.due()) == [("subscribe", ["B"])]
+        subscriptions = protocol()
+        subscriptions.want(["A"])
+        subscriptions.due()
+        subscriptions.acknowledge(["A"])
+        subscriptions.want(["A", "B"])
+        assert sent(subscriptions.due()) == [("subscribe", ["B"])]
 
     def test_unwanted_symbols_are_unsubscribed_before_more_are_requested(self):
-        asking = protocol(symbol_limit=1)
-        asking.want(["A"])
-        asking.due()
-        asking.acknowledge(["A"])
-        asking.want(["B"])
-        assert sent(asking.due()) == [("unsubscribe", ["A"])]
-        asking.acknowledge([])
-        assert sent(asking.due()) == [("subscribe", ["B"])]
+        subscriptions = protocol(symbol_limit=1)
+        subscriptions.want(["A"])
+        subscriptions.due()
+        subscriptions.acknowledge(["A"])
+        subscriptions.want(["B"])
+        assert sent(subscriptions.due()) == [("unsubscribe", ["A"])]
+        subscriptions.acknowledge([])
+        assert sent(subscriptions.due()) == [("subscribe", ["B"])]
 
     def test_nothing_is_requested_when_all_is_acknowledged(self):
-        asking = protocol()
-        asking.want(["A"])
-        asking.due()
-        asking.acknowledge(["A"])
-        assert asking.due() == []
+        subscriptions = protocol()
+        subscriptions.want(["A"])
+        subscriptions.due()
+        subscriptions.acknowledge(["A"])
+        assert subscriptions.due() == []
 
     def test_without_room_for_all_the_first_wanted_symbols_are_subscribed(self):
-        asking = protocol(symbol_limit=2)
-        asking.want(["Z", "Y", "A", "B"])
-        assert sent(asking.due()) == [("subscribe", ["Y", "Z"])]
-        assert asking.is_limited
-        assert asking.missing == ["A", "B"]
+        subscriptions = protocol(symbol_limit=2)
+        subscriptions.want(["Z", "Y", "A", "B"])
+        assert sent(subscriptions.due()) == [("subscribe", ["Y", "Z"])]
+        assert subscriptions.is_limited
+        assert subscriptions.missing == ["A", "B"]
 
     def test_symbols_that_all_fit_are_not_limited(self):
-        asking = protocol(symbol_limit=2)
-        asking.want(["Z", "Y"])
-        assert not asking.is_limited
-        assert asking.missing == []
+        subscriptions = protocol(symbol_limit=2)
+        subscriptions.want(["Z", "Y"])
+        assert not subscriptions.is_limited
+        assert subscriptions.missing == []
 
     def test_requested_symbols_are_not_missing_yet(self):
-        asking = protocol()
-        asking.want(["A"])
-        asking.due()
-        assert (asking.missing, asking.is_settled) == ([], False)
-        asking.acknowledge(["A"])
-        assert (asking.missing, asking.is_settled) == ([], True)
+        subscriptions = protocol()
+        subscriptions.want(["A"])
+        subscriptions.due()
+        assert (subscriptions.missing, subscriptions.is_settled) == ([], False)
+        subscriptions.acknowledge(["A"])
+        assert (subscriptions.missing, subscriptions.is_settled) == ([], True)
 
     def test_a_symbol_left_out_of_the_answer_is_counted_and_not_requested_again(self):
-        asking = protocol()
-        asking.want(["A", "B"])
-        asking.due()
-        asking.acknowledge(["A"])
-        assert asking.due() == []
-        assert asking.refused == {"unacknowledged": 1}
+        subscriptions = protocol()
+        subscriptions.want(["A", "B"])
+        subscriptions.due()
+        subscriptions.acknowledge(["A"])
+        assert subscriptions.due() == []
+        assert subscriptions.refused == {"unacknowledged": 1}
 
     def test_a_symbol_left_out_of_the_answer_is_missing_but_not_because_of_a_limit(self):
-        asking = protocol()
-        asking.want(["A", "B"])
-        asking.due()
-        asking.acknowledge(["A"])
-        assert asking.missing == ["B"]
-        assert not asking.is_limited
+        subscriptions = protocol()
+        subscriptions.want(["A", "B"])
+        subscriptions.due()
+        subscriptions.acknowledge(["A"])
+        assert subscriptions.missing == ["B"]
+        assert not subscriptions.is_limited
 
     def test_a_symbol_left_out_of_the_answer_is_requested_when_other_symbols_are_wanted(self):
-        asking = protocol()
-        asking.want(["A", "B"])
-        asking.due()
-        asking.acknowledge(["A"])
-        asking.want(["A", "B"])
-        assert asking.due() == []
-        asking.want(["A", "B", "C"])
-        assert sent(asking.due()) == [("subscribe", ["B", "C"])]
+        subscriptions = protocol()
+        subscriptions.want(["A", "B"])
+        subscriptions.due()
+        subscriptions.acknowledge(["A"])
+        subscriptions.want(["A", "B"])
+        assert subscriptions.due() == []
+        subscriptions.want(["A", "B", "C"])
+        assert sent(subscriptions.due()) == [("subscribe", ["B", "C"])]
 
     def test_a_symbol_left_out_of_the_answer_is_missing_until_subscribing_again_is_granted(self):
-        asking = protocol()
-        asking.want(["A", "B"])
-        asking.due()
-        asking.acknowledge(["A"])
-        asking.subscribe_again()
-        assert sent(asking.due()) == [("subscribe", ["B"])]
-        assert asking.missing == ["B"]
-        asking.acknowledge(["A", "B"])
-        assert asking.missing == []
+        subscriptions = protocol()
+        subscriptions.want(["A", "B"])
+        subscriptions.due()
+        subscriptions.acknowledge(["A"])
+        subscriptions.subscribe_again()
+        assert sent(subscriptions.due()) == [("subscribe", ["B"])]
+        assert subscriptions.missing == ["B"]
+        subscriptions.acknowledge(["A", "B"])
+        assert subscriptions.missing == []
 
     def test_a_symbol_left_out_of_the_answer_leaves_its_room_to_the_next(self):
-        asking = protocol(symbol_limit=2)
-        asking.want(["A", "B", "C"])
-        asking.due()
-        asking.acknowledge(["B"])
-        assert sent(asking.due()) == [("subscribe", ["C"])]
+        subscriptions = protocol(symbol_limit=2)
+        subscriptions.want(["A", "B", "C"])
+        subscriptions.due()
+        subscriptions.acknowledge(["B"])
+        assert sent(subscriptions.due()) == [("subscribe", ["C"])]
 
     def test_a_symbol_that_stays_subscribed_can_be_wanted_again(self):
-        asking = protocol()
-        asking.want([])
-        asking.acknowledge(["A"])
-        assert sent(asking.due()) == [("unsubscribe", ["A"])]
-        asking.acknowledge(["A"])
-        assert asking.due() == []
+        subscriptions = protocol()
+        subscriptions.want([])
+        subscriptions.acknowledge(["A"])
+        assert sent(subscriptions.due()) == [("unsubscribe", ["A"])]
+        subscriptions.acknowledge(["A"])
+        assert subscriptions.due() == []
 
     def test_a_symbol_that_stays_subscribed_takes_room(self):
-        asking = protocol(symbol_limit=2)
-        asking.acknowledge(["X"])
-        asking.want(["A", "B"])
-        asking.due()
-        asking.acknowledge(["X"])
-        assert sent(asking.due()) == [("subscribe", ["A"])]
+        subscriptions = protocol(symbol_limit=2)
+        subscriptions.acknowledge(["X"])
+        subscriptions.want(["A", "B"])
+        subscriptions.due()
+        subscriptions.acknowledge(["X"])
+        assert sent(subscriptions.due()) == [("subscribe", ["A"])]
 
     def test_a_405_keeps_what_is_subscribed_and_finds_what_else_fits(self):
-        asking = protocol()
-        asking.want(["A", "B"])
-        asking.due()
-        asking.acknowledge(["A", "B"])
-        asking.want(["A", "B", *"CDEFGHIJ"])
-        assert answered(asking, limit=7) == {"A", "B", *"CDEFG"}
-        assert asking.missing == ["H", "I", "J"]
-        assert asking.is_limited
+        subscriptions = protocol()
+        subscriptions.want(["A", "B"])
+        subscriptions.due()
+        subscriptions.acknowledge(["A", "B"])
+        subscriptions.want(["A", "B", *"CDEFGHIJ"])
+        assert answered(subscriptions, limit=7) == {"A", "B", *"CDEFG"}
+        assert subscriptions.missing == ["H", "I", "J"]
+        assert subscriptions.is_limited
 
     @given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 40))
     def test_any_limit_that_alpaca_sets_is_found_in_few_steps(self, limit, wanted, ours):
         names = [f"S{number:02d}" for number in range(wanted)]
-        asking = protocol(symbol_limit=ours)
-        asking.want(names)
-        assert answered(asking, limit=limit, most_steps=14) == set(names[: min(limit, ours)])
-        assert asking.missing == names[min(limit, ours) :]
-        assert asking.is_limited == (wanted > min(limit, ours))
+        subscriptions = protocol(symbol_limit=ours)
+        subscriptions.want(names)
+        assert answered(subscriptions, limit=limit, most_steps=14) == set(names[: min(limit, ours)])
+        assert subscriptions.missing == names[min(limit, ours) :]
+        assert subscriptions.is_limited == (wanted > min(limit, ours))
 
     def test_a_limit_that_is_gone_is_noticed_when_it_subscribes_again(self):
-        asking = protocol()
-        asking.want("ABCDEF")
-        assert answered(asking, limit=2) == {"A", "B"}
-        asking.subscribe_again()
-        assert asking.is_limited
-        assert answered(asking, limit=100) == set("ABCDEF")
-        assert not asking.is_limited
+        subscriptions = protocol()
+        subscriptions.want("ABCDEF")
+        assert answered(subscriptions, limit=2) == {"A", "B"}
+        subscriptions.subscribe_again()
+        assert subscriptions.is_limited
+        assert answered(subscriptions, limit=100) == set("ABCDEF")
+        assert not subscriptions.is_limited
 
     def test_subscribing_again_in_vain_changes_nothing(self):
-        asking = protocol()
-        asking.want("ABCDEF")
-        answered(asking, limit=2)
-        asking.subscribe_again()
-        assert answered(asking, limit=2) == {"A", "B"}
-        assert (asking.missing, asking.is_limited) == (list("CDEF"), True)
+        subscriptions = protocol()
+        subscriptions.want("ABCDEF")
+        answered(subscriptions, limit=2)
+        subscriptions.subscribe_again()
+        assert answered(subscriptions, limit=2) == {"A", "B"}
+        assert (subscriptions.missing, subscriptions.is_limited) == (list("CDEF"), True)
 
     def test_a_limit_that_is_gone_is_not_reported_though_a_symbol_is_left_out(self):
-        asking = protocol()
-        asking.want("ABCDEF")
-        answered(asking, limit=2)
-        asking.subscribe_again()
-        asking.due()
-        asking.acknowledge("ABCDE")
-        assert (asking.missing, asking.is_limited) == (["F"], False)
+        subscriptions = protocol()
+        subscriptions.want("ABCDEF")
+        answered(subscriptions, limit=2)
+        subscriptions.subscribe_again()
+        subscriptions.due()
+        subscriptions.acknowledge("ABCDE")
+        assert (subscriptions.missing, subscriptions.is_limited) == (["F"], False)
 
     def test_a_405_for_a_single_symbol_ends_the_requests(self):
-        asking = protocol()
-        asking.want(["A"])
-        asking.due()
-        asking.shrink()
-        assert asking.due() == []
-        assert asking.is_limited
+        subscriptions = protocol()
+        subscriptions.want(["A"])
+        subscriptions.due()
+        subscriptions.shrink()
+        assert subscriptions.due() == []
+        assert subscriptions.is_limited
 
     def test_an_unsolicited_405_changes_no_subscription(self):
-        asking = protocol()
-        asking.want(["A"])
-        asking.due()
-        asking.acknowledge(["A"])
-        asking.shrink()
-        assert asking.due() == []
-        assert asking.acknowledged == {"A"}
+        subscriptions = protocol()
+        subscriptions.want(["A"])
+        subscriptions.due()
+        subscriptions.acknowledge(["A"])
+        subscriptions.shrink()
+        assert subscriptions.due() == []
+        assert subscriptions.acknowledged == {"A"}
 
 
-def answered(asking, *, limit, most_steps=20):
+def answered(subscriptions, *, limit, most_steps=20):
     """Answer every request as a server with a limit does; return what is subscribed in the end."""
     for _ in range(most_steps):
-        messages = sent(asking.due())
+        messages = sent(subscriptions.due())
         if not messages:
-            return asking.acknowledged
+            return subscriptions.acknowledged
         [(action, names)] = messages
         assert action == "subscribe"
-        if len(asking.acknowledged.union(names)) > limit:
-            asking.shrink()
+        if len(subscriptions.acknowledged.union(names)) > limit:
+            subscriptions.shrink()
         else:
-            asking.acknowledge(asking.acknowledged.union(names))
+            subscriptions.acknowledge(subscriptions.acknowledged.union(names))
     raise AssertionError("it asks without end")
 
 
@@ -427,9 +427,9 @@ class Subscribing(RuleBasedStateMachine):
         self.ours = 8
         self.protocol = protocol(symbol_limit=self.ours)
         self.wanted = []
-        self.there = set()
+        self.subscribed = set()
         self.unanswered = []
-        self.theirs = 5
+        self.server_limit = 5
         self.unknown = set()
 
     def ask(self):
@@ -439,7 +439,7 @@ class Subscribing(RuleBasedStateMachine):
         for action, names in messages:
             assert names
             if action == "subscribe":
-                assert len(self.there | set(names)) <= self.ours
+                assert len(self.subscribed | set(names)) <= self.ours
         self.unanswered += messages
 
     @rule()
@@ -454,9 +454,9 @@ class Subscribing(RuleBasedStateMachine):
         self.ask()
 
     @rule(limit=st.integers(0, 12))
-    @precondition(lambda self: not self.there and not self.unanswered)
+    @precondition(lambda self: not self.subscribed and not self.unanswered)
     def set_limit(self, limit):
-        self.theirs = limit
+        self.server_limit = limit
 
     @rule(names=NAMES)
     def forget_names(self, names):
@@ -467,20 +467,20 @@ class Subscribing(RuleBasedStateMachine):
     def answer(self):
         action, names = self.unanswered.pop()
         if action == "unsubscribe":
-            self.there -= set(names)
+            self.subscribed -= set(names)
         else:
-            more = self.there | (set(names) - self.unknown)
-            if len(more) > self.theirs:
+            more = self.subscribed | (set(names) - self.unknown)
+            if len(more) > self.server_limit:
                 self.protocol.shrink()
                 self.ask()
                 return
-            self.there = more
-        self.protocol.acknowledge(sorted(self.there))
+            self.subscribed = more
+        self.protocol.acknowledge(sorted(self.subscribed))
         self.ask()
 
     @invariant()
     def we_know_what_is_subscribed(self):
-        assert self.protocol.acknowledged == self.there
+        assert self.protocol.acknowledged == self.subscribed
 
     def teardown(self):
         self.unknown = set()
@@ -491,8 +491,8 @@ class Subscribing(RuleBasedStateMachine):
                 self.answer()
                 answers += 1
                 assert answers < 60
-        fit = min(self.ours, self.theirs)
-        assert self.there == set(self.wanted[:fit])
+        fit = min(self.ours, self.server_limit)
+        assert self.subscribed == set(self.wanted[:fit])
         assert self.protocol.missing == self.wanted[fit:]
         assert self.protocol.is_limited == (len(self.wanted) > fit)
 

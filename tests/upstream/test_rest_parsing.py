@@ -384,7 +384,7 @@ class TestClock:
 
 
 class TestCloses:
-    """The closes of the session before, which are no part of a position."""
+    """The closes of the session before, which a position does not contain."""
 
     @pytest.mark.parametrize(
         ("price", "closes_e4"),

@@ -965,7 +965,7 @@ class TestState:
                 await until(lambda: harness.sink.status.notices == [], within=1.1)
                 assert len(harness.options.all_peers) == 1
 
-    def test_a_trading_stream_that_is_away_is_a_notice(self):
+    def test_a_disconnected_trading_stream_is_a_notice(self):
         @play
         async def _(harness):
             async with harness.at_work():

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from condord.core.working_order import OrderLeg, WorkingOrder
 from condord.upstream.working_orders import working_orders
-from tests.upstream.test_market_parsing import ODD, Refused, spoilt
+from tests.upstream.test_market_parsing import ODD, RefusedRows, spoilt
 
 AT = dt.datetime(2026, 11, 20, 15, 11, 25, tzinfo=dt.UTC)
 SYMBOLS = ("SPY261218P00560000", "SPY261218P00570000", "SPY261218C00630000", "SPY261218C00640000")
@@ -67,7 +67,7 @@ SINGLE = {
 
 def only(row):
     """The one order in a row, which is read without any refusal."""
-    refused = Refused()
+    refused = RefusedRows()
     (order,) = working_orders([row], refused)
     assert refused == []
     return order
@@ -114,14 +114,14 @@ class TestSeveralLegs:
         ],
     )
     def test_with_a_leg_that_cannot_be_read_the_order_is_counted(self, bad):
-        refused = Refused()
+        refused = RefusedRows()
         legs = [CLOSING["legs"][0] | bad, *CLOSING["legs"][1:]]
         assert working_orders([CLOSING | {"legs": legs}], refused) == []
         assert refused == ["workingOrderRow"]
 
     @pytest.mark.parametrize("legs", [None, [], "legs", [None], [{"symbol": "SPY"}]])
     def test_an_order_without_an_option_is_skipped(self, legs):
-        refused = Refused()
+        refused = RefusedRows()
         assert working_orders([CLOSING | {"legs": legs}], refused) == []
         assert refused == []
 
@@ -142,24 +142,24 @@ class TestSingleOrders:
 
     def test_the_orders_of_a_bracket_are_orders_of_their_own(self):
         child = SINGLE | {"id": "child", "status": "held"}
-        orders = working_orders([SINGLE | {"order_class": "bracket", "legs": [child]}], Refused())
+        orders = working_orders([SINGLE | {"order_class": "bracket", "legs": [child]}], RefusedRows())
         assert [order.id for order in orders] == ["single", "child"]
 
     def test_orders_for_stocks_are_skipped(self):
-        refused = Refused()
+        refused = RefusedRows()
         assert working_orders([SINGLE | {"symbol": "SPY", "qty": "0.5"}], refused) == []
         assert refused == []
 
     @pytest.mark.parametrize("status", ["filled", "canceled", "expired", "replaced", "rejected"])
     def test_an_order_that_has_ended_is_not_a_working_order(self, status):
-        assert working_orders([SINGLE | {"status": status}], Refused()) == []
+        assert working_orders([SINGLE | {"status": status}], RefusedRows()) == []
 
     @pytest.mark.parametrize("status", ["new", "partially_filled", "held", "pending_cancel", "unheard_of", None])
     def test_an_order_in_any_other_state_is_a_working_order(self, status):
         assert only(SINGLE | {"status": status}).id == "single"
 
     def test_a_filled_order_is_not_a_working_order_in_any_state(self):
-        refused = Refused()
+        refused = RefusedRows()
         assert working_orders([SINGLE | {"filled_qty": "3"}], refused) == []
         assert refused == []
 
@@ -179,7 +179,7 @@ class TestSingleOrders:
         ],
     )
     def test_a_row_that_cannot_be_read_is_skipped_and_the_others_are_read(self, bad):
-        refused = Refused()
+        refused = RefusedRows()
         orders = working_orders([SINGLE | bad, CLOSING], refused)
         assert [order.id for order in orders] == ["order"]
         assert refused == ["workingOrderRow"]
@@ -188,24 +188,24 @@ class TestSingleOrders:
 class TestLists:
     def test_the_oldest_order_is_first(self):
         older = SINGLE | {"submitted_at": "2026-11-19T15:11:25Z"}
-        assert [order.id for order in working_orders([CLOSING, older], Refused())] == ["single", "order"]
+        assert [order.id for order in working_orders([CLOSING, older], RefusedRows())] == ["single", "order"]
 
     def test_an_order_names_the_one_it_replaces(self):
         assert only(SINGLE | {"replaces": "before"}).origin == "before"
         assert only(SINGLE).origin is None
 
     def test_a_row_that_is_not_an_object_is_counted(self):
-        refused = Refused()
+        refused = RefusedRows()
         assert len(working_orders([None, SINGLE, 5], refused)) == 1
         assert refused == ["workingOrderRow"] * 2
 
     def test_an_answer_that_is_not_a_list_is_refused(self):
         with pytest.raises(TypeError, match="dict"):
-            working_orders({}, Refused())
+            working_orders({}, RefusedRows())
 
     @given(spoilt(SINGLE) | spoilt(CLOSING) | spoilt(CLOSING["legs"][0] | {"order_class": "simple"}) | ODD)
     def test_the_order_after_any_row_is_read(self, row):
-        orders = working_orders([row, SINGLE | {"id": "readable"}], Refused())
+        orders = working_orders([row, SINGLE | {"id": "readable"}], RefusedRows())
         assert "readable" in [order.id for order in orders]
         assert all(order.quantity > 0 and order.legs for order in orders)
         assert all(one.quantity != 0 for order in orders for one in order.legs)

@@ -318,7 +318,7 @@ describe('a card', () => {
     expect(card(condor(), { alerts: firing(3) }).words('.condor-alarm summary')).toEqual([])
   })
 
-  it('leaves out of an alert the cut-offs of today, which it counts down to', () => {
+  it('omits the cut-offs of today from the text of an alert, as it counts down to them', () => {
     const sentence = (text: string) => card(condor(), { alerts: [alert('order-cutoff:x', { condorId: condor().id, text: `SPY 1: ${text}` })] }).words('.condor-alarm li')
     const cutoff = 'Alpaca takes orders for it until 15:30 ET'
     expect(sentence(`${cutoff} (as configured) and may liquidate it from 15:15, and the put is away.`)).toEqual(['The put is away.'])

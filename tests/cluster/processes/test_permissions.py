@@ -42,7 +42,7 @@ def test_an_ingester_without_permission_to_publish_reports_it_and_leads_once_it_
     until(lambda: "the bus forbids this user to publish to condord." in detail(), lambda: f"the reason: {detail()}")
     assert REMEDY in detail()
     assert one.get("/readyz")[0] == 503
-    until(lambda: any("The lease cannot be asked for" in line for line in one.stderr), "the log")
+    until(lambda: any("The request for the lease failed" in line for line in one.stderr), "the log")
     assert not any("This process leads" in line for line in one.stderr)
     start.made.nats.reload(users(one='">"', two='">"'))
     one.await_live()

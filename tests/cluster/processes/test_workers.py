@@ -39,7 +39,7 @@ pytestmark = pytest.mark.slow
 
 TOKEN = "token-of-all-workers-1"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
-ROOM = 40
+MAX_SUBSCRIBERS = 40
 COUNTED_SECONDS = 1.0
 """Ten times as long as a worker takes to count that a connection is gone."""
 
@@ -130,7 +130,7 @@ class Served:
             **token_environ(place, TOKEN),
             "CONDORD_SERVER_WORKERS": str(workers),
             "RUNTIME_DIRECTORY": str(place),
-            "CONDORD_SERVER_MAX_SUBSCRIBERS": str(ROOM),
+            "CONDORD_SERVER_MAX_SUBSCRIBERS": str(MAX_SUBSCRIBERS),
         }
         urls = {f"CONDORD_ALPACA_{_snake(name)}": url for name, url in simulated.urls.items()}
         self.environ = {**QUICK, **urls}
@@ -191,35 +191,37 @@ def number_of(exposition, name):
 
 def test_the_limit_of_subscribers_counts_all_workers_together_even_if_clients_come_at_once(served):
     with closing(Streams(served.url)) as streams:
-        statuses = streams.open_at_once(ROOM + 20)
-        # Two workers that find the last place taken by each other both refuse; never do both take it.
-        assert statuses.count(200) <= ROOM
-        while streams.statuses.count(200) < ROOM:
+        statuses = streams.open_at_once(MAX_SUBSCRIBERS + 20)
+        # If two workers reserve the last slot at once, both may refuse, but never both accept.
+        assert statuses.count(200) <= MAX_SUBSCRIBERS
+        while streams.statuses.count(200) < MAX_SUBSCRIBERS:
             assert streams.open().status == 200
         assert streams.open().status == 503
-        served.await_subscribers(ROOM)
-        assert served.status()["maxSubscribers"] == ROOM
+        served.await_subscribers(MAX_SUBSCRIBERS)
+        assert served.status()["maxSubscribers"] == MAX_SUBSCRIBERS
 
 
 def test_subscribers_spread_evenly_and_every_worker_answers_for_all(served):
     served.await_calm()  # else those of the test before still count for one of them
     with closing(Streams(served.url)) as streams:
-        streams.open_at_once(ROOM)
-        while streams.statuses.count(200) < ROOM:
+        streams.open_at_once(MAX_SUBSCRIBERS)
+        while streams.statuses.count(200) < MAX_SUBSCRIBERS:
             streams.open()
         # The refused ones and those of other requests close a moment later.
-        until(lambda: sum(served.spread()) == ROOM, served.spread)
-        assert all(abs(each - ROOM / 2) <= 0.2 * ROOM / 2 for each in served.spread()), served.spread()
+        until(lambda: sum(served.spread()) == MAX_SUBSCRIBERS, served.spread)
+        assert all(abs(each - MAX_SUBSCRIBERS / 2) <= 0.2 * MAX_SUBSCRIBERS / 2 for each in served.spread()), (
+            served.spread()
+        )
         answers = [served.status() for _ in range(6)]
         assert {(each["subscribers"], each["pid"], each["cluster"]["role"]) for each in answers} == {
-            (ROOM, served.pid, "all")
+            (MAX_SUBSCRIBERS, served.pid, "all")
         }
         for _ in range(4):
             exposition = served.get("/metrics")[2]
             names = re.findall(r"(?m)^([^#\s]\S*(?: [^#\s]\S*=\S*)*) \S+$", exposition)
             assert len(names) == len(set(names))
-            assert number_of(exposition, "condord_subscribers") == ROOM
-            assert number_of(exposition, "condord_max_subscribers") == ROOM
+            assert number_of(exposition, "condord_subscribers") == MAX_SUBSCRIBERS
+            assert number_of(exposition, "condord_max_subscribers") == MAX_SUBSCRIBERS
             assert number_of(exposition, 'condord_upstream_connected{stream="option"}') == 1
 
 

@@ -166,7 +166,7 @@ def test_a_definition_changes_only_with_keys_that_decide_the_state():
     assert len({definition(each) for each in (before, *others)}) == 5
 
 
-def test_the_definition_of_the_target_includes_that_of_butterflies():
+def test_the_definition_of_the_profit_target_includes_its_rule_for_butterflies():
     named = rule("profit-target", when="percentOfMaxProfit >= 50", clear="percentOfMaxProfit < 45")
     assert definition(named) != definition(rule("profit-target"))
     assert named.when == (parse("percentOfMaxProfit >= 50"),)

@@ -18,7 +18,7 @@ export function useNotifications(live: Live, settings: Settings) {
       if (!hasDocument) return
       const fresh = alerts.filter((alert) => isUnanswered(alert) && !known.has(keyOf(alert)))
       for (const alert of fresh) known.add(keyOf(alert))
-      // What fires when the page is opened, or when condord looks for the first time, is on the page and not news.
+      // An alert that fires when the page is opened, or at the first evaluation after a start of condord, is on the page but not news.
       if (hasBegun) for (const alert of fresh) if (!alert.atStart) void tell(alert)
       hasBegun = true
     },
