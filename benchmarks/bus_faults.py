@@ -1,7 +1,7 @@
 """Run every fault between a relay and a bus: when it was reported, and when all was correct again.
 
 Each row has a simulator, a daemon whose frames a publisher puts on a nats-server, a relay of that bus, and a link
-between the two that fails on command (`relay_scene.py`).
+between the two that fails on command (`relay_harness.py`).
 
 Run it: python benchmarks/bus_faults.py [--fault NAME]
 """
@@ -15,14 +15,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from relay_scene import FAULTS_OF_LINK, STOPPED_SECONDS, Fault, Scene, main
+from relay_harness import FAULTS_OF_LINK, STOPPED_SECONDS, Fault, Harness, main
 
 from tests.cluster.nats_server import NatsServer
 from tests.cluster.processes.publishing import Publishing
 from tests.cluster.processes.test_bus_relay import BusRelay
 
 
-class BusScene(Scene):
+class BusHarness(Harness):
     """A relay of a bus, and what publishes there."""
 
     def __init__(self, stack: ExitStack) -> None:
@@ -43,17 +43,17 @@ class BusScene(Scene):
 
 
 FAULTS = (
-    Fault("NATS killed and started again", lambda scene: scene.nats.kill(), lambda scene: scene.nats.start()),
+    Fault("NATS killed and started again", lambda harness: harness.nats.kill(), lambda harness: harness.nats.start()),
     Fault(
         f"NATS stopped for {STOPPED_SECONDS:g} s",
-        lambda scene: scene.nats.pause(),
-        lambda scene: scene.nats.resume(),
+        lambda harness: harness.nats.pause(),
+        lambda harness: harness.nats.resume(),
         STOPPED_SECONDS,
     ),
-    Fault("leader gone, then another one", lambda scene: scene.publishing.close(), BusScene.take_over),
+    Fault("leader gone, then another one", lambda harness: harness.publishing.close(), BusHarness.take_over),
     *FAULTS_OF_LINK,
 )
 
 
 if __name__ == "__main__":
-    main(__doc__.splitlines()[0], BusScene, FAULTS)
+    main(__doc__.splitlines()[0], BusHarness, FAULTS)

@@ -32,7 +32,7 @@ def outcomes(rows: Sequence[Row]) -> list[Outcome | tuple[Row, str]]:
     found: list[Outcome | tuple[Row, str]] = []
     if not rows:  # no row of this lane was selected: do not start a daemon
         return found
-    with matrix.scene() as pair:
+    with matrix.pair() as pair:
         for row in rows:
             try:
                 found.append(matrix.run(row, *pair))

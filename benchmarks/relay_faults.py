@@ -1,7 +1,7 @@
 """Run every fault between a relay and its source: when it was reported, and when all was correct again.
 
 Each row has a simulator, a source and a relay as programs, and a link between the two that fails on command
-(`relay_scene.py`). A subscriber of each follows along. A fault after which the source is started again ends when that
+(`relay_harness.py`). A subscriber of each follows along. A fault after which the source is started again ends when that
 serves.
 
 Run it: python benchmarks/relay_faults.py [--fault NAME]
@@ -16,12 +16,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from relay_scene import FAULTS_OF_LINK, STOPPED_SECONDS, Fault, Scene, main
+from relay_harness import FAULTS_OF_LINK, STOPPED_SECONDS, Fault, Harness, main
 
 from tests.cluster.processes.running import Relay
 
 
-class SourceScene(Scene):
+class SourceHarness(Harness):
     """A relay and its source; `start_again` replaces `source`."""
 
     def __init__(self, stack: ExitStack) -> None:
@@ -34,12 +34,12 @@ class SourceScene(Scene):
 
 
 FAULTS = (
-    Fault("source ended and started again", lambda scene: scene.source.stop(), SourceScene.start_again),
-    Fault("source killed and started again", lambda scene: scene.source.process.kill(), SourceScene.start_again),
+    Fault("source ended and started again", lambda harness: harness.source.stop(), SourceHarness.start_again),
+    Fault("source killed and started again", lambda harness: harness.source.process.kill(), SourceHarness.start_again),
     Fault(
         f"source stopped for {STOPPED_SECONDS:g} s",
-        lambda scene: scene.source.process.send_signal(signal.SIGSTOP),
-        lambda scene: scene.source.process.send_signal(signal.SIGCONT),
+        lambda harness: harness.source.process.send_signal(signal.SIGSTOP),
+        lambda harness: harness.source.process.send_signal(signal.SIGCONT),
         STOPPED_SECONDS,
     ),
     *FAULTS_OF_LINK,
@@ -47,4 +47,4 @@ FAULTS = (
 
 
 if __name__ == "__main__":
-    main(__doc__.splitlines()[0], SourceScene, FAULTS)
+    main(__doc__.splitlines()[0], SourceHarness, FAULTS)

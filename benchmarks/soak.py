@@ -129,10 +129,10 @@ class Soak:
         # A fault may have refused the key, which halts a stream until SIGHUP.
         self.condord.process.send_signal(signal.SIGHUP)
         follower = self.followers[-1]
-        scene = matrix.Scene(self.simulated, self.condord, follower)
-        scene.await_healthy(TIMEOUT_SECONDS)
-        scene.await_match(TIMEOUT_SECONDS)
-        return scene.mismatches()
+        harness = matrix.Harness(self.simulated, self.condord, follower)
+        harness.await_healthy(TIMEOUT_SECONDS)
+        harness.await_match(TIMEOUT_SECONDS)
+        return harness.mismatches()
 
     def compare(self) -> None:
         """Check that a subscriber's document equals that of `GET /api/positions` at the same version."""
@@ -196,8 +196,8 @@ def run(minutes: float, subscribers: int, seed: int, *, is_blocked: bool) -> lis
     with ExitStack() as stack:
         file = Path(stack.enter_context(tempfile.TemporaryDirectory()), "condord.toml")
         file.touch()
-        scene = matrix.scene("--scenario", "busy", rate=RATE, CONDORD_CONFIG=str(file))
-        simulated, condord = stack.enter_context(scene)
+        harness = matrix.pair("--scenario", "busy", rate=RATE, CONDORD_CONFIG=str(file))
+        simulated, condord = stack.enter_context(harness)
         if is_blocked:
             file.write_text(REFUSED)
         soak = Soak(simulated, condord, random.Random(seed))

@@ -47,10 +47,10 @@ LOST = {"busLost", "leaderLost", "sourceLost"}
 class Member:
     """One ingester with its link to the bus; it is started again under the same name."""
 
-    def __init__(self, scene: Scene, name: str) -> None:
-        self._scene = scene
+    def __init__(self, harness: Harness, name: str) -> None:
+        self._scene = harness
         self._name = name
-        self.link: Link = scene.stack.enter_context(closing_link(scene.made.nats.url))
+        self.link: Link = harness.stack.enter_context(closing_link(harness.made.nats.url))
         self.program = self._started()
 
     def _started(self) -> Ingester:
@@ -68,7 +68,7 @@ class Member:
         return {}
 
 
-class Scene:
+class Harness:
     """The programs that a fault is injected into.
 
     When the last fault began, `struck` led and `standby_before` stood by. `asked` are those who may lead.
@@ -134,45 +134,45 @@ class Fault(NamedTuple):
     """
 
     name: str
-    begin: Callable[[Scene], object]
-    end: Callable[[Scene], object]
+    begin: Callable[[Harness], object]
+    end: Callable[[Harness], object]
     seconds: float = 0.0
     moves: bool = True
     waits: bool = False
 
 
-def send(number: signal.Signals, to: Callable[[Scene], Member]) -> Callable[[Scene], None]:
+def send(number: signal.Signals, to: Callable[[Harness], Member]) -> Callable[[Harness], None]:
     """Return what sends a signal."""
-    return lambda scene: to(scene).program.process.send_signal(number)
+    return lambda harness: to(harness).program.process.send_signal(number)
 
 
-def struck(scene: Scene) -> Member:
+def struck(harness: Harness) -> Member:
     """The ingester that led when the fault began."""
-    return scene.struck
+    return harness.struck
 
 
-def again(scene: Scene) -> None:
+def again(harness: Harness) -> None:
     """Start the one that has ended again."""
-    scene.struck.program.wait()
-    scene.struck.start_again()
+    harness.struck.program.wait()
+    harness.struck.start_again()
 
 
-def stop_maker(scene: Scene) -> None:
+def stop_maker(harness: Harness) -> None:
     """Stop only the maker of the leader, which its front then kills."""
-    [maker] = makers_of(scene.struck.program)
+    [maker] = makers_of(harness.struck.program)
     os.kill(maker, signal.SIGSTOP)
 
 
-def lose_store(scene: Scene) -> None:
+def lose_store(harness: Harness) -> None:
     """Kill NATS, which then begins without what it has stored."""
-    scene.made.nats.kill()
-    scene.made.nats.lose_store()
+    harness.made.nats.kill()
+    harness.made.nats.lose_store()
 
 
-def hold_slot(scene: Scene) -> None:
+def hold_slot(harness: Harness) -> None:
     """Kill the leader; its connection goes on at Alpaca."""
-    scene.made.simulated.fault("connection-406", seconds=4)
-    scene.struck.program.process.kill()
+    harness.made.simulated.fault("connection-406", seconds=4)
+    harness.struck.program.process.kill()
 
 
 FAULTS = (
@@ -183,70 +183,74 @@ FAULTS = (
     Fault("maker of the leader stopped", stop_maker, lambda _: None),
     Fault(
         "leader without the bus for 10 s",
-        lambda scene: scene.struck.link.do("stall"),
-        lambda scene: scene.struck.link.do("resume"),
+        lambda harness: harness.struck.link.do("stall"),
+        lambda harness: harness.struck.link.do("resume"),
         10.0,
     ),
     Fault(
         "connection of the leader to the bus reset",
-        lambda scene: scene.struck.link.do("reset"),
+        lambda harness: harness.struck.link.do("reset"),
         lambda _: None,
         moves=False,
     ),
     Fault(
         "standby stopped for 10 s",
-        lambda scene: scene.standby_before.program.process.send_signal(signal.SIGSTOP),
-        lambda scene: scene.standby_before.program.process.send_signal(signal.SIGCONT),
+        lambda harness: harness.standby_before.program.process.send_signal(signal.SIGSTOP),
+        lambda harness: harness.standby_before.program.process.send_signal(signal.SIGCONT),
         10.0,
         moves=False,
     ),
     Fault(
         "NATS killed for 2 s",
-        lambda scene: scene.made.nats.kill(),
-        lambda scene: scene.made.nats.start(),
+        lambda harness: harness.made.nats.kill(),
+        lambda harness: harness.made.nats.start(),
         2.0,
         moves=False,  # the leader may renew its lease in time
         waits=True,
     ),
-    Fault("NATS killed for 0.5 s, with its store", lose_store, lambda scene: scene.made.nats.start(), 0.5, waits=True),
-    Fault("NATS killed for 7 s, with its store", lose_store, lambda scene: scene.made.nats.start(), 7.0, waits=True),
+    Fault(
+        "NATS killed for 0.5 s, with its store", lose_store, lambda harness: harness.made.nats.start(), 0.5, waits=True
+    ),
+    Fault(
+        "NATS killed for 7 s, with its store", lose_store, lambda harness: harness.made.nats.start(), 7.0, waits=True
+    ),
     Fault(
         "NATS stopped for 5 s",
-        lambda scene: scene.made.nats.pause(),
-        lambda scene: scene.made.nats.resume(),
+        lambda harness: harness.made.nats.pause(),
+        lambda harness: harness.made.nats.resume(),
         5.0,
         waits=True,
     ),
 )
 
 
-def strike(scene: Scene, fault: Fault) -> tuple[float | None, float]:
+def strike(harness: Harness, fault: Fault) -> tuple[float | None, float]:
     """Run a fault; returns after how many seconds another led, if so, and after how many all was right."""
-    scene.struck, scene.standby_before = scene.leader(), scene.standby()
-    fence = scene.struck.cluster()["fence"]
+    harness.struck, harness.standby_before = harness.leader(), harness.standby()
+    fence = harness.struck.cluster()["fence"]
     begun = time.monotonic()
-    fault.begin(scene)
+    fault.begin(harness)
     if fault.waits:
-        finish(scene, fault, begun)
+        finish(harness, fault, begun)
     else:
         # The other may be stopped, and would not answer.
-        scene.asked = [scene.standby_before if fault.moves else scene.struck]
-    led = (scene.until_led(fence) and time.monotonic() - begun) if fault.moves else None
-    scene.await_right()
+        harness.asked = [harness.standby_before if fault.moves else harness.struck]
+    led = (harness.until_led(fence) and time.monotonic() - begun) if fault.moves else None
+    harness.await_right()
     right = time.monotonic() - begun
     if not fault.waits:
-        finish(scene, fault, begun)
-    scene.asked = scene.members
-    until(lambda: scene.standby().cluster().get("role") == "standby", "a standby")
-    scene.compare()
-    scene.made.check_slot()
+        finish(harness, fault, begun)
+    harness.asked = harness.members
+    until(lambda: harness.standby().cluster().get("role") == "standby", "a standby")
+    harness.compare()
+    harness.made.check_slot()
     return led, right
 
 
-def finish(scene: Scene, fault: Fault, begun: float) -> None:
+def finish(harness: Harness, fault: Fault, begun: float) -> None:
     """End the fault when it has lasted as long as it should."""
     time.sleep(max(0.0, begun + fault.seconds - time.monotonic()))
-    fault.end(scene)
+    fault.end(harness)
 
 
 def row(fault: Fault, led: float | None, right: float) -> str:
@@ -261,10 +265,10 @@ def matrix(name: str | None) -> Iterator[str]:
     for fault in FAULTS:
         if name in (None, fault.name):
             with ExitStack() as stack:
-                scene = Scene(stack)
-                yield row(fault, *strike(scene, fault))
+                harness = Harness(stack)
+                yield row(fault, *strike(harness, fault))
     if name is None:
-        yield f"| both started at once, on a new bus | {scene.led_after:.1f} s | {scene.right_after:.1f} s |"
+        yield f"| both started at once, on a new bus | {harness.led_after:.1f} s | {harness.right_after:.1f} s |"
 
 
 class Held(NamedTuple):
@@ -276,16 +280,16 @@ class Held(NamedTuple):
     tasks: int
 
 
-def held(scene: Scene) -> Held:
+def held(harness: Harness) -> Held:
     """The resources of the relay once it is idle."""
     time.sleep(3.0)
-    process = Path(f"/proc/{scene.relay.process.pid}")
+    process = Path(f"/proc/{harness.relay.process.pid}")
     pss = next(line for line in (process / "smaps_rollup").read_text().splitlines() if line.startswith("Pss:"))
     return Held(
         memory_mib=int(pss.split()[1]) / 1024,
         files=len([*(process / "fd").iterdir()]),
         threads=len([*(process / "task").iterdir()]),
-        tasks=scene.relay.status()["tasks"],
+        tasks=harness.relay.status()["tasks"],
     )
 
 
@@ -293,16 +297,16 @@ def soak(minutes: float, seed: int) -> int:
     """Strike at random for this long; returns 1 if something grows."""
     chance = random.Random(seed)
     with ExitStack() as stack:
-        scene = Scene(stack)
+        harness = Harness(stack)
         begun, before, count = time.monotonic(), None, 0
         while (passed := time.monotonic() - begun) < 60 * minutes:
             if before is None and passed > 20 * minutes:
-                before = held(scene)
+                before = held(harness)
             fault = chance.choice(FAULTS)
-            print(f"{passed:5.0f} s  {row(fault, *strike(scene, fault))}", flush=True)
+            print(f"{passed:5.0f} s  {row(fault, *strike(harness, fault))}", flush=True)
             count += 1
-        after = held(scene)
-        cluster_part = scene.relay.status()["cluster"]
+        after = held(harness)
+        cluster_part = harness.relay.status()["cluster"]
     print(f"{count} faults; before {before}, after {after}; {cluster_part}")
     grown = before is None or after.memory_mib - before.memory_mib > MEMORY_MIB or after[1:] != before[1:]
     return int(grown)

@@ -228,7 +228,7 @@ class Feed(MarketFeed):
         self._arm(self._publisher.deadline)
 
     def has_missed(self, ticks: Iterable[Tick]) -> bool:
-        """Whether the stream should have brought any of `ticks`, which come from REST."""
+        """Whether the stream should have delivered any of `ticks`, which come from REST."""
         return self._prices.has_missed(ticks)
 
     def set_calendar(self, calendar: Calendar) -> None:

@@ -6,7 +6,7 @@ SO_REUSEPORT socket for each worker, the kernel would choose by a hash: of 1,000
 has 12 to 25 % more or fewer than its share, and one of sixteen 20 to 33 %. Besides, any process of the user could join
 the port.
 
-A worker that is stopped or hangs is noticed after `SILENT_LOOKS`. It then gets no connections, and those that it was
+A worker that is stopped or hangs is noticed after `SILENT_CHECKS`. It then gets no connections, and those that it was
 handed and has not taken yet go to another one.
 
 The kernel holds some 280 connections for a worker that has not taken them yet. If more clients come at once, as after a
@@ -47,10 +47,10 @@ MODULE = "condord.daemon.worker"
 PASSED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "NO_COLOR", "JOURNAL_STREAM", "TMPDIR")
 """The variables that a worker gets, besides Python's. Others may contain keys."""
 CHECK_SECONDS = 0.1
-SILENT_LOOKS = 4
+SILENT_CHECKS = 4
 """A worker whose event loop has not run for this many checks gets no connection while another one can take it.
 
-Looks are counted instead of seconds, because a pause of this process, or of the machine, is no silence of the workers.
+Checks are counted instead of seconds, because a pause of this process, or of the machine, is no silence of the workers.
 """
 PAUSE_SECONDS = 1.0
 """How long nothing is accepted after the process has run out of file descriptors."""
@@ -66,7 +66,8 @@ _log = logging.getLogger(__name__)
 class WorkerSlot:
     """One place for a worker, and the process that has it now. `process` is the index in the shared counts.
 
-    `changed` is called after each report and each end. `pass_on` gets what a worker that has ended had not taken.
+    `changed` is called after each report and each end. `pass_on` gets the connections that a worker had
+    not taken when it ended.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class WorkerSlot:
         self.past = Counts()
         self.past_families: Families = {}
         self.is_silent = False
-        self._stalls = StallCounter(SILENT_LOOKS)
+        self._stalls = StallCounter(SILENT_CHECKS)
         self._resources = resources
         self._environ = environ
         self._changed = changed
@@ -149,12 +150,12 @@ class WorkerSlot:
         try:
             while received := await reader.readline():
                 if self.report is None:
-                    self._stalls, self.is_silent = StallCounter(SILENT_LOOKS), False
+                    self._stalls, self.is_silent = StallCounter(SILENT_CHECKS), False
                 self.report = msgspec.json.decode(received, type=WorkerReport)
                 self._changed()
         except (OSError, ValueError) as error:  # ValueError: the line is too long
             fields = {"child": self.kept.name, "reason": type(error).__name__}
-            _log.error("A worker cannot be understood and is ended", extra={"fields": fields})
+            _log.error("A worker sent an unreadable report and is killed", extra={"fields": fields})
             if self.kept.child is not None:
                 self.kept.child.send_signal(signal.SIGKILL)
         self._forget()

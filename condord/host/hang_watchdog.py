@@ -1,8 +1,8 @@
 """End the process if its event loop hangs, because it could then neither serve nor stop.
 
-A separate thread looks once a second at a counter that the loop advances. If the counter has not changed for many looks
-in a row, the loop hangs. A stop is watched in the same way. Looks are counted instead of seconds because suspending the
-machine, SIGSTOP and a debugger stop the watching thread too.
+A separate thread checks once a second a counter that the loop advances. If it has not changed for many checks in a row,
+the loop hangs. A stop is watched in the same way. Checks are counted instead of seconds because suspending the machine,
+SIGSTOP and a debugger stop the watching thread too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class StallCounter:
-    """Counts successive looks at a counter that has not moved. After `steps` of them, the counter has stalled."""
+    """Counts successive checks of a counter that has not moved. After `steps` of them, the counter has stalled."""
 
     def __init__(self, steps: int) -> None:
         self._steps = steps
@@ -37,7 +37,7 @@ class StallCounter:
         self._still = 0
 
     def step(self, counter: int) -> bool:
-        """Look at the counter; True if it has not moved for `steps` looks."""
+        """Check the counter; True if it has not moved for `steps` checks."""
         self._still = self._still + 1 if counter == self._seen else 0
         self._seen = counter
         return self._still >= self._steps
@@ -76,7 +76,7 @@ class HangWatchdog:
 
 
 def _report(watched: int) -> None:
-    fields = {"code": "hung", "looks": STEPS, "stack": stack(watched)}
+    fields = {"code": "hung", "checks": STEPS, "stack": stack(watched)}
     _log.error("The event loop hangs, the process ends", extra={"fields": fields})
     for handler in logging.getLogger().handlers:
         handler.flush()

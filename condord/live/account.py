@@ -110,8 +110,8 @@ class AccountState:
     ) -> AccountReading | None:
         """Take a reading, and return the reading to show now, or None while it is held back.
 
-        `stocks` are signed shares by symbol, `now` is in loop seconds, `traded` is what `orders` led to. The reading is
-        grouped here unless `learn` has received its grouping.
+        `stocks` are signed shares by symbol, `now` is in loop seconds, `traded` is the ledger of `orders`. The reading
+        is grouped here unless `learn` has received its grouping.
         """
         if (wanted := self.regrouping(positions, lots)) is not None:
             self.learn(wanted, wanted.run())

@@ -89,7 +89,7 @@ class DayMemory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _FollowedReading(NamedTuple):
-    """A reading, what its orders led to, and when it was read."""
+    """A reading, the ledger of its orders, and when it was read."""
 
     reading: AccountReading
     traded: LedgerSummary
@@ -150,7 +150,7 @@ class Day:
             self._update()
 
     def follow(self, reading: AccountReading, traded: LedgerSummary, now_at: dt.datetime) -> None:
-        """Take what the account holds at `now_at`, the exchange's time, and what its orders led to."""
+        """Take what the account holds at `now_at`, the exchange's time, and the ledger of its orders."""
         self._followed = _FollowedReading(reading, traded, now_at)
         self._update()
 

@@ -45,7 +45,7 @@ class AccountReading(msgspec.Struct, frozen=True, kw_only=True):
     """A reading of the account: its option positions, their grouping, and its stocks in signed shares by symbol.
 
     `orders` are all known orders that filled options, oldest first, including those of contracts no longer held.
-    `traded` is what they led to. `settled` are the symbols past their settlement by `calendar`.
+    `traded` is their ledger. `settled` are the symbols past their settlement by `calendar`.
     """
 
     positions: tuple[Position, ...]

@@ -5,9 +5,9 @@ stream, or if neither the stream nor REST has confirmed it for `ttl_seconds`. A 
 again. Nothing that arrived, was made or was requested before a gap confirms a quote after it: after a suspension the
 same connection first brings what has waited in it.
 
-A symbol is silent when the stream has not brought a quote within `GRACE_SECONDS` of REST returning it. The stream does
-not repeat quotes, so only quotes newer than its last one are expected. If it has brought none since it went live,
-quotes newer than REST's first answer are expected.
+A symbol is silent when the stream has not delivered a quote within `GRACE_SECONDS` of REST returning it. The stream
+does not repeat quotes, so only quotes newer than its last one are expected. If it has delivered none since it went
+live, quotes newer than REST's first answer are expected.
 
 A quote is from the future, and refused, when it is more than `FUTURE_SECONDS` ahead of both the exchange's clock and
 the newest quotes of the stream.
@@ -175,7 +175,7 @@ class Prices:
                     self._expect(tick, now)
 
     def has_missed(self, ticks: Iterable[Tick]) -> bool:
-        """Whether the stream should have brought any of `ticks`, which come from REST."""
+        """Whether the stream should have delivered any of `ticks`, which come from REST."""
         return any(
             tick.is_sane and tick.at <= self._limit_at and tick.symbol in self._held and self._is_missed(tick)
             for tick in ticks

@@ -110,7 +110,7 @@ class Publisher:
     ) -> list[Subscriber]:
         """Take what the account holds, the lots of its orders, and its shares by symbol; a change makes a snapshot.
 
-        `orders` are all that filled options, oldest first, and `traded` is what they led to. A half-changed account is
+        `orders` are all that filled options, oldest first, and `traded` is their ledger. A half-changed account is
         held back for a moment, until `deadline`.
         """
         woken = self._show(self.account.offer(positions, lots, stocks or {}, now, orders, traded), now, now_at)

@@ -1,6 +1,6 @@
 """The prices of the underlyings: random walks, the closes of the session before, and dividends.
 
-Prices are dollars a share, of an index points. They follow a geometric Brownian motion.
+Prices are in dollars a share, those of indexes in points. They follow a geometric Brownian motion.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ class AccountSink(QuoteSink, Protocol):
         """Note that neither the stream nor REST has confirmed `symbols` recently."""
 
     def has_missed(self, ticks: Iterable[Tick]) -> bool:
-        """Whether the stream should have brought any of `ticks`, which come from REST."""
+        """Whether the stream should have delivered any of `ticks`, which come from REST."""
 
     def expect(self, symbols: Iterable[str]) -> None:
         """Accept quotes of `symbols`, which will be held."""

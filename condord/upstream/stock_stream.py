@@ -64,7 +64,7 @@ class StockStream(QuoteStream[StockSink]):
         return frozenset(symbol for symbol in self.streamed if self._received_at.get(symbol, since) > since)
 
     def has_missed(self, snapshots: Iterable[StockSnapshot]) -> bool:
-        """Whether the stream should have brought a quote of `snapshots`, which come from REST."""
+        """Whether the stream should have delivered a quote of `snapshots`, which come from REST."""
         streamed = self.streamed
         return any(
             snapshot.quote is not None

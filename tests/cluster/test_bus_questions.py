@@ -12,7 +12,7 @@ from .led import ACCOUNT, Leader, working
 from .nats_server import eventually, running
 
 
-class Scene:
+class Harness:
     """A leader with a written `answer`, and one who asks; `asked` has the questions."""
 
     def __init__(self, server):
@@ -49,22 +49,22 @@ class Scene:
             self.at_once -= 1
 
 
-def play(nats_server, scene, **options):
+def play(nats_server, harness, **options):
     async def whole():
-        made = Scene(nats_server(**options))
+        made = Harness(nats_server(**options))
         async with working(made.leader), running(made.bus):
             made.leader.begin()
             # The leader has subscribed once it has answered.
             await eventually(lambda: made.questions.ask("GET", "/first"))
             made.asked.clear()
-            await scene(made)
+            await harness(made)
 
     asyncio.run(whole())
 
 
-async def unavailable(scene, method="GET", target="/x"):
+async def unavailable(harness, method="GET", target="/x"):
     with pytest.raises(Unavailable) as caught:
-        await scene.questions.ask(method, target)
+        await harness.questions.ask(method, target)
     assert caught.value.hint
     return str(caught.value)
 

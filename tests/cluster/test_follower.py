@@ -19,7 +19,7 @@ HOLD = FakeSource.HOLD
 BYE = b"event: bye\ndata: {}\n\n"
 
 
-class Scene:
+class Harness:
     """A follower of a scripted source on a virtual loop."""
 
     def __init__(self, source, sink, max_wait_seconds=MAX_WAIT_SECONDS, **settings):
@@ -36,14 +36,14 @@ class Scene:
         )
 
 
-def play(scene, *scripts, sink=None, **settings):
+def play(harness, *scripts, sink=None, **settings):
     """Play `scene(scene)` while the follower runs."""
 
     async def whole():
         async with FakeSource(*scripts) as source:
-            made = Scene(source, sink or FakeSink(), **settings)
+            made = Harness(source, sink or FakeSink(), **settings)
             following = asyncio.create_task(made.follower.run())
-            await scene(made)
+            await harness(made)
             following.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await following
@@ -308,7 +308,7 @@ def test_a_pause_after_which_the_last_event_is_recent_is_not_a_loss():
 def test_before_it_runs_nothing_is_lost():
     async def scene():
         async with FakeSource() as source:
-            made = Scene(source, FakeSink())
+            made = Harness(source, FakeSink())
             made.follower.note_suspension(LOST_SECONDS - 0.2)
             assert made.sink.calls == []
 

@@ -13,7 +13,7 @@ JSON = "Content-Type: application/json"
 TRADES = answer(200, b"[1]", JSON, "Cache-Control: no-cache", "Server: other")
 
 
-class Scene:
+class Harness:
     def __init__(self, source):
         self.source = source
         self.is_lost = False
@@ -30,10 +30,10 @@ class Scene:
         return await self.questions.ask(method, target)
 
 
-def play(scene, *scripts):
+def play(harness, *scripts):
     async def whole():
         async with FakeSource(*scripts) as source:
-            await scene(Scene(source))
+            await harness(Harness(source))
 
     run(whole())
 

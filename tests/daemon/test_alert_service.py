@@ -16,7 +16,7 @@ from tests.fakes.history_store import FakeFault
 NOW_AT = dt.datetime(2026, 11, 20, 16, 0, tzinfo=dt.UTC)
 
 
-class Scene:
+class Harness:
     """A service whose task runs while the context is open."""
 
     def __init__(self):
@@ -67,7 +67,7 @@ def run():
 
 def test_nothing_is_evaluated_before_the_alerts_are_recalled_and_a_reading_of_orders_was_tried(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             assert (given.evaluate(), given.service.deadline) == (NOTHING, None)
             given.store.can_read.clear()
             given.service.note_orders()
@@ -87,7 +87,7 @@ def test_nothing_is_evaluated_before_the_alerts_are_recalled_and_a_reading_of_or
 
 def test_until_a_reading_of_orders_was_tried_nothing_is_evaluated(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.service.note_account("one")
             await virtualtime.until(lambda: given.alerts.recalled)
             assert given.evaluate() == NOTHING
@@ -100,7 +100,7 @@ def test_until_a_reading_of_orders_was_tried_nothing_is_evaluated(run):
 @pytest.mark.parametrize("stored", [(), None, (record(),)])
 def test_stored_alerts_of_the_account_are_recalled_and_published(run, stored):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.accounts["one"] = stored
             await given.begin()
             assert (given.alerts.recalled, given.shown) == ([stored], [NOTHING])
@@ -111,7 +111,7 @@ def test_stored_alerts_of_the_account_are_recalled_and_published(run, stored):
 
 def test_another_key_of_the_same_account_continues_from_memory(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             given.service.forget()
             assert given.evaluate() == NOTHING
@@ -126,7 +126,7 @@ def test_another_key_of_the_same_account_continues_from_memory(run):
 
 def test_another_account_has_its_own_alerts_and_waiting_changes_are_stored_before(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.accounts = {"two": (record("tested:QQQ-1"),)}
             await given.begin()
             given.service.take(firing())
@@ -143,7 +143,7 @@ def test_another_account_has_its_own_alerts_and_waiting_changes_are_stored_befor
 
 def test_while_another_account_is_read_the_alerts_of_the_previous_one_are_not_shown(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.accounts["one"] = (record(),)
             await given.begin()
             given.store.can_read.clear()
@@ -157,7 +157,7 @@ def test_while_another_account_is_read_the_alerts_of_the_previous_one_are_not_sh
 
 def test_an_account_that_is_switched_while_it_is_read_is_not_recalled(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.accounts = {"one": (record(),), "two": ()}
             given.store.can_read.clear()
             given.service.note_account("one")
@@ -173,7 +173,7 @@ def test_an_account_that_is_switched_while_it_is_read_is_not_recalled(run):
 
 def test_changes_are_stored_together_with_their_documents(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             for identity in ("breached:SPY-1", "tested:SPY-1"):
                 given.service.take(firing(identity))
@@ -187,7 +187,7 @@ def test_changes_are_stored_together_with_their_documents(run):
 
 def test_only_the_last_state_of_a_record_is_stored_if_it_changes_before(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             over = record(state="resolved", until=NOW_AT, last="resolved")
             given.service.take(firing())
@@ -203,7 +203,7 @@ def test_only_the_last_state_of_a_record_is_stored_if_it_changes_before(run):
 
 def test_a_stop_stores_waiting_changes_and_ends_the_evaluation(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             given.service.take(firing())
             await given.service.finish()
@@ -215,7 +215,7 @@ def test_a_stop_stores_waiting_changes_and_ends_the_evaluation(run):
 
 def test_a_disk_that_hangs_delays_a_stop_for_a_second_at_most(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             given.delivery.can_write.clear()
             given.service.take(firing())
@@ -228,7 +228,7 @@ def test_a_disk_that_hangs_delays_a_stop_for_a_second_at_most(run):
 
 def test_a_stop_before_the_account_is_known_stores_nothing(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.service.finish()
             assert given.stored == []
 
@@ -237,7 +237,7 @@ def test_a_stop_before_the_account_is_known_stores_nothing(run):
 
 def test_other_rules_apply_at_once_and_alerts_that_end_by_them_are_published(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             given.alerts.ended = firing()
             rules = (Rule(name="tested", when=()),)
@@ -249,7 +249,7 @@ def test_other_rules_apply_at_once_and_alerts_that_end_by_them_are_published(run
 
 def test_an_acknowledgement_is_published_and_stored(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             seen = Changes(transitions=(), records=(record(acknowledged_at=NOW_AT),))
             given.alerts.acknowledged["breached:SPY-1"] = seen
@@ -270,7 +270,7 @@ def acknowledging(given):
 
 def test_a_daemon_on_its_own_acknowledges_without_waiting_for_the_disk(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.delivery.can_write.clear()
             given.alerts.acknowledged["breached:SPY-1"] = Changes(records=(record(acknowledged_at=NOW_AT),))
             await given.begin()
@@ -283,7 +283,7 @@ def test_a_daemon_on_its_own_acknowledges_without_waiting_for_the_disk(run):
 
 def test_an_acknowledgement_returns_once_another_ingester_would_know_of_it(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             given.delivery.is_kept = True
             given.delivery.can_write.clear()
@@ -298,7 +298,7 @@ def test_an_acknowledgement_returns_once_another_ingester_would_know_of_it(run):
 
 def test_an_acknowledgement_waits_for_its_own_copy_not_for_one_under_way(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             given.delivery.is_kept = True
             given.delivery.can_write.clear()
@@ -316,7 +316,7 @@ def test_an_acknowledgement_waits_for_its_own_copy_not_for_one_under_way(run):
 
 def test_an_acknowledgement_that_no_other_ingester_would_know_of_is_an_error(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             acknowledgement = acknowledging(given)
             with pytest.raises(Unavailable, match="the next leader may not know of it"):
@@ -327,7 +327,7 @@ def test_an_acknowledgement_that_no_other_ingester_would_know_of_is_an_error(run
 
 def test_a_second_acknowledgement_changes_nothing_and_waits_too(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             acknowledgement = acknowledging(given)
             await asyncio.wait([acknowledgement])
@@ -343,7 +343,7 @@ def test_a_second_acknowledgement_changes_nothing_and_waits_too(run):
 
 def test_an_acknowledgement_waits_for_a_limited_time(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             given.delivery.is_kept = True
             given.delivery.can_write.clear()
@@ -362,7 +362,7 @@ def test_an_acknowledgement_waits_for_a_limited_time(run):
 
 def test_channels_are_set_and_named(run):
     async def scene():
-        given = Scene()
+        given = Harness()
         given.service.set_channels(["a channel"])
         assert given.delivery.set == ["a channel"]
         assert given.service.answer().channels == [CHANNEL]
@@ -372,7 +372,7 @@ def test_channels_are_set_and_named(run):
 
 def test_the_answer_has_all_alerts_except_pending_ones(run):
     async def scene():
-        given = Scene()
+        given = Harness()
         given.alerts.records = (
             record("tested:SPY-1", state="pending"),
             record("breached:SPY-1", state="resolved", until=NOW_AT, last="resolved"),
@@ -387,7 +387,7 @@ def test_the_answer_has_all_alerts_except_pending_ones(run):
 
 def test_alerts_are_counted_by_rule_and_state(run):
     async def scene():
-        given = Scene()
+        given = Harness()
         given.service.set_rules((Rule(name="tested", when=()), Rule(name="half", when=(), enabled=False)))
         given.alerts.records = (record(), record("breached:SPY-2"))
         assert given.service.counts == {
@@ -402,7 +402,7 @@ def test_alerts_are_counted_by_rule_and_state(run):
 
 def test_each_transition_is_logged_once_without_its_sentence(run, caplog):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             with caplog.at_level(logging.INFO):
                 given.service.take(firing())
                 given.service.take(firing("days-left:SPY-1", severity="info"))
@@ -418,7 +418,7 @@ def test_each_transition_is_logged_once_without_its_sentence(run, caplog):
 
 def test_a_database_that_cannot_be_used_causes_a_notice(run):
     async def scene():
-        given = Scene()
+        given = Harness()
         assert given.service.notices() == []
         given.store.fault = FakeFault(text="Alerts are not stored: the disk is full", since=NOW_AT)
         (notice,) = given.service.notices()

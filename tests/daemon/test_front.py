@@ -25,7 +25,7 @@ class Spy:
         return lambda *given: self._log.append((self._name, method, *given))
 
 
-class Scene:
+class Harness:
     """The job of a front whose configuration file the test changes."""
 
     def __init__(self):
@@ -62,44 +62,44 @@ class Scene:
 
 def test_a_reload_also_reloads_the_maker():
     with startup.restored_root_logger():
-        scene = Scene()
+        harness = Harness()
         changed = msgspec.structs.replace(CONFIG.server, allowed_hosts=("condord.example",), max_subscribers=3)
-        scene.config = msgspec.structs.replace(CONFIG, server=changed)
-        scene.job.reload()
-        assert scene.guard.settings == ("condord.example",)
-        assert scene.log == ["retry", ("term", "reload")]
-        scene.config = ConfigError(["server.port = -1"])
-        scene.job.reload()
-        assert scene.guard.settings == ("condord.example",)
+        harness.config = msgspec.structs.replace(CONFIG, server=changed)
+        harness.job.reload()
+        assert harness.guard.settings == ("condord.example",)
+        assert harness.log == ["retry", ("term", "reload")]
+        harness.config = ConfigError(["server.port = -1"])
+        harness.job.reload()
+        assert harness.guard.settings == ("condord.example",)
 
 
 def test_the_state_for_systemd_names_the_role():
     with startup.restored_root_logger():
-        scene = Scene()
-    assert scene.job.status_text() == "standby, starting: nothing has been read"
-    scene.view.status = status("live")
-    assert scene.job.status_text() == "standby, live"
-    scene.view.cluster.role = "leader"
-    scene.view.status = msgspec.structs.replace(status("stale"), reason="no news")
-    assert scene.job.status_text() == "leader, stale: no news"
+        harness = Harness()
+    assert harness.job.status_text() == "standby, starting: nothing has been read"
+    harness.view.status = status("live")
+    assert harness.job.status_text() == "standby, live"
+    harness.view.cluster.role = "leader"
+    harness.view.status = msgspec.structs.replace(status("stale"), reason="no news")
+    assert harness.job.status_text() == "leader, stale: no news"
 
 
 def test_the_bus_and_the_lease_are_kept_until_the_maker_has_ended():
     with startup.restored_root_logger():
-        scene = Scene()
-    assert set(scene.job.tasks) == {"the follower", "the next maker", "the publisher"}
-    assert set(scene.job.writers) == {"the bus", "the answers", "the leadership", "the history"}
-    assert scene.job.log_fields == {"bus": BUS}
-    assert scene.job.stuck(1.0) is None
-    scene.job.close()
+        harness = Harness()
+    assert set(harness.job.tasks) == {"the follower", "the next maker", "the publisher"}
+    assert set(harness.job.writers) == {"the bus", "the answers", "the leadership", "the history"}
+    assert harness.job.log_fields == {"bus": BUS}
+    assert harness.job.stuck(1.0) is None
+    harness.job.close()
 
     async def leave():
-        scene.log.append("left")
+        harness.log.append("left")
 
     async def release():
-        scene.log.append("released")
+        harness.log.append("released")
 
-    scene.followed.leadership = types.SimpleNamespace(leave=leave)
-    scene.followed.history = types.SimpleNamespace(release=release)
-    asyncio.run(scene.job.finish())
-    assert scene.log[-2:] == ["left", "released"]
+    harness.followed.leadership = types.SimpleNamespace(leave=leave)
+    harness.followed.history = types.SimpleNamespace(release=release)
+    asyncio.run(harness.job.finish())
+    assert harness.log[-2:] == ["left", "released"]

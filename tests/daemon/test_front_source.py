@@ -90,7 +90,7 @@ def test_events_of_a_maker_are_published_from_the_first_one_on():
     assert not sink.needs_snapshot
 
 
-class Scene:
+class Harness:
     def __init__(self):
         self.log = []
         self.announced = FakeAnnounced()
@@ -108,30 +108,30 @@ class Scene:
 
 def test_while_it_leads_a_front_follows_and_asks_its_maker():
     async def main():
-        scene = Scene()
-        task = asyncio.create_task(scene.source.run())
+        harness = Harness()
+        task = asyncio.create_task(harness.source.run())
         await asyncio.sleep(1)
-        assert not scene.source.is_leading
-        assert await scene.source.ask("GET", "/a") == "bus: GET /a"
-        scene.source.retry()
-        scene.source.note_suspension(3.0)
-        scene.source.lead(7)
+        assert not harness.source.is_leading
+        assert await harness.source.ask("GET", "/a") == "bus: GET /a"
+        harness.source.retry()
+        harness.source.note_suspension(3.0)
+        harness.source.lead(7)
         await asyncio.sleep(1)
-        scene.source.note_suspension(4.0)
-        assert scene.source.is_leading
-        assert await scene.source.ask("GET", "/a") == "maker: GET /a"
-        scene.source.stand_by()
+        harness.source.note_suspension(4.0)
+        assert harness.source.is_leading
+        assert await harness.source.ask("GET", "/a") == "maker: GET /a"
+        harness.source.stand_by()
         await asyncio.sleep(1)
-        assert not scene.source.is_leading
-        assert scene.announced.log == ["step down"]
+        assert not harness.source.is_leading
+        assert harness.announced.log == ["step down"]
         reason = "this process does not lead any longer, and nothing has come from another leader"
-        assert scene.feed.log == [(reason, "leaderLost")]
-        scene.source.stand_by()
-        assert len(scene.feed.log) == 1, "what comes from the bus is not lost"
+        assert harness.feed.log == [(reason, "leaderLost")]
+        harness.source.stand_by()
+        assert len(harness.feed.log) == 1, "what comes from the bus is not lost"
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        assert scene.log == [
+        assert harness.log == [
             "bus runs",
             "bus retries",
             "bus was suspended for 3 s",
@@ -142,26 +142,26 @@ def test_while_it_leads_a_front_follows_and_asks_its_maker():
             "bus runs",
             "bus ends",
         ]
-        scene.feed.is_lost = True
-        assert scene.source.is_lost
-        assert scene.source.forbidden is None
-        scene.announced.forbidden = "publish to x"
-        assert scene.source.forbidden == "publish to x"
+        harness.feed.is_lost = True
+        assert harness.source.is_lost
+        assert harness.source.forbidden is None
+        harness.announced.forbidden = "publish to x"
+        assert harness.source.forbidden == "publish to x"
 
     run(main())
 
 
 def test_a_get_that_a_former_leader_does_not_answer_is_sent_to_the_maker():
     async def main():
-        scene = Scene()
-        scene.bus.can_answer.clear()
-        asking = {method: asyncio.create_task(scene.source.ask(method, "/a")) for method in ("GET", "POST")}
+        harness = Harness()
+        harness.bus.can_answer.clear()
+        asking = {method: asyncio.create_task(harness.source.ask(method, "/a")) for method in ("GET", "POST")}
         await asyncio.sleep(1)
-        scene.source.lead(7)
+        harness.source.lead(7)
         assert await asking["GET"] == "maker: GET /a"
         await asyncio.sleep(1)
         assert not asking["POST"].done()
-        scene.bus.can_answer.set()
+        harness.bus.can_answer.set()
         assert await asking["POST"] == "bus: POST /a"
 
     run(main())
@@ -169,9 +169,9 @@ def test_a_get_that_a_former_leader_does_not_answer_is_sent_to_the_maker():
 
 def test_a_bug_of_a_follower_ends_the_task():
     async def main():
-        scene = Scene()
-        scene.bus.fails.set()
+        harness = Harness()
+        harness.bus.fails.set()
         with pytest.raises(RuntimeError, match="a bug"):
-            await scene.source.run()
+            await harness.source.run()
 
     run(main())

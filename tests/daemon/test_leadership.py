@@ -77,7 +77,7 @@ class FakeTerm:
         self.ends.set()
 
 
-class Scene:
+class Harness:
     def __init__(self):
         loop = asyncio.get_running_loop()
         self.lease, self.term = FakeLease(), FakeTerm()
@@ -94,7 +94,7 @@ class Scene:
 
 @contextlib.asynccontextmanager
 async def scene():
-    made = Scene()
+    made = Harness()
     task = asyncio.create_task(made.leadership.run())
     try:
         yield made
@@ -316,7 +316,7 @@ def test_a_standby_leaves_at_once_and_a_shorter_lease_of_others_applies():
 
 def test_a_bug_in_the_term_ends_the_task():
     async def main():
-        made = Scene()
+        made = Harness()
 
         async def fail(_fence, _until):
             raise RuntimeError("a bug")

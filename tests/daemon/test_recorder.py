@@ -21,7 +21,7 @@ def minute(number):
     return [row]
 
 
-class Scene:
+class Harness:
     """A recorder whose task runs while the context is open."""
 
     def __init__(self, *, is_enabled=True, **given):
@@ -57,7 +57,7 @@ def run():
 
 def test_each_minute_is_written_in_order(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             for number in (1, 2, 3):
                 given.recorder.record(minute(number))
@@ -70,7 +70,7 @@ def test_each_minute_is_written_in_order(run):
 
 def test_a_minute_without_rows_writes_nothing(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             given.recorder.record([])
             await given.recorder.finish([])
@@ -81,7 +81,7 @@ def test_a_minute_without_rows_writes_nothing(run):
 
 def test_switching_returns_the_past_of_the_account_and_names_the_day_at_the_exchange(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.past = RecordedPast(quantities={"SPY-1": 2})
             assert await given.begin() == given.store.past
             assert given.store.accounts == [("one", "alpaca-paper", dt.date(2026, 11, 20))]
@@ -91,7 +91,7 @@ def test_switching_returns_the_past_of_the_account_and_names_the_day_at_the_exch
 
 def test_a_stop_writes_the_running_minute_and_a_start_recalls_no_point_of_it(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             now = int(NOW_AT.timestamp())
             await given.recorder.finish(minute(now // 60 + 1))
@@ -105,7 +105,7 @@ def test_a_stop_writes_the_running_minute_and_a_start_recalls_no_point_of_it(run
 
 def test_nothing_is_recorded_until_the_account_is_known_and_its_positions_are_shown(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.recorder.show()
             given.recorder.record(minute(1))
             await given.recorder.switch_to("one")
@@ -118,7 +118,7 @@ def test_nothing_is_recorded_until_the_account_is_known_and_its_positions_are_sh
 
 def test_between_two_accounts_nothing_is_recorded(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin("one")
             given.recorder.pause()
             given.recorder.record(minute(1))
@@ -134,7 +134,7 @@ def test_between_two_accounts_nothing_is_recorded(run):
 
 def test_minutes_that_wait_are_not_written_to_another_account(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin("one")
             given.store.can_write.clear()
             for number in (1, 2, 3):
@@ -155,7 +155,7 @@ def test_minutes_that_wait_are_not_written_to_another_account(run):
 
 def test_the_same_account_keeps_the_minutes_that_wait(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             for number in (1, 2):
                 given.recorder.record(minute(number))
@@ -168,7 +168,7 @@ def test_the_same_account_keeps_the_minutes_that_wait(run):
 
 def test_the_oldest_of_too_many_minutes_are_dropped(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             given.store.can_write.clear()
             given.recorder.record(minute(0))
@@ -184,7 +184,7 @@ def test_the_oldest_of_too_many_minutes_are_dropped(run):
 
 def test_a_disk_that_hangs_delays_a_stop_by_a_second(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             given.store.can_write.clear()
             given.recorder.record(minute(1))
@@ -197,7 +197,7 @@ def test_a_disk_that_hangs_delays_a_stop_by_a_second(run):
 
 def test_without_history_nothing_is_recorded_but_the_account_is_switched(run):
     async def scene():
-        async with Scene(is_enabled=False) as given:
+        async with Harness(is_enabled=False) as given:
             await given.begin()
             given.recorder.record(minute(1))
             await given.recorder.finish([])
@@ -208,7 +208,7 @@ def test_without_history_nothing_is_recorded_but_the_account_is_switched(run):
 
 def test_rows_are_counted_when_the_database_has_them(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             counts = []
             faults = (None, FakeFault(text="it is locked", since=NOW_AT))
@@ -224,7 +224,7 @@ def test_rows_are_counted_when_the_database_has_them(run):
 
 def test_without_minutes_the_database_is_tried_again_until_its_fault_ends(run):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             given.store.fault = FakeFault(text="it is locked", since=NOW_AT)
             given.recorder.record(minute(1))
@@ -244,7 +244,7 @@ def test_without_minutes_the_database_is_tried_again_until_its_fault_ends(run):
 
 def test_a_fault_is_a_notice_and_its_beginning_and_end_are_logged_once(run, caplog):
     async def scene():
-        given = Scene()
+        given = Harness()
         assert (given.recorder.notices(), given.recorder.has_fault) == ([], False)
         given.store.fault = FakeFault(text="the disk is full", since=NOW_AT)
         for _ in range(2):
@@ -273,7 +273,7 @@ def test_extremes_of_other_ingesters_are_joined_and_those_of_each_minute_are_sha
             shared_with.append(rows)
 
     async def scene():
-        async with Scene(shared=FakeShared()) as given:
+        async with Harness(shared=FakeShared()) as given:
             assert (await given.begin()).quantities == {"SPY-1": 2}
             given.recorder.record(minute(1))
             await virtualtime.settle()

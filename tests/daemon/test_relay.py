@@ -23,7 +23,7 @@ def _restored_logger():
         yield
 
 
-class Scene:
+class Harness:
     """A job whose configuration file the test changes."""
 
     def __init__(self):
@@ -52,44 +52,44 @@ class Scene:
 
 
 def test_a_reload_applies_keys_that_need_no_restart_and_reconnects_at_once(caplog):
-    scene = Scene()
+    harness = Harness()
     changed = msgspec.structs.replace(CONFIG.server, allowed_hosts=("condord.example",), port=9, max_subscribers=3)
-    scene.config = msgspec.structs.replace(CONFIG, server=changed, log=Log(level="debug"))
-    scene.job.reload()
-    assert scene.guard.settings == ("condord.example",)
-    assert scene.inputs.config.server.max_subscribers == 3
-    assert scene.inputs.config.server.port == 0
+    harness.config = msgspec.structs.replace(CONFIG, server=changed, log=Log(level="debug"))
+    harness.job.reload()
+    assert harness.guard.settings == ("condord.example",)
+    assert harness.inputs.config.server.max_subscribers == 3
+    assert harness.inputs.config.server.port == 0
     assert logging.getLogger().level == logging.DEBUG
-    assert scene.retries == [1]
+    assert harness.retries == [1]
 
 
 def test_a_faulty_configuration_changes_nothing_but_reconnects_at_once(caplog):
-    scene = Scene()
-    scene.config = ConfigError(["server.port = -1"])
+    harness = Harness()
+    harness.config = ConfigError(["server.port = -1"])
     with caplog.at_level(logging.INFO):
-        scene.job.reload()
-    assert scene.guard.settings is None
-    assert scene.inputs.config is CONFIG
-    assert scene.retries == [1]
+        harness.job.reload()
+    assert harness.guard.settings is None
+    assert harness.inputs.config is CONFIG
+    assert harness.retries == [1]
 
 
 def test_the_state_for_systemd_follows_the_source():
-    scene = Scene()
-    assert scene.job.status_text() == "starting: nothing has been read"
-    scene.view.status = status("live")
-    assert scene.job.status_text() == "live"
-    scene.view.status = msgspec.structs.replace(status("stale"), reason="no news")
-    assert scene.job.status_text() == "stale: no news"
+    harness = Harness()
+    assert harness.job.status_text() == "starting: nothing has been read"
+    harness.view.status = status("live")
+    assert harness.job.status_text() == "live"
+    harness.view.status = msgspec.structs.replace(status("stale"), reason="no news")
+    assert harness.job.status_text() == "stale: no news"
 
 
 def test_the_only_task_of_the_job_is_the_follower():
-    scene = Scene()
-    assert scene.job.tasks == {"the follower": "run the follower"}
-    assert scene.job.writers == {}
-    assert scene.job.log_fields == {"source": "http://127.0.0.1:1"}
-    assert scene.job.stuck(1.0) is None
-    asyncio.run(scene.job.finish())
-    scene.job.close()
+    harness = Harness()
+    assert harness.job.tasks == {"the follower": "run the follower"}
+    assert harness.job.writers == {}
+    assert harness.job.log_fields == {"source": "http://127.0.0.1:1"}
+    assert harness.job.stuck(1.0) is None
+    asyncio.run(harness.job.finish())
+    harness.job.close()
 
 
 def test_the_log_names_a_bus_and_masks_its_credentials(capsys, tmp_path):

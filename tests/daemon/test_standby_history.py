@@ -19,7 +19,7 @@ ONE, OTHER = "1" * 20, "2" * 20
 STEP_SECONDS = 0.5
 
 
-class Scene:
+class Harness:
     """A relay that stands by, and what it records; `answer` is what the bus answers about the account."""
 
     def __init__(self):
@@ -97,10 +97,10 @@ class Scene:
         ]
 
 
-def play(scene):
+def play(harness):
     async def main():
-        async with Scene() as made:
-            await scene(made)
+        async with Harness() as made:
+            await harness(made)
 
     virtualtime.run(main())
 

@@ -13,7 +13,7 @@ from tests.http.fake_daemon import NOW_AT, FakeDaemon
 from tests.virtualtime import run, settle
 
 
-class Scene:
+class Harness:
     """A server with at most two subscribers; `at` is the time on the clock."""
 
     def __init__(self, **settings):
@@ -52,9 +52,9 @@ def test_room_shared_between_processes_is_taken_and_noted():
 
     @play
     async def _():
-        scene, room = Scene(), Shared()
+        harness, room = Harness(), Shared()
         subscribers = Subscribers(
-            scene.daemon.fanout, settings=lambda: scene.settings, now_at=lambda: scene.at, slots=room
+            harness.daemon.fanout, settings=lambda: harness.settings, now_at=lambda: harness.at, slots=room
         )
         assert subscribers.has_room
         first = subscribers.subscribe(EVERYTHING, 0.0, None, "identity", lambda: None)
@@ -66,69 +66,69 @@ def test_room_shared_between_processes_is_taken_and_noted():
 def test_there_is_room_for_as_many_as_are_allowed_now():
     @play
     async def _():
-        scene = Scene()
-        first, _ = scene.join(), scene.join()
-        assert not scene.subscribers.has_room
-        scene.settings = msgspec.structs.replace(scene.settings, max_subscribers=3)
-        assert scene.subscribers.has_room
-        scene.settings = msgspec.structs.replace(scene.settings, max_subscribers=2)
-        scene.subscribers.unsubscribe(first)
-        assert scene.subscribers.has_room
+        harness = Harness()
+        first, _ = harness.join(), harness.join()
+        assert not harness.subscribers.has_room
+        harness.settings = msgspec.structs.replace(harness.settings, max_subscribers=3)
+        assert harness.subscribers.has_room
+        harness.settings = msgspec.structs.replace(harness.settings, max_subscribers=2)
+        harness.subscribers.unsubscribe(first)
+        assert harness.subscribers.has_room
 
 
 @pytest.mark.parametrize("compression", [True, False])
 def test_compression_follows_the_configuration(compression):
     @play
     async def _():
-        assert Scene(compression=compression).subscribers.compresses is compression
+        assert Harness(compression=compression).subscribers.compresses is compression
 
 
 def test_a_snapshot_in_place_of_lost_frames_has_the_current_time():
     @play
     async def _():
-        scene = Scene()
-        subscriber = scene.join()
-        scene.take(subscriber)
-        scene.at += dt.timedelta(minutes=5)
+        harness = Harness()
+        subscriber = harness.join()
+        harness.take(subscriber)
+        harness.at += dt.timedelta(minutes=5)
         subscriber.is_lost = True
         subscriber.ring.clear()
-        assert scene.at.isoformat().replace("+00:00", "Z").encode() in scene.take(subscriber)
+        assert harness.at.isoformat().replace("+00:00", "Z").encode() in harness.take(subscriber)
 
 
 def test_all_subscribers_get_heartbeats():
     @play
     async def _():
-        scene = Scene()
-        subscribers = [scene.join(), scene.join()]
+        harness = Harness()
+        subscribers = [harness.join(), harness.join()]
         for subscriber in subscribers:
-            scene.take(subscriber)
-        beating = asyncio.ensure_future(scene.subscribers.heartbeats())
+            harness.take(subscriber)
+        beating = asyncio.ensure_future(harness.subscribers.heartbeats())
         await settle(11.0)
         beating.cancel()
-        assert [scene.events(subscriber) for subscriber in subscribers] == [["heartbeat"]] * 2
-        assert len(scene.woken) == 2
+        assert [harness.events(subscriber) for subscriber in subscribers] == [["heartbeat"]] * 2
+        assert len(harness.woken) == 2
 
 
 def test_there_is_no_room_once_the_daemon_stops():
     @play
     async def _():
-        scene = Scene()
-        await scene.subscribers.say_bye("the daemon is stopping")
-        assert not scene.subscribers.has_room
-        assert scene.events(scene.join())[-1] == "bye"
+        harness = Harness()
+        await harness.subscribers.say_bye("the daemon is stopping")
+        assert not harness.subscribers.has_room
+        assert harness.events(harness.join())[-1] == "bye"
 
 
 def test_the_daemon_stops_as_soon_as_all_subscribers_have_left():
     @play
     async def _():
-        scene = Scene()
-        subscriber = scene.join()
+        harness = Harness()
+        subscriber = harness.join()
         started = asyncio.get_running_loop().time()
-        going = asyncio.ensure_future(scene.subscribers.say_bye("the daemon is stopping"))
+        going = asyncio.ensure_future(harness.subscribers.say_bye("the daemon is stopping"))
         await settle(0.2)
         assert not going.done()
-        assert scene.events(subscriber)[-1] == "bye"
-        scene.subscribers.unsubscribe(subscriber)
+        assert harness.events(subscriber)[-1] == "bye"
+        harness.subscribers.unsubscribe(subscriber)
         await going
         assert asyncio.get_running_loop().time() - started < DRAIN_SECONDS
 
@@ -136,64 +136,64 @@ def test_the_daemon_stops_as_soon_as_all_subscribers_have_left():
 def test_the_daemon_waits_only_a_moment_for_subscribers():
     @play
     async def _():
-        scene = Scene()
-        scene.join()
+        harness = Harness()
+        harness.join()
         started = asyncio.get_running_loop().time()
-        await scene.subscribers.say_bye("the daemon is stopping")
+        await harness.subscribers.say_bye("the daemon is stopping")
         assert asyncio.get_running_loop().time() - started == pytest.approx(DRAIN_SECONDS)
 
 
 def test_an_eviction_is_counted():
     @play
     async def _():
-        scene = Scene()
-        scene.subscribers.evict(scene.join())
-        assert scene.daemon.fanout.evicted == 1
+        harness = Harness()
+        harness.subscribers.evict(harness.join())
+        assert harness.daemon.fanout.evicted == 1
 
 
 def test_each_disconnect_is_counted_by_its_reason():
     @play
     async def _():
-        scene = Scene(max_subscribers=4)
-        hung_up, stalled, *others = [scene.join() for _ in range(4)]
-        scene.subscribers.unsubscribe(hung_up)
-        scene.subscribers.evict(stalled)
-        scene.subscribers.unsubscribe(stalled)
-        assert scene.daemon.fanout.disconnects == {"client": 1, "stalled": 1, "stopped": 0}
-        going = asyncio.ensure_future(scene.subscribers.say_bye("the daemon is stopping"))
+        harness = Harness(max_subscribers=4)
+        hung_up, stalled, *others = [harness.join() for _ in range(4)]
+        harness.subscribers.unsubscribe(hung_up)
+        harness.subscribers.evict(stalled)
+        harness.subscribers.unsubscribe(stalled)
+        assert harness.daemon.fanout.disconnects == {"client": 1, "stalled": 1, "stopped": 0}
+        going = asyncio.ensure_future(harness.subscribers.say_bye("the daemon is stopping"))
         await settle(0.2)
         for subscriber in others:
-            scene.subscribers.unsubscribe(subscriber)
+            harness.subscribers.unsubscribe(subscriber)
         await going
-        assert scene.daemon.fanout.disconnects == {"client": 1, "stalled": 1, "stopped": 2}
+        assert harness.daemon.fanout.disconnects == {"client": 1, "stalled": 1, "stopped": 2}
 
 
 def test_an_eviction_is_counted_for_the_subscriber_that_stalled():
     @play
     async def _():
-        scene = Scene()
-        stalled, hung_up = scene.join(), scene.join()
-        scene.subscribers.evict(stalled)
+        harness = Harness()
+        stalled, hung_up = harness.join(), harness.join()
+        harness.subscribers.evict(stalled)
         for subscriber in (hung_up, stalled):
-            before = dict(scene.daemon.fanout.disconnects)
-            scene.subscribers.unsubscribe(subscriber)
-            assert all(count >= before[reason] for reason, count in scene.daemon.fanout.disconnects.items())
-        assert scene.daemon.fanout.disconnects == {"client": 1, "stalled": 1, "stopped": 0}
+            before = dict(harness.daemon.fanout.disconnects)
+            harness.subscribers.unsubscribe(subscriber)
+            assert all(count >= before[reason] for reason, count in harness.daemon.fanout.disconnects.items())
+        assert harness.daemon.fanout.disconnects == {"client": 1, "stalled": 1, "stopped": 0}
 
 
 def test_a_client_gets_heartbeats_as_often_as_it_asked_for_and_no_others():
     @play
     async def _():
-        scene = Scene()
-        beating = asyncio.create_task(scene.subscribers.heartbeats())
-        quick, usual = scene.join(heartbeat_seconds=0.5), scene.join()
+        harness = Harness()
+        beating = asyncio.create_task(harness.subscribers.heartbeats())
+        quick, usual = harness.join(heartbeat_seconds=0.5), harness.join()
         for subscriber in (quick, usual):
-            scene.take(subscriber)
+            harness.take(subscriber)
         found = {quick: [], usual: []}
         for _ in range(50):
             await asyncio.sleep(0.101)
             for subscriber in found:
-                found[subscriber] += scene.events(subscriber)
+                found[subscriber] += harness.events(subscriber)
         assert found == {quick: ["heartbeat"] * 10, usual: ["heartbeat"]}
         beating.cancel()
 
@@ -201,35 +201,35 @@ def test_a_client_gets_heartbeats_as_often_as_it_asked_for_and_no_others():
 def test_an_interval_of_heartbeats_is_rounded_down_to_half_seconds_and_ends_with_its_last_client():
     @play
     async def _():
-        scene = Scene()
-        first, second = scene.join(heartbeat_seconds=1.2), scene.join(heartbeat_seconds=1.4)
-        assert scene.subscribers._beating.keys() == {1.0}
-        scene.subscribers.unsubscribe(first)
+        harness = Harness()
+        first, second = harness.join(heartbeat_seconds=1.2), harness.join(heartbeat_seconds=1.4)
+        assert harness.subscribers._beating.keys() == {1.0}
+        harness.subscribers.unsubscribe(first)
         await asyncio.sleep(1.05)
-        assert scene.subscribers._beating == {1.0: {second: None}}
-        scene.subscribers.unsubscribe(second)
+        assert harness.subscribers._beating == {1.0: {second: None}}
+        harness.subscribers.unsubscribe(second)
         await asyncio.sleep(1)
-        assert scene.subscribers._beating == {}
+        assert harness.subscribers._beating == {}
 
 
 def test_a_client_whose_event_has_not_come_after_3_s_gets_a_snapshot():
     @play
     async def _():
-        scene = Scene()
-        subscriber = scene.join(version="test-99")
+        harness = Harness()
+        subscriber = harness.join(version="test-99")
         await asyncio.sleep(AHEAD_SECONDS - 0.1)
-        assert scene.events(subscriber) == []
+        assert harness.events(subscriber) == []
         await asyncio.sleep(0.2)
-        assert scene.woken == [1]
-        assert scene.take(subscriber).startswith(RETRY + b": resync, unknownEpoch\nevent: snapshot\n")
+        assert harness.woken == [1]
+        assert harness.take(subscriber).startswith(RETRY + b": resync, unknownEpoch\nevent: snapshot\n")
 
 
 def test_a_client_that_leaves_while_it_waits_is_not_sent_anything():
     @play
     async def _():
-        scene = Scene()
-        scene.subscribers.unsubscribe(scene.join(version="test-99"))
-        assert scene.subscribers.has_room
+        harness = Harness()
+        harness.subscribers.unsubscribe(harness.join(version="test-99"))
+        assert harness.subscribers.has_room
         await asyncio.sleep(AHEAD_SECONDS + 1)
-        assert scene.woken == []
-        assert scene.daemon.fanout.subscribers == 0
+        assert harness.woken == []
+        assert harness.daemon.fanout.subscribers == 0

@@ -68,8 +68,8 @@ class FakeMaker:
         self.end(-9)
 
 
-class Scene:
-    """What a term needs. The scene itself stands in for the front and for the state on the bus."""
+class Harness:
+    """What a term needs. The harness itself stands in for the front and for the state on the bus."""
 
     def __init__(self):
         self.maker = FakeMaker()
@@ -122,56 +122,56 @@ class Scene:
 
 def test_a_maker_begins_with_the_state_of_the_bus_and_is_served_once_it_has_read():
     async def main():
-        scene = Scene()
-        running = asyncio.create_task(scene.term.run(7, 50.0))
-        scene.term.extend(51.0)
+        harness = Harness()
+        running = asyncio.create_task(harness.term.run(7, 50.0))
+        harness.term.extend(51.0)
         await asyncio.sleep(0.2)
-        assert scene.maker.begun.copies == (COPY,)
-        assert scene.releases == [None]  # before the maker began
-        assert scene.maker.until == 51.0
-        assert scene.log == []
-        scene.maker.has_read.set()
+        assert harness.maker.begun.copies == (COPY,)
+        assert harness.releases == [None]  # before the maker began
+        assert harness.maker.until == 51.0
+        assert harness.log == []
+        harness.maker.has_read.set()
         await asyncio.sleep(0.1)
-        assert scene.log == [("lead", 7)]
-        scene.term.extend(52.0)
-        scene.term.reload()
-        scene.maker.keep(KeepCopy(number=1, copy=COPY))
+        assert harness.log == [("lead", 7)]
+        harness.term.extend(52.0)
+        harness.term.reload()
+        harness.maker.keep(KeepCopy(number=1, copy=COPY))
         await asyncio.sleep(0.1)
-        assert scene.written == [COPY]
-        assert (scene.maker.until, scene.maker.log[0], scene.maker.log[1].number) == (52.0, "reload", 1)
-        scene.term.stop()
+        assert harness.written == [COPY]
+        assert (harness.maker.until, harness.maker.log[0], harness.maker.log[1].number) == (52.0, "reload", 1)
+        harness.term.stop()
         assert await running == 0.0
-        assert scene.log == [("lead", 7), "stand by", "resume", "want"]
+        assert harness.log == [("lead", 7), "stand by", "resume", "want"]
 
     run(main())
 
 
 def test_a_maker_that_reads_nothing_in_time_is_still_served():
     async def main():
-        scene = Scene()
-        running = asyncio.create_task(scene.term.run(7, 50.0))
+        harness = Harness()
+        running = asyncio.create_task(harness.term.run(7, 50.0))
         await asyncio.sleep(READ_SECONDS + 0.2)
-        assert scene.log == [("lead", 7)]
+        assert harness.log == [("lead", 7)]
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
-        assert scene.maker.log == ["kill"]
-        assert scene.log == [("lead", 7), "stand by", "resume", "want"]
+        assert harness.maker.log == ["kill"]
+        assert harness.log == [("lead", 7), "stand by", "resume", "want"]
 
     run(main())
 
 
 def test_a_maker_that_sends_nothing_is_killed():
     async def main():
-        scene = Scene()
-        scene.maker.has_read.set()
-        running = asyncio.create_task(scene.term.run(7, 50.0))
+        harness = Harness()
+        harness.maker.has_read.set()
+        running = asyncio.create_task(harness.term.run(7, 50.0))
         for _ in range(3):
-            scene.is_lost = not scene.is_lost
+            harness.is_lost = not harness.is_lost
             await asyncio.sleep(UNSERVED_SECONDS - 1)
-        assert scene.maker.log == []
+        assert harness.maker.log == []
         await asyncio.sleep(2.0)
-        assert scene.maker.log[0] == "kill"
+        assert harness.maker.log[0] == "kill"
         assert await running > 0
 
     run(main())
@@ -179,15 +179,15 @@ def test_a_maker_that_sends_nothing_is_killed():
 
 def test_a_maker_whose_events_the_bus_forbids_is_killed(caplog):
     async def main():
-        scene = Scene()
-        scene.maker.has_read.set()
-        running = asyncio.create_task(scene.term.run(7, 50.0))
+        harness = Harness()
+        harness.maker.has_read.set()
+        running = asyncio.create_task(harness.term.run(7, 50.0))
         await asyncio.sleep(5)
-        assert scene.maker.log == []
-        scene.forbidden = "publish to x"
+        assert harness.maker.log == []
+        harness.forbidden = "publish to x"
         assert await running > 0
-        assert scene.maker.log[0] == "kill"
-        assert scene.log[-3:] == ["stand by", "resume", "want"]
+        assert harness.maker.log[0] == "kill"
+        assert harness.log[-3:] == ["stand by", "resume", "want"]
 
     run(main())
     (killed,) = [record.fields for record in caplog.records if record.message == "The maker is killed"]
@@ -197,21 +197,21 @@ def test_a_maker_whose_events_the_bus_forbids_is_killed(caplog):
 @pytest.mark.parametrize(("lease", "bound"), [(LEASE, LEASE), (10.0, 10.0), (1.0, MIN_SILENCE_SECONDS)])
 def test_a_maker_that_hangs_is_killed_after_a_lease_and_one_that_stalls_is_not(lease, bound, caplog):
     async def main():
-        scene = Scene()
-        scene.lease_seconds = lease
-        running = asyncio.create_task(scene.term.run(7, 50.0))
+        harness = Harness()
+        harness.lease_seconds = lease
+        running = asyncio.create_task(harness.term.run(7, 50.0))
         for _ in range(3):
             await asyncio.sleep(1.0)
-            scene.maker.stopped = True
+            harness.maker.stopped = True
             await asyncio.sleep(bound - 0.5)
-            scene.maker.stopped = False
-        assert scene.maker.log == []
+            harness.maker.stopped = False
+        assert harness.maker.log == []
         await asyncio.sleep(1.0)
-        scene.maker.stopped = True
+        harness.maker.stopped = True
         begun = asyncio.get_running_loop().time()
         assert await running > 0
         assert asyncio.get_running_loop().time() - begun < bound + 1
-        assert scene.maker.log[0] == "kill"
+        assert harness.maker.log[0] == "kill"
 
     run(main())
     killed, ended = [record.fields for record in caplog.records]
@@ -222,14 +222,14 @@ def test_a_maker_that_hangs_is_killed_after_a_lease_and_one_that_stalls_is_not(l
 
 def test_a_front_that_was_stopped_itself_does_not_take_its_maker_for_hung():
     async def main():
-        scene = Scene()
-        running = asyncio.create_task(scene.term.run(7, 50.0))
+        harness = Harness()
+        running = asyncio.create_task(harness.term.run(7, 50.0))
         await asyncio.sleep(1.0)
-        scene.maker.stopped = True
+        harness.maker.stopped = True
         asyncio.get_running_loop()._now += 60.0  # what the maker has reported meanwhile comes in the same turn
-        scene.maker.stopped = False
+        harness.maker.stopped = False
         await asyncio.sleep(1.0)
-        assert scene.maker.log == []
+        assert harness.maker.log == []
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
@@ -244,14 +244,14 @@ def test_a_maker_that_hangs_before_it_runs_is_killed(stage, seconds):
     """A maker that has waited for long may have hung since; then it does not read what it begins with."""
 
     async def main():
-        scene = Scene()
-        getattr(scene.maker, stage).clear()
-        scene.maker.is_alive.clear()
-        running = asyncio.create_task(scene.term.run(7, 50.0))
+        harness = Harness()
+        getattr(harness.maker, stage).clear()
+        harness.maker.is_alive.clear()
+        running = asyncio.create_task(harness.term.run(7, 50.0))
         await asyncio.sleep(seconds - 1)
-        assert scene.maker.log == []
+        assert harness.maker.log == []
         await asyncio.sleep(2)
-        assert scene.maker.log[0] == "kill"
+        assert harness.maker.log[0] == "kill"
         assert await running > 0
 
     run(main())
@@ -269,11 +269,11 @@ def test_a_maker_that_hangs_before_it_runs_is_killed(stage, seconds):
 )
 def test_the_log_has_how_a_maker_ended_and_no_empty_reason(code, ending, fields, caplog):
     async def main():
-        scene = Scene()
-        scene.maker.ending = ending
-        scene.maker.end(code)
-        await scene.term.run(7, 50.0)
-        assert scene.term.obstacle == (None if ending is None else ending.text)
+        harness = Harness()
+        harness.maker.ending = ending
+        harness.maker.end(code)
+        await harness.term.run(7, 50.0)
+        assert harness.term.obstacle == (None if ending is None else ending.text)
 
     run(main())
     found = caplog.records[-1].fields
@@ -282,12 +282,12 @@ def test_the_log_has_how_a_maker_ended_and_no_empty_reason(code, ending, fields,
 
 def test_why_it_could_not_lead_is_known_until_a_maker_serves():
     async def main():
-        scene = Scene()
-        scene.term.obstacle = "another condord uses this key"
-        running = asyncio.create_task(scene.term.run(7, 50.0))
+        harness = Harness()
+        harness.term.obstacle = "another condord uses this key"
+        running = asyncio.create_task(harness.term.run(7, 50.0))
         await asyncio.sleep(5)
-        assert scene.term.obstacle is None
-        scene.maker.end(0)
+        assert harness.term.obstacle is None
+        harness.maker.end(0)
         await running
 
     run(main())
@@ -295,41 +295,41 @@ def test_why_it_could_not_lead_is_known_until_a_maker_serves():
 
 def test_a_maker_that_never_begins_to_serve_is_killed():
     async def main():
-        scene = Scene()
-        scene.maker.is_serving.clear()
-        running = asyncio.create_task(scene.term.run(7, 50.0))
+        harness = Harness()
+        harness.maker.is_serving.clear()
+        running = asyncio.create_task(harness.term.run(7, 50.0))
         await asyncio.sleep(START_SECONDS - 1)
-        assert scene.maker.log == []
+        assert harness.maker.log == []
         assert await running > 0
-        assert scene.maker.log[0] == "kill"
-        assert ("lead", 7) not in scene.log
+        assert harness.maker.log[0] == "kill"
+        assert ("lead", 7) not in harness.log
 
     run(main())
 
 
 def test_others_may_lead_for_longer_each_time_that_a_maker_ends_by_itself():
     async def main():
-        scene, pauses = Scene(), []
+        harness, pauses = Harness(), []
         for _ in range(4):
-            scene.maker = FakeMaker()
-            scene.maker.ending = MakerError(exit_code=69, text="another condord uses this key", hint="")
-            scene.maker.end(69)
-            pauses.append(await scene.term.run(7, 50.0))
+            harness.maker = FakeMaker()
+            harness.maker.ending = MakerError(exit_code=69, text="another condord uses this key", hint="")
+            harness.maker.end(69)
+            pauses.append(await harness.term.run(7, 50.0))
         assert pauses == sorted(pauses)
         assert pauses[3] > 2
-        scene.maker = OSError(11, "no processes")
-        assert await scene.term.run(8, 50.0) > 0
+        harness.maker = OSError(11, "no processes")
+        assert await harness.term.run(8, 50.0) > 0
 
     run(main())
 
 
 def test_a_permanent_error_ends_the_process():
     async def main():
-        scene = Scene()
-        scene.maker.fatal = ConfigError(["a fault"])
-        scene.maker.end(78)
-        await scene.term.run(7, 50.0)
-        assert scene.log == [scene.maker.fatal, "stand by", "resume", "want"]
+        harness = Harness()
+        harness.maker.fatal = ConfigError(["a fault"])
+        harness.maker.end(78)
+        await harness.term.run(7, 50.0)
+        assert harness.log == [harness.maker.fatal, "stand by", "resume", "want"]
 
     run(main())
 
@@ -337,12 +337,12 @@ def test_a_permanent_error_ends_the_process():
 @pytest.mark.parametrize("answer", [BusError("lost"), StaleFence()])
 def test_without_the_earlier_state_no_maker_begins(answer, caplog):
     async def main():
-        scene = Scene()
-        scene.answer = answer
-        pause_seconds = await scene.term.run(7, 50.0)
+        harness = Harness()
+        harness.answer = answer
+        pause_seconds = await harness.term.run(7, 50.0)
         assert (pause_seconds > 0) == isinstance(answer, StaleFence)  # another attempt may not change it
-        assert scene.maker.begun is None
-        assert scene.maker.log == ["kill"]
+        assert harness.maker.begun is None
+        assert harness.maker.log == ["kill"]
         assert caplog.records[0].fields["reason"]
 
     run(main())
@@ -350,12 +350,12 @@ def test_without_the_earlier_state_no_maker_begins(answer, caplog):
 
 def test_a_stop_during_the_takeover_ends_the_maker_before_it_serves():
     async def main():
-        scene = Scene()
-        running = asyncio.create_task(scene.term.run(7, 50.0))
+        harness = Harness()
+        running = asyncio.create_task(harness.term.run(7, 50.0))
         await asyncio.sleep(0.05)
-        scene.term.stop()
+        harness.term.stop()
         assert await running == 0.0
-        assert scene.maker.begun is None
-        assert scene.maker.log[0] == "stop"
+        assert harness.maker.begun is None
+        assert harness.maker.log[0] == "stop"
 
     run(main())

@@ -63,7 +63,7 @@ class FakeWorker:
         return found, wanted
 
 
-class Scene:
+class Harness:
     """A trade book whose task runs while the context is open."""
 
     def __init__(self):
@@ -106,7 +106,7 @@ def run(main):
 
 def test_trades_are_computed_from_all_orders_and_activities_and_saved():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.activities, given.store.complete_from = (activity("b"),), NOW_AT - 100 * DAY
             given.worker.found = (trade("SPY-1"),)
             calendar = Calendar({NOW_AT.date(): Hours(open_at=NOW_AT, close_at=NOW_AT + DAY)})
@@ -132,7 +132,7 @@ def test_trades_are_computed_from_all_orders_and_activities_and_saved():
 
 def test_a_burst_of_changes_is_computed_once_and_no_change_is_not():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             for name in "abc":
                 await given.book.add_past([activity(name)], NOW_AT - 100 * DAY)
@@ -150,7 +150,7 @@ def test_a_burst_of_changes_is_computed_once_and_no_change_is_not():
 
 def test_without_orders_nothing_is_computed_and_stored_trades_stay():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.trades = (trade("SPY-1"),)
             await given.begin(orders=())
             assert (given.worker.given, given.store.saved) == ([], [])
@@ -161,7 +161,7 @@ def test_without_orders_nothing_is_computed_and_stored_trades_stay():
 
 def test_a_stored_trade_that_the_evidence_contradicts_is_removed():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.complete_from = NOW_AT - 100 * DAY
             given.store.trades = (trade("KEPT", days_ago=101), trade("GONE", days_ago=99))
             given.worker.found = (trade("NEW", days_ago=2),)
@@ -175,7 +175,7 @@ def test_a_stored_trade_that_the_evidence_contradicts_is_removed():
 @pytest.mark.parametrize("opened_days_ago", [None, WHOLE.days + 1])
 def test_a_stored_trade_whose_orders_are_no_longer_kept_stays_as_it_is(opened_days_ago):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.complete_from = NOW_AT - 1000 * DAY
             whole = trade("OLD", days_ago=350, opened_days_ago=WHOLE.days + 1)
             given.store.trades = (whole,)
@@ -189,7 +189,7 @@ def test_a_stored_trade_whose_orders_are_no_longer_kept_stays_as_it_is(opened_da
 
 def test_a_trade_that_is_completed_replaces_its_earlier_form():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.trades = (trade("SPY-1", realized_e4=None),)
             given.worker.found = (trade("SPY-1"),)
             await given.begin()
@@ -201,7 +201,7 @@ def test_a_trade_that_is_completed_replaces_its_earlier_form():
 @pytest.mark.parametrize(("quantity", "result_e4"), [(1, -5_000_000), (2, None)])
 def test_a_result_is_kept_until_the_close_that_it_needs_is_read_again(quantity, result_e4):
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.complete_from = NOW_AT - 100 * DAY
             given.store.trades = (trade("SPY-1", how="assigned", realized_e4=-5_000_000),)
             given.worker.found = (trade("SPY-1", how="assigned", realized_e4=None, quantity=quantity),)
@@ -213,7 +213,7 @@ def test_a_result_is_kept_until_the_close_that_it_needs_is_read_again(quantity, 
 
 def test_a_result_that_is_kept_has_the_extremes_that_the_evidence_allows():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.complete_from = NOW_AT - 100 * DAY
             given.store.trades = (trade("SPY-1", how="assigned", is_whole=False),)
             given.worker.found = (trade("SPY-1", how="assigned", realized_e4=None),)
@@ -225,7 +225,7 @@ def test_a_result_that_is_kept_has_the_extremes_that_the_evidence_allows():
 
 def test_the_closes_that_assignments_need_are_wanted_until_they_are_known():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             needed = {("SPY", NOW_AT.date()), ("QQQ", NOW_AT.date())}
             assert given.book.wanted_closes == frozenset()
             given.worker.wanted = frozenset(needed)
@@ -241,7 +241,7 @@ def test_the_closes_that_assignments_need_are_wanted_until_they_are_known():
 
 def test_the_close_of_a_new_assignment_is_wanted_at_once():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin()
             assigned = msgspec.structs.replace(activity("a"), kind="OPASN")
             await given.book.add_past([assigned], NOW_AT - 100 * DAY)
@@ -252,7 +252,7 @@ def test_the_close_of_a_new_assignment_is_wanted_at_once():
 
 def test_another_account_begins_with_its_own_past():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.past = RecordedPast(quantities={"SPY-1": 1})
             given.worker.found = (trade("SPY-1"),)
             await given.begin("one")
@@ -270,7 +270,7 @@ def test_another_account_begins_with_its_own_past():
 
 def test_orders_that_are_read_before_the_account_is_known_count():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.book.set_account([held(PUT, -1)], ORDERS)
             given.worker.found = (trade("SPY-1"),)
             await given.book.switch_to("one")
@@ -287,7 +287,7 @@ def test_orders_that_are_read_before_the_account_is_known_count():
 
 def test_results_for_the_previous_account_are_dropped():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.worker.can_work.clear()
             given.worker.found = (trade("SPY-1"),)
             await given.begin("one")
@@ -302,7 +302,7 @@ def test_results_for_the_previous_account_are_dropped():
 
 def test_an_account_that_is_switched_again_while_it_is_loaded_recalls_nothing():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.can_write.clear()
             switching = [asyncio.create_task(given.book.switch_to(name)) for name in ("one", "two")]
             await asyncio.sleep(0)
@@ -315,7 +315,7 @@ def test_an_account_that_is_switched_again_while_it_is_loaded_recalls_nothing():
 
 def test_while_the_database_cannot_be_used_trades_come_from_memory_without_extremes():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.trades = (trade("STORED", days_ago=300),)
             given.store.complete_from = NOW_AT - 100 * DAY
             given.store.holdings = {holding(trade("SPY-1")): Extremes(worst=-5_000, best=2_500)}
@@ -336,7 +336,7 @@ def test_while_the_database_cannot_be_used_trades_come_from_memory_without_extre
 
 def test_stored_trades_are_served_as_soon_as_the_database_can_be_used_again():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.trades = (trade("STORED"),)
             given.store.fault = FakeFault(text="it is locked", since=NOW_AT)
             await given.begin(orders=())
@@ -349,7 +349,7 @@ def test_stored_trades_are_served_as_soon_as_the_database_can_be_used_again():
 
 def test_the_recorded_past_is_recalled_when_the_database_can_be_used_again():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.fault = FakeFault(text="it is locked", since=NOW_AT)
             await given.begin()
             await asyncio.sleep(2 * RETRY_SECONDS)
@@ -364,7 +364,7 @@ def test_the_recorded_past_is_recalled_when_the_database_can_be_used_again():
 
 def test_until_the_account_is_known_no_trades_are_loaded_and_nothing_is_complete():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.trades, given.store.complete_from = (trade("STORED"),), NOW_AT - 100 * DAY
             answer = await given.book.trades(None, None)
             assert (answer.trades, answer.totals.complete_from) == ([], None)
@@ -377,7 +377,7 @@ def test_until_the_account_is_known_no_trades_are_loaded_and_nothing_is_complete
 
 def test_the_totals_are_complete_from_the_instant_from_which_trades_were_computed():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.complete_from = NOW_AT - 100 * DAY
             await given.begin()
             given.worker.can_work.clear()
@@ -393,7 +393,7 @@ def test_the_totals_are_complete_from_the_instant_from_which_trades_were_compute
 
 def test_an_account_that_has_never_filled_an_order_is_complete_without_trades():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             await given.begin(orders=())
             await given.book.add_past([], NOW_AT - 400 * DAY)
             assert (await given.book.trades(None, None)).totals.complete_from is None
@@ -405,7 +405,7 @@ def test_an_account_that_has_never_filled_an_order_is_complete_without_trades():
 
 def test_trades_are_those_closed_between_two_instants_with_the_totals_of_these():
     async def scene():
-        async with Scene() as given:
+        async with Harness() as given:
             given.store.complete_from = NOW_AT - 100 * DAY
             given.worker.found = tuple(trade(f"SPY-{days}", days_ago=days) for days in (1, 2, 3))
             await given.begin()

@@ -93,11 +93,11 @@ def test_a_worker_that_has_read_nothing_names_the_role_and_the_source_of_its_dae
 def test_a_reload_is_applied():
     def test(url, reload):
         reload(allowed_hosts=("condord.example",))
-        looks = threading.Event()
+        pause = threading.Event()
         for _ in range(1000):
             if fetch(url + "/", headers={"Host": "condord.example"})[0] != 421:
                 return
-            looks.wait(0.05)
+            pause.wait(0.05)
         raise AssertionError("the new name was never served")
 
     play(test)

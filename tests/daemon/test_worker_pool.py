@@ -24,7 +24,7 @@ CROWD = 800
 pytestmark = pytest.mark.slow
 
 
-class Scene:
+class Harness:
     """A running pool of `tests.daemon.worker_program`, and its clients."""
 
     def __init__(self, stack, place, workers):
@@ -70,11 +70,11 @@ def play(test, workers=2):
         async with asyncio.timeout(BOUND_SECONDS):
             with contextlib.ExitStack() as stack:
                 place = stack.enter_context(places.opened(Server(port=0, workers=workers), (), token=None, environ={}))
-                scene = Scene(stack, place, workers)
-                running = asyncio.create_task(scene.pool.run())
-                await scene.pool.is_ready.wait()
-                await test(scene)
-                await scene.pool.stop()
+                harness = Harness(stack, place, workers)
+                running = asyncio.create_task(harness.pool.run())
+                await harness.pool.is_ready.wait()
+                await test(harness)
+                await harness.pool.stop()
                 running.cancel()
                 await asyncio.wait([running])
 
@@ -93,57 +93,57 @@ def test_a_process_without_sockets_for_workers_has_none():
 
 
 def test_each_connection_goes_to_the_worker_with_the_fewest_connections(monkeypatch):
-    monkeypatch.setattr(worker_pool, "SILENT_LOOKS", 1_000_000)  # on a busy machine a worker may be late
+    monkeypatch.setattr(worker_pool, "SILENT_CHECKS", 1_000_000)  # on a busy machine a worker may be late
 
-    async def test(scene):
-        numbers = [(await scene.connect())[1] for _ in range(12)]
+    async def test(harness):
+        numbers = [(await harness.connect())[1] for _ in range(12)]
         assert [numbers.count(number) for number in range(3)] == [4, 4, 4]
-        scene.worker_resources.counts.set(1, "gone", 3)  # three of its connections were closed
-        assert [(await scene.connect())[1] for _ in range(3)] == [1, 1, 1]
+        harness.worker_resources.counts.set(1, "gone", 3)  # three of its connections were closed
+        assert [(await harness.connect())[1] for _ in range(3)] == [1, 1, 1]
 
     play(test, workers=3)
 
 
 def test_the_counts_are_the_sum_of_all_and_subscribers_are_known_at_once():
-    async def test(scene):
+    async def test(harness):
         for _ in range(4):
-            await scene.connect()
-        assert scene.pool.counts.subscribers == 4
-        await scene.until(lambda: scene.pool.counts.frames == 4)
-        assert scene.pool.counts.tasks == 2
-        found = scraped(scene.pool.registry)
+            await harness.connect()
+        assert harness.pool.counts.subscribers == 4
+        await harness.until(lambda: harness.pool.counts.frames == 4)
+        assert harness.pool.counts.tasks == 2
+        found = scraped(harness.pool.registry)
         assert (found["condord_http_requests_total",], found["process_open_fds",]) == (4, 19)
 
     play(test)
 
 
 def test_the_counts_of_an_ended_worker_remain_and_another_takes_its_place(caplog):
-    async def test(scene):
-        _, number, pid = await scene.connect()
-        await scene.until(lambda: scene.pool.counts.frames == 1)
+    async def test(harness):
+        _, number, pid = await harness.connect()
+        await harness.until(lambda: harness.pool.counts.frames == 1)
         os.kill(pid, signal.SIGKILL)
-        await scene.until(lambda: scene.pool.counts.tasks == 1)
-        assert (scene.pool.counts.frames, scene.pool.counts.subscribers) == (1, 0)
-        found = scraped(scene.pool.registry)
+        await harness.until(lambda: harness.pool.counts.tasks == 1)
+        assert (harness.pool.counts.frames, harness.pool.counts.subscribers) == (1, 0)
+        found = scraped(harness.pool.registry)
         assert (found["condord_http_requests_total",], found["process_open_fds",]) == (1, 12)
-        assert (await scene.connect())[1] == 1 - number
-        await scene.until(lambda: scene.pool.counts.tasks == 2)
-        places = {(await scene.connect())[1:] for _ in range(2)}
+        assert (await harness.connect())[1] == 1 - number
+        await harness.until(lambda: harness.pool.counts.tasks == 2)
+        places = {(await harness.connect())[1:] for _ in range(2)}
         assert number in {each for each, _ in places}
         assert pid not in {each for _, each in places}
-        assert scene.pool.counts.subscribers == 3
+        assert harness.pool.counts.subscribers == 3
 
     play(test)
     assert [record.fields["signal"] for record in caplog.records] == ["SIGKILL"]
 
 
 def test_connections_wait_while_there_is_no_worker():
-    async def test(scene):
-        pids = [(await scene.connect())[2] for _ in range(2)]
+    async def test(harness):
+        pids = [(await harness.connect())[2] for _ in range(2)]
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
-        await scene.until(lambda: scene.pool.counts.tasks == 0)
-        assert (await scene.connect())[2] not in pids
+        await harness.until(lambda: harness.pool.counts.tasks == 0)
+        assert (await harness.connect())[2] not in pids
 
     play(test)
 
@@ -161,40 +161,40 @@ def stopped(*pids):
 
 
 def test_connections_that_a_stopped_worker_was_handed_go_to_another():
-    async def test(scene):
-        pids = {number: pid for _, number, pid in [await scene.connect() for _ in range(2)]}
+    async def test(harness):
+        pids = {number: pid for _, number, pid in [await harness.connect() for _ in range(2)]}
         with stopped(pids[0]):
             # Not one after another: the next one would come when it is known that the worker has stopped.
-            answers = await asyncio.gather(*(scene.connect() for _ in range(4)))
+            answers = await asyncio.gather(*(harness.connect() for _ in range(4)))
             assert {number for _, number, _ in answers} == {1}
-            assert scene.pool._workers[0].load == 1
-        while (await scene.connect())[1] != 0:
+            assert harness.pool._workers[0].load == 1
+        while (await harness.connect())[1] != 0:
             pass
 
     play(test)
 
 
 def test_connections_wait_for_the_first_of_several_stopped_workers_that_continues():
-    async def test(scene):
-        pids = {number: pid for _, number, pid in [await scene.connect() for _ in range(2)]}
+    async def test(harness):
+        pids = {number: pid for _, number, pid in [await harness.connect() for _ in range(2)]}
         with stopped(pids[0]):
             with stopped(pids[1]):
-                await scene.until(lambda: all(worker.is_silent for worker in scene.pool._workers))
-                waiting = asyncio.gather(*(scene.connect() for _ in range(4)))
-                await scene.until(lambda: sum(worker.load for worker in scene.pool._workers) == 6)
+                await harness.until(lambda: all(worker.is_silent for worker in harness.pool._workers))
+                waiting = asyncio.gather(*(harness.connect() for _ in range(4)))
+                await harness.until(lambda: sum(worker.load for worker in harness.pool._workers) == 6)
             assert {number for _, number, _ in await waiting} == {1}
 
     play(test)
 
 
 def test_connections_that_a_killed_worker_was_handed_go_to_another(monkeypatch):
-    monkeypatch.setattr(worker_pool, "SILENT_LOOKS", 1_000_000)
+    monkeypatch.setattr(worker_pool, "SILENT_CHECKS", 1_000_000)
 
-    async def test(scene):
-        pids = {number: pid for _, number, pid in [await scene.connect() for _ in range(2)]}
+    async def test(harness):
+        pids = {number: pid for _, number, pid in [await harness.connect() for _ in range(2)]}
         with stopped(pids[0]):
-            waiting = asyncio.gather(*(scene.connect() for _ in range(4)))
-            await scene.until(lambda: scene.pool._workers[0].load == 3)
+            waiting = asyncio.gather(*(harness.connect() for _ in range(4)))
+            await harness.until(lambda: harness.pool._workers[0].load == 3)
             os.kill(pids[0], signal.SIGKILL)
             assert pids[0] not in {pid for _, _, pid in await waiting}
 
@@ -202,10 +202,10 @@ def test_connections_that_a_killed_worker_was_handed_go_to_another(monkeypatch):
 
 
 def test_a_reload_sends_the_settings_to_every_worker():
-    async def test(scene):
-        clients = [(await scene.connect())[0] for _ in range(2)]
-        scene.config = msgspec.structs.replace(scene.config, server=Server(workers=2, max_subscribers=77))
-        scene.pool.reload()
+    async def test(harness):
+        clients = [(await harness.connect())[0] for _ in range(2)]
+        harness.config = msgspec.structs.replace(harness.config, server=Server(workers=2, max_subscribers=77))
+        harness.pool.reload()
         for client in clients:
             assert await asyncio.get_running_loop().sock_recv(client, 100) == b"most 77\n"
 
@@ -213,15 +213,15 @@ def test_a_reload_sends_the_settings_to_every_worker():
 
 
 def test_a_worker_that_sends_an_unreadable_message_is_replaced(caplog):
-    async def test(scene):
-        pids = {worker.kept.child.pid for worker in scene.pool._workers}
-        scene.config = msgspec.structs.replace(scene.config, server=Server(workers=2, max_subscribers=13))
-        scene.pool.reload()
-        await scene.until(lambda: scene.pool.counts.tasks == 0)
-        scene.config = msgspec.structs.replace(scene.config, server=Server(workers=2, max_subscribers=14))
-        scene.pool.reload()
-        await scene.until(lambda: scene.pool.counts.tasks == 2)
-        assert not pids & {(await scene.connect())[2] for _ in range(2)}
+    async def test(harness):
+        pids = {worker.kept.child.pid for worker in harness.pool._workers}
+        harness.config = msgspec.structs.replace(harness.config, server=Server(workers=2, max_subscribers=13))
+        harness.pool.reload()
+        await harness.until(lambda: harness.pool.counts.tasks == 0)
+        harness.config = msgspec.structs.replace(harness.config, server=Server(workers=2, max_subscribers=14))
+        harness.pool.reload()
+        await harness.until(lambda: harness.pool.counts.tasks == 2)
+        assert not pids & {(await harness.connect())[2] for _ in range(2)}
 
     play(test)
     assert (
@@ -237,8 +237,8 @@ def test_a_connection_that_no_worker_takes_now_waits_until_one_does(monkeypatch)
         lambda handover, each: not (refusals and refusals.pop() is None) and hand(handover, each),
     )
 
-    async def test(scene):
-        clients = [await scene.connect() for _ in range(4)]
+    async def test(harness):
+        clients = [await harness.connect() for _ in range(4)]
         assert sorted(number for _, number, _ in clients) == [0, 0, 1, 1]
         assert not refusals
 
@@ -248,10 +248,10 @@ def test_a_connection_that_no_worker_takes_now_waits_until_one_does(monkeypatch)
 def test_a_connection_that_no_worker_takes_is_closed_at_the_stop(monkeypatch):
     monkeypatch.setattr(worker_pool.Handover, "hand", lambda _self, _connection: False)
 
-    async def test(scene):
-        with socket.create_connection(("127.0.0.1", scene.port)) as client:
+    async def test(harness):
+        with socket.create_connection(("127.0.0.1", harness.port)) as client:
             await asyncio.sleep(5 * worker_pool.HAND_AGAIN_SECONDS)
-            await scene.pool.stop()
+            await harness.pool.stop()
             client.settimeout(BOUND_SECONDS)
             assert client.recv(10) == b""
 
@@ -259,11 +259,11 @@ def test_a_connection_that_no_worker_takes_is_closed_at_the_stop(monkeypatch):
 
 
 def test_no_client_of_a_crowd_that_comes_at_once_is_turned_away():
-    async def test(scene):
-        pids = {(await scene.connect())[2] for _ in range(2)}
+    async def test(harness):
+        pids = {(await harness.connect())[2] for _ in range(2)}
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
-        crowd = [asyncio.create_task(scene.connect()) for _ in range(CROWD)]
+        crowd = [asyncio.create_task(harness.connect()) for _ in range(CROWD)]
         await asyncio.sleep(1.0)  # more than the kernel holds have come
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
@@ -273,9 +273,9 @@ def test_no_client_of_a_crowd_that_comes_at_once_is_turned_away():
 
 
 def test_connections_in_the_queue_are_handed_over_before_the_stop():
-    async def test(scene):
-        with socket.create_connection(("127.0.0.1", scene.port)) as client:
-            await scene.pool.stop()
+    async def test(harness):
+        with socket.create_connection(("127.0.0.1", harness.port)) as client:
+            await harness.pool.stop()
             assert client.recv(100)  # the loop has not run since it connected
 
     play(test)
@@ -313,10 +313,10 @@ def test_too_few_descriptors_pause_the_pool_and_do_not_end_it(monkeypatch, caplo
                 stack.enter_context(listener)
                 address = f"http://127.0.0.1:{listener.getsockname()[1]}"
                 place = msgspec.structs.replace(place, worker_resources=resources, address=address)
-                scene = Scene(stack, place, 1)
-                running = asyncio.create_task(scene.pool.run())
-                assert (await scene.connect())[1] == 0
-                await scene.pool.stop()
+                harness = Harness(stack, place, 1)
+                running = asyncio.create_task(harness.pool.run())
+                assert (await harness.connect())[1] == 0
+                await harness.pool.stop()
                 running.cancel()
                 await asyncio.wait([running])
 

@@ -63,8 +63,8 @@ STATES = ("closed", "open", "halfOpen")
 OUTAGES = ("stale", "reconnecting", "halted")
 CUT, SILENT = "reconnecting unreachable", "reconnecting silent"
 _KINDS = {fault.name: fault.kind for fault in FAULTS}
-MACHINE_FAULTS: Mapping[str, Callable[["Scene"], AbstractContextManager[None]]] = {
-    "stderr-blocked": lambda scene: scene.condord.blocked_stderr(),
+MACHINE_FAULTS: Mapping[str, Callable[["Harness"], AbstractContextManager[None]]] = {
+    "stderr-blocked": lambda harness: harness.condord.blocked_stderr(),
 }
 """Faults of the daemon's machine, which the simulator cannot inject; each lasts as long as its context."""
 
@@ -92,8 +92,8 @@ class Row:
     expects: tuple[str, ...] = ()
     arrives: tuple[float, float] | None = None
     reaches: bool = False
-    ending: Callable[["Scene"], None] | None = None
-    proof: Callable[["Scene"], bool] | None = None
+    ending: Callable[["Harness"], None] | None = None
+    proof: Callable[["Harness"], bool] | None = None
     floods: bool = False
     lane: str = "quick"
     timeout: float = 30.0
@@ -127,7 +127,7 @@ class Outcome:
     seconds: float
 
 
-class Scene:
+class Harness:
     """A simulator, its daemon, and a subscriber that records the reports since `listen`."""
 
     def __init__(self, simulated: Simulated, condord: Condord, follower: Follower) -> None:
@@ -311,7 +311,7 @@ def liquid_symbol(document: dict) -> str:
 
 
 @contextmanager
-def scene(*arguments: str, rate: float = RATE, **environ: str) -> Iterator[tuple[Simulated, Condord]]:
+def pair(*arguments: str, rate: float = RATE, **environ: str) -> Iterator[tuple[Simulated, Condord]]:
     """A simulator at `rate` times the usual rate of quotes, and a daemon that is live; constants are of both."""
     constants = {name: value for name, value in environ.items() if name == REPLACED}
     with (
@@ -327,23 +327,23 @@ def scene(*arguments: str, rate: float = RATE, **environ: str) -> Iterator[tuple
 def run(row: Row, simulated: Simulated, condord: Condord) -> Outcome:
     """Run a row; fails if anything differs from the row or from the module docstring."""
     with closing(Follower(condord.url)) as follower:
-        scene = Scene(simulated, condord, follower)
-        scene.await_healthy(30.0)
-        scene.await_stocks(30.0)
-        scene.await_match()
-        scene.compare_version()
-        scene.listen(row)
-        with _restoring(scene):
+        harness = Harness(simulated, condord, follower)
+        harness.await_healthy(30.0)
+        harness.await_stocks(30.0)
+        harness.await_match()
+        harness.compare_version()
+        harness.listen(row)
+        with _restoring(harness):
             with _flooding(condord) if row.floods else nullcontext():
-                report_seconds, over = _strike(row, scene)
+                report_seconds, over = _strike(row, harness)
             if row.arrives:
-                scene.await_other_quote(row.arrives)
-            scene.await_healthy(row.timeout)
-            scene.await_stocks(row.timeout)
-            scene.await_match()
+                harness.await_other_quote(row.arrives)
+            harness.await_healthy(row.timeout)
+            harness.await_stocks(row.timeout)
+            harness.await_match()
             seconds = time.monotonic() - over
-            scene.compare_version()
-            reported = scene.reported()
+            harness.compare_version()
+            reported = harness.reported()
             assert row.expects or not reported, reported
             assert [
                 report for report in reported if report.startswith(OUTAGES) and report not in row.allowed_outages
@@ -368,62 +368,62 @@ def leaks(condord: Condord) -> list[str]:
     return [line for line in list(condord.stderr) if any(piece in line for piece in pieces)]
 
 
-def _strike(row: Row, scene: Scene) -> tuple[float, float]:
+def _strike(row: Row, harness: Harness) -> tuple[float, float]:
     """Start the fault, await its reports, and end it; returns the seconds until the reports and the time of the end."""
     options = dict(row.options)
     if row.arrives:
-        scene.push(QUOTE)
-        scene.await_quote(QUOTE)
+        harness.push(QUOTE)
+        harness.await_quote(QUOTE)
         # The 32-bit timestamp has whole seconds, so only a quote from a later second is newer than this one.
         time.sleep(1.01 - time.time() % 1.0)
     if row.arrives or options.get("symbol") == "":
-        options["symbol"] = scene.symbol
-    with MACHINE_FAULTS.get(row.fault, nullcontext)(scene):
+        options["symbol"] = harness.symbol
+    with MACHINE_FAULTS.get(row.fault, nullcontext)(harness):
         struck = time.monotonic()
         for name, stream in ((row.fault, options), *((trigger, _stream_of(options)) for trigger in row.then)):
             if name not in MACHINE_FAULTS:
-                scene.simulated.fault(name, **stream)
+                harness.simulated.fault(name, **stream)
         if row.arrives:
-            scene.push(NEXT_QUOTE)
-        _await_reports(row, scene)
+            harness.push(NEXT_QUOTE)
+        _await_reports(row, harness)
         report_seconds = time.monotonic() - struck
-        _meanwhile(row, scene)
-        scene.compare_version()
-    if _KINDS.get(row.fault) == "event" and scene.has_struck(row.fault) and not row.arrives and not row.ending:
+        _meanwhile(row, harness)
+        harness.compare_version()
+    if _KINDS.get(row.fault) == "event" and harness.has_struck(row.fault) and not row.arrives and not row.ending:
         return report_seconds, struck
-    scene.simulated.clear()
-    scene.simulated.post("quotes", release=True)
+    harness.simulated.clear()
+    harness.simulated.post("quotes", release=True)
     if row.ending:
-        row.ending(scene)
+        row.ending(harness)
     return report_seconds, time.monotonic()
 
 
-def _await_reports(row: Row, scene: Scene) -> None:
+def _await_reports(row: Row, harness: Harness) -> None:
     if row.expects:
         until(
-            lambda: scene.has_reported(row),
-            lambda: f"{row.expects} of {scene.reported()}, {scene.condord.status()}",
+            lambda: harness.has_reported(row),
+            lambda: f"{row.expects} of {harness.reported()}, {harness.condord.status()}",
             row.timeout,
             PAUSE_SECONDS,
         )
     else:
-        until(lambda: scene.has_struck(row.fault), f"{row.fault} strikes", pause=PAUSE_SECONDS)
+        until(lambda: harness.has_struck(row.fault), f"{row.fault} strikes", pause=PAUSE_SECONDS)
 
 
-def _meanwhile(row: Row, scene: Scene) -> None:
+def _meanwhile(row: Row, harness: Harness) -> None:
     if row.arrives:
-        scene.await_quote(row.arrives)
+        harness.await_quote(row.arrives)
     if row.reaches:
-        symbol = _unstreamed_symbol(scene) or scene.symbol
-        scene.push(NEXT_QUOTE, symbol)
-        scene.await_quote(NEXT_QUOTE, symbol)
+        symbol = _unstreamed_symbol(harness) or harness.symbol
+        harness.push(NEXT_QUOTE, symbol)
+        harness.await_quote(NEXT_QUOTE, symbol)
     if row.proof:
-        until(lambda: row.proof(scene), f"the proof of {row.fault}", pause=PAUSE_SECONDS)
+        until(lambda: row.proof(harness), f"the proof of {row.fault}", pause=PAUSE_SECONDS)
 
 
-def _unstreamed_symbol(scene: Scene) -> str | None:
+def _unstreamed_symbol(harness: Harness) -> str | None:
     """A symbol that a notice lists as not streamed."""
-    notices = scene.follower.document["status"]["notices"]
+    notices = harness.follower.document["status"]["notices"]
     return next((notice["symbols"][-1] for notice in notices if notice["code"] == "notStreamed"), None)
 
 
@@ -432,18 +432,18 @@ def _stream_of(options: Mapping[str, object]) -> dict[str, object]:
 
 
 @contextmanager
-def _restoring(scene: Scene) -> Iterator[None]:
+def _restoring(harness: Harness) -> Iterator[None]:
     """Restore the initial state even if a row fails, so that the next one starts from it."""
-    entries = scene.simulated.post("positions", positions=[])
+    entries = harness.simulated.post("positions", positions=[])
     try:
         yield
     finally:
-        scene.simulated.clear()
-        scene.simulated.post("quotes", release=True)
-        restore_positions(scene.simulated, entries)
-        status = scene.condord.status()
+        harness.simulated.clear()
+        harness.simulated.post("quotes", release=True)
+        restore_positions(harness.simulated, entries)
+        status = harness.condord.status()
         if "halted" in (status["state"], status["stocks"]["state"]):
-            _send_sighup(scene)
+            _send_sighup(harness)
 
 
 def restore_positions(simulated: Simulated, entries: list[dict]) -> None:
@@ -485,30 +485,30 @@ def breakers(condord: Condord) -> dict[str, str]:
     }
 
 
-def _send_sighup(scene: Scene) -> None:
+def _send_sighup(harness: Harness) -> None:
     """Make the daemon retry now."""
-    scene.condord.process.send_signal(signal.SIGHUP)
+    harness.condord.process.send_signal(signal.SIGHUP)
 
 
-def _reconnect(scene: Scene) -> None:
+def _reconnect(harness: Harness) -> None:
     """Make the daemon reconnect."""
-    scene.simulated.fault("close-1001")
+    harness.simulated.fault("close-1001")
 
 
-def _reconnect_stocks(scene: Scene) -> None:
+def _reconnect_stocks(harness: Harness) -> None:
     """Make the daemon reconnect to the stock stream."""
-    scene.simulated.fault("close-1001", stream="stock")
+    harness.simulated.fault("close-1001", stream="stock")
 
 
-def _is_polled(scene: Scene) -> bool:
+def _is_polled(harness: Harness) -> bool:
     """Whether REST confirms every price of an underlying while the option stream goes on."""
-    status, document = scene.condord.status(), scene.follower.document
+    status, document = harness.condord.status(), harness.follower.document
     is_confirmed = all(not each["unconfirmed"] and each["price"] for each in document["underlyings"])
     return status["state"] == "live" and not status["stocks"]["stream"] and is_confirmed
 
 
-def _has_new_contract(scene: Scene) -> bool:
-    return held_in(scene.follower.document) == scene.simulated.held()
+def _has_new_contract(harness: Harness) -> bool:
+    return held_in(harness.follower.document) == harness.simulated.held()
 
 
 def _row(fault: str, *expects: str, **rest: object) -> Row:
@@ -521,7 +521,7 @@ TRADING = {"stream": "trading"}
 STOCK = {"stream": "stock"}
 STOCKS_DOWN = {"variant": "stock stream", "options": STOCK, "then": NEW, "proof": _is_polled}
 SOME = {"symbol": ""}
-"""Stands for the symbol of the scene."""
+"""Stands for the symbol of the harness."""
 
 ROWS: tuple[Row, ...] = (
     _row("upgrade-429", CUT, reason="429", then=NEW),
@@ -552,7 +552,7 @@ ROWS: tuple[Row, ...] = (
     _row(
         "limit-405", "live symbolLimit", "notice notStreamed", variant="10 symbols", then=NEW,
         options={"limit": 10, "seconds": 600}, reason="read over REST", reaches=True, lane="limit", timeout=80.0,
-        proof=lambda scene: scene.follower.document["status"]["stream"]["subscribed"] == 10,
+        proof=lambda harness: harness.follower.document["status"]["stream"]["subscribed"] == 10,
     ),
     _row("ack-lacks-symbol", "refused unacknowledged", options=SOME, then=NEW, reaches=True, ending=_reconnect),
     _row("reset", CUT),
@@ -581,17 +581,17 @@ ROWS: tuple[Row, ...] = (
     _row("silent-symbol", "notice silentSymbols", options=SOME, reaches=True, lane="old quotes", timeout=60.0),
     _row(
         "burst", options={"seconds": 2},
-        proof=lambda scene: scene.simulated.state()["quotesSent"] - scene.quotes_sent >= 10_000,
+        proof=lambda harness: harness.simulated.state()["quotesSent"] - harness.quotes_sent >= 10_000,
     ),
     _row("clock-skew", "refused future", lane="old quotes", timeout=60.0),
     _row("rest-500", "error serverError", "breaker open"),
     _row(
         "rest-500", "error serverError", "breaker open", variant="trading API", options={"path": "/v2"},
-        proof=lambda scene: breakers(scene.condord)["data"] == "closed",
+        proof=lambda harness: breakers(harness.condord)["data"] == "closed",
     ),
     _row(
         "rest-500", "error serverError", variant="data API", options={"path": "/v1beta1"},
-        proof=lambda scene: breakers(scene.condord) == {"trading": "closed", "data": "open"},
+        proof=lambda harness: breakers(harness.condord) == {"trading": "closed", "data": "open"},
     ),
     _row("rest-stall", "error timeout"),
     _row("rest-drip", "error timeout"),
@@ -610,7 +610,7 @@ ROWS: tuple[Row, ...] = (
     _row("position-vanish", "notice brokenCondor", variant="in a flood of refreshes", floods=True),
     _row("position-halve", "notice brokenCondor"),
     _row("position-flip", "notice brokenCondor"),
-    _row("update-burst", proof=lambda scene: scene.simulated.state()["updatesSent"] - scene.updates_sent == 1000),
+    _row("update-burst", proof=lambda harness: harness.simulated.state()["updatesSent"] - harness.updates_sent == 1000),
     _row("position-new-leg", proof=_has_new_contract),
     _row("upgrade-403", "stocks reconnecting unreachable", "notice stocksUnavailable", **STOCKS_DOWN),
     _row("upgrade-502", "stocks reconnecting unreachable", "notice stocksUnavailable", **STOCKS_DOWN),
@@ -629,7 +629,7 @@ ROWS: tuple[Row, ...] = (
     _row(
         "limit-405", "stocks live symbolLimit", variant="stock stream, 2 symbols", then=NEW,
         options={**STOCK, "limit": 2, "seconds": 600}, lane="limit", ending=_reconnect_stocks, timeout=80.0,
-        proof=lambda scene: len(scene.condord.status()["stocks"]["stream"]) == 2,
+        proof=lambda harness: len(harness.condord.status()["stocks"]["stream"]) == 2,
     ),
     _row(
         "ack-lacks-symbol", "refused stockUnacknowledged", variant="stock stream", options=STOCK, then=NEW,
@@ -651,7 +651,7 @@ ROWS: tuple[Row, ...] = (
     _row("burst", variant="stock stream", options={**STOCK, "seconds": 2}),
     _row(
         "rest-500", "notice stocksUnavailable", variant="stock snapshots", options={"path": "/v2/stocks"},
-        proof=lambda scene: scene.condord.status()["positions"]["breaker"] == "closed",
+        proof=lambda harness: harness.condord.status()["positions"]["breaker"] == "closed",
     ),
     _row("stderr-blocked", variant="and all is well", reaches=True),
     _row("stderr-blocked", CUT, variant="and a cut", then=NEW),

@@ -70,7 +70,7 @@ def test_the_first_event_that_subscribers_get_marks_every_quote(simulated, condo
     assert are_unconfirmed(delta["quotes"])
 
 
-def test_it_is_live_again_with_what_alpaca_has_now(condord):
+def test_after_a_suspension_the_daemon_is_live_again_with_the_quotes_of_alpaca_now(condord):
     with stopped([condord.process.pid]):
         time.sleep(SUSPENDED_SECONDS)
     condord.await_line("The process was suspended or blocked")

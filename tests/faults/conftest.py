@@ -7,5 +7,5 @@ from tests.e2e.environs import UNHURRIED
 @pytest.fixture(scope="module")
 def pair():
     """A simulator, and a daemon that is live, for one fault after the other."""
-    with matrix.scene(**UNHURRIED) as both:
+    with matrix.pair(**UNHURRIED) as both:
         yield both

@@ -28,7 +28,7 @@ ENVIRON = {
 def run_lane(name: str) -> list[str]:
     """Run the rows of a lane against their own simulator and daemon; returns the failures."""
     failures = []
-    with matrix.scene(**ENVIRON) as pair:
+    with matrix.pair(**ENVIRON) as pair:
         for row in matrix.lane(name):
             try:
                 matrix.run(row, *pair)

@@ -90,7 +90,7 @@ class Exits:
 
 @pytest.fixture
 def exits(monkeypatch):
-    """A watchdog that looks as often as it can, and gives up after three looks."""
+    """A watchdog that checks as often as it can, and ends the process after three checks."""
     exits = Exits()
     monkeypatch.setattr(os, "_exit", exits)
     monkeypatch.setattr(hang_watchdog, "STEP_SECONDS", 0.0)
@@ -104,7 +104,7 @@ def test_a_counter_that_stands_still_ends_the_process_after_a_report_of_where_it
         assert exits.arrived.wait(60)
     assert exits.codes == [EXIT_BUG]
     (record,) = caplog.records
-    assert (record.levelno, record.fields["code"], record.fields["looks"]) == (logging.ERROR, "hung", 3)
+    assert (record.levelno, record.fields["code"], record.fields["checks"]) == (logging.ERROR, "hung", 3)
     assert any(line.startswith("test_hang_watchdog.py:") for line in record.fields["stack"])
 
 

@@ -68,7 +68,7 @@ def test_without_anybody_who_watches_nothing_is_logged(caplog):
     assert caplog.records == []
 
 
-def test_it_is_noted_before_anything_is_read_and_before_any_timer(monkeypatch):
+def test_a_suspension_is_noted_before_anything_is_read_and_before_any_timer(monkeypatch):
     monkeypatch.setattr(suspensions, "LEAST_SECONDS", 0.2)
     order = []
     made = Suspensions()

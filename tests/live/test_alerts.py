@@ -661,7 +661,7 @@ def test_a_broken_condor_that_was_silent_at_the_start_is_notified_when_it_loses_
     assert engine.log[-1].notify is None
 
 
-LOOKS = st.lists(
+EVALUATIONS = st.lists(
     st.tuples(
         st.sampled_from([None, 40.0, 47.0, 60.0]),  # at mark
         st.sampled_from([None, 40.0, 60.0]),  # at natural
@@ -677,7 +677,7 @@ LOOKS = st.lists(
 
 
 @REPEATABLE
-@given(LOOKS)
+@given(EVALUATIONS)
 def test_evaluating_the_skipped_subjects_would_change_nothing(steps):
     engine, whole = AlertEngine(*RULES), AlertEngine(*RULES)
     for mark, natural, loss, is_near, days, after, opened_at, what in steps:

@@ -9,7 +9,7 @@ def test_the_exchange_clock_is_the_machines_clock_until_it_is_corrected():
     assert ExchangeClock(lambda: MACHINE_AT)() == MACHINE_AT
 
 
-def test_it_is_corrected_no_further_than_needed():
+def test_the_clock_is_corrected_no_further_than_needed():
     clock = ExchangeClock(lambda: MACHINE_AT)
     for least, most, offset in ((-3, 5, 0), (2, 9, 2), (-9, 1, 1), (1, 1, 1), (-9, -4, -4)):
         clock.correct(dt.timedelta(seconds=least), dt.timedelta(seconds=most))

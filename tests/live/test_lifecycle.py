@@ -11,7 +11,7 @@ from condord.core.grouping.account import group
 from condord.core.market_hours import hours_of
 from condord.core.position import Position
 from condord.live.lifecycle import AccountReading, Lifecycle, Memory
-from tests.live.lifecycle_stories import (
+from tests.live.lifecycle_timelines import (
     C630,
     C640,
     CONDOR,
@@ -21,11 +21,11 @@ from tests.live.lifecycle_stories import (
     NAME,
     P560,
     P570,
-    Story,
+    Timeline,
     inferred,
     positions,
 )
-from tests.live.lifecycle_stories import DAY as A_DAY
+from tests.live.lifecycle_timelines import DAY as A_DAY
 
 DAY = dt.date(2026, 11, 20)
 EARLIER = dt.datetime(2026, 11, 20, 15, tzinfo=dt.UTC)
@@ -60,134 +60,139 @@ def test_closing_a_condor_has_no_notice():
 
 
 def test_a_missing_leg_is_a_problem_of_every_leg_that_is_left():
-    story = Story(CONDOR).read({C640: 0})
+    timeline = Timeline(CONDOR).read({C640: 0})
     text = f"{NAME} lost its 2 long calls 640"
-    assert story.lifecycle.problems == dict.fromkeys((P560, P570, C630), f"broken condor: {text}")
-    (notice,) = story.notices("brokenCondor")
+    assert timeline.lifecycle.problems == dict.fromkeys((P560, P570, C630), f"broken condor: {text}")
+    (notice,) = timeline.notices("brokenCondor")
     assert (notice.text, notice.condor_id, notice.since) == (text, ID, FRIDAY + MINUTE)
     assert set(notice.symbols) == set(CONDOR)
 
 
 def test_a_broken_condor_keeps_its_time_until_the_legs_are_gone():
-    story = Story(CONDOR).read({C640: 0}).read().read({C630: 0})
-    assert story.notices("brokenCondor")[0].since == FRIDAY + MINUTE
-    assert set(story.lifecycle.problems) == {P560, P570}
-    story.read({P560: 0, P570: 0})
-    assert (story.lifecycle.notices, story.lifecycle.problems) == ((), {})
+    timeline = Timeline(CONDOR).read({C640: 0}).read().read({C630: 0})
+    assert timeline.notices("brokenCondor")[0].since == FRIDAY + MINUTE
+    assert set(timeline.lifecycle.problems) == {P560, P570}
+    timeline.read({P560: 0, P570: 0})
+    assert (timeline.lifecycle.notices, timeline.lifecycle.problems) == ((), {})
 
 
 def test_an_assignment_is_reported_until_the_close_of_the_next_session():
-    story = Story(CONDOR).read({P570: 0}, {"SPY": 200}).read({P560: 0, C630: 0, C640: 0})
-    assert len(story.assignments) == 1
-    story.read(after=3 * A_DAY)
-    assert [(len(story.assignments), notice.since) for notice in story.lifecycle.notices] == [(1, FRIDAY + MINUTE)]
-    assert story.read(after=6 * 60 * MINUTE).assignments == []
-    assert story.read(after=A_DAY).assignments == []
+    timeline = Timeline(CONDOR).read({P570: 0}, {"SPY": 200}).read({P560: 0, C630: 0, C640: 0})
+    assert len(timeline.assignments) == 1
+    timeline.read(after=3 * A_DAY)
+    assert [(len(timeline.assignments), notice.since) for notice in timeline.lifecycle.notices] == [
+        (1, FRIDAY + MINUTE)
+    ]
+    assert timeline.read(after=6 * 60 * MINUTE).assignments == []
+    assert timeline.read(after=A_DAY).assignments == []
 
 
 def test_changes_while_nothing_ran_are_reported_after_a_restart():
-    story = Story(CONDOR).restart().read({P570: 0}, {"SPY": 200}, after=2 * A_DAY)
-    assert story.assignments == [inferred(2, P570, 200)]
-    assert story.breaks == [f"{NAME} lost its 2 short puts 570"]
+    timeline = Timeline(CONDOR).restart().read({P570: 0}, {"SPY": 200}, after=2 * A_DAY)
+    assert timeline.assignments == [inferred(2, P570, 200)]
+    assert timeline.breaks == [f"{NAME} lost its 2 short puts 570"]
 
 
 def test_notices_survive_a_restart_with_their_time():
-    story = Story(CONDOR).read({P570: 0}, {"SPY": 200})
-    before = story.lifecycle.notices
-    assert story.restart().read(after=A_DAY).lifecycle.notices == before
+    timeline = Timeline(CONDOR).read({P570: 0}, {"SPY": 200})
+    before = timeline.lifecycle.notices
+    assert timeline.restart().read(after=A_DAY).lifecycle.notices == before
 
 
-def awaited(story):
+def awaited(timeline):
     """The symbols of what awaits a booking."""
-    return {key.split()[0] for key in story.lifecycle.awaited}
+    return {key.split()[0] for key in timeline.lifecycle.awaited}
 
 
 @pytest.mark.parametrize("kind", ["OPASN", "OPEXP", "OPCSH"])
 def test_contracts_that_left_the_account_await_their_booking_also_after_a_restart(kind):
-    story = Story(CONDOR)
-    assert awaited(story) == set()
-    assert awaited(story.read({P570: -1})) == {P570}
-    assert awaited(story.restart().read(after=A_DAY)) == {P570}
-    assert awaited(story.activity(kind, P570, 1).read()) == set()
+    timeline = Timeline(CONDOR)
+    assert awaited(timeline) == set()
+    assert awaited(timeline.read({P570: -1})) == {P570}
+    assert awaited(timeline.restart().read(after=A_DAY)) == {P570}
+    assert awaited(timeline.activity(kind, P570, 1).read()) == set()
 
 
 def test_a_fill_and_shares_await_no_booking():
-    story = Story(CONDOR)
-    story.order({P570: 2})
-    assert awaited(story.read({P570: 0}, {"SPY": 100})) == set()
+    timeline = Timeline(CONDOR)
+    timeline.order({P570: 2})
+    assert awaited(timeline.read({P570: 0}, {"SPY": 100})) == set()
 
 
 def test_an_inferred_assignment_awaits_its_booking():
-    story = Story(CONDOR).read({P570: 0}, {"SPY": 200})
-    assert (story.assignments, awaited(story)) == ([inferred(2, P570, 200)], {P570})
-    story.activity("OPASN", P570, 2).read()
-    assert (story.assignments, awaited(story)) == ([f"2 short {P570} were assigned: 200 shares of SPY came"], set())
+    timeline = Timeline(CONDOR).read({P570: 0}, {"SPY": 200})
+    assert (timeline.assignments, awaited(timeline)) == ([inferred(2, P570, 200)], {P570})
+    timeline.activity("OPASN", P570, 2).read()
+    assert (timeline.assignments, awaited(timeline)) == (
+        [f"2 short {P570} were assigned: 200 shares of SPY came"],
+        set(),
+    )
 
 
 def test_an_assignment_that_no_reading_shows_yet_is_awaited_until_one_does():
-    story = Story(CONDOR).activity("OPASN", P570, 2).read()
-    assert (len(story.assignments), awaited(story)) == (1, {P570})
-    assert awaited(story.read({P570: 0}, {"SPY": 200})) == set()
+    timeline = Timeline(CONDOR).activity("OPASN", P570, 2).read()
+    assert (len(timeline.assignments), awaited(timeline)) == (1, {P570})
+    assert awaited(timeline.read({P570: 0}, {"SPY": 200})) == set()
 
 
 def test_contracts_listed_after_their_settlement_await_a_booking_on_each_day():
-    story = Story(CONDOR, at=FRIDAY + 28 * A_DAY)
-    assert awaited(story) == set()
-    assert awaited(story.read(after=A_DAY)) == set(CONDOR)
-    before = story.lifecycle.awaited
-    assert story.read().lifecycle.awaited == before
-    assert not story.read(after=A_DAY).lifecycle.awaited & before
+    timeline = Timeline(CONDOR, at=FRIDAY + 28 * A_DAY)
+    assert awaited(timeline) == set()
+    assert awaited(timeline.read(after=A_DAY)) == set(CONDOR)
+    before = timeline.lifecycle.awaited
+    assert timeline.read().lifecycle.awaited == before
+    assert not timeline.read(after=A_DAY).lifecycle.awaited & before
 
 
 def test_another_account_awaits_nothing():
-    story = Story(CONDOR).read({P570: 0})
-    story.lifecycle.recall(None)
-    assert story.lifecycle.awaited == frozenset()
+    timeline = Timeline(CONDOR).read({P570: 0})
+    timeline.lifecycle.recall(None)
+    assert timeline.lifecycle.awaited == frozenset()
 
 
 def test_an_assignment_before_a_holiday_is_reported_until_the_close_of_the_day_after():
     days = {dt.date(2026, 11, 25): dt.time(16), dt.date(2026, 11, 27): dt.time(13)}
-    story = Story(CONDOR, at=dt.datetime(2026, 11, 25, 15, tzinfo=dt.UTC))
-    story.account.calendar = Calendar({day: hours_of(day, dt.time(9, 30), close) for day, close in days.items()})
-    story.read({P570: 0}, {"SPY": 200}).read(after=2 * A_DAY + 177 * MINUTE)
-    assert (story.at.hour, story.at.minute, len(story.assignments)) == (17, 58, 1)
-    assert story.read(after=2 * MINUTE).assignments == []
+    timeline = Timeline(CONDOR, at=dt.datetime(2026, 11, 25, 15, tzinfo=dt.UTC))
+    timeline.account.calendar = Calendar({day: hours_of(day, dt.time(9, 30), close) for day, close in days.items()})
+    timeline.read({P570: 0}, {"SPY": 200}).read(after=2 * A_DAY + 177 * MINUTE)
+    assert (timeline.at.hour, timeline.at.minute, len(timeline.assignments)) == (17, 58, 1)
+    assert timeline.read(after=2 * MINUTE).assignments == []
 
 
 def test_expired_contracts_no_longer_listed_are_reported_after_a_restart():
-    story = Story(CONDOR, at=FRIDAY + 28 * A_DAY).read(after=A_DAY)
-    (before,) = story.notices("expired")
-    (after,) = story.restart().replace({}, after=A_DAY).notices("expired")
+    timeline = Timeline(CONDOR, at=FRIDAY + 28 * A_DAY).read(after=A_DAY)
+    (before,) = timeline.notices("expired")
+    (after,) = timeline.restart().replace({}, after=A_DAY).notices("expired")
     assert (after.condor_id, after.since) == (before.condor_id, before.since)
-    assert story.read(after=2 * A_DAY).lifecycle.notices == ()
+    assert timeline.read(after=2 * A_DAY).lifecycle.notices == ()
 
 
 def test_a_change_that_is_not_explained_yet_survives_a_restart():
-    story = Story(CONDOR).read({P570: 0}).restart().read({}, {"SPY": 200})
-    assert len(story.assignments) == 1
+    timeline = Timeline(CONDOR).read({P570: 0}).restart().read({}, {"SPY": 200})
+    assert len(timeline.assignments) == 1
 
 
 def test_memories_that_differ_only_in_the_time_of_reading_count_as_equal():
-    story = Story(CONDOR)
-    first = story.lifecycle.memory
-    assert story.read().lifecycle.memory.is_like(first)
-    assert not story.read(stocks={"SPY": 1}).lifecycle.memory.is_like(first)
+    timeline = Timeline(CONDOR)
+    first = timeline.lifecycle.memory
+    assert timeline.read().lifecycle.memory.is_like(first)
+    assert not timeline.read(stocks={"SPY": 1}).lifecycle.memory.is_like(first)
     assert Memory().is_like(Memory())
 
 
 def test_another_account_is_not_a_change():
-    story = Story(CONDOR).read({P570: 0}, {"SPY": 200})
-    story.lifecycle.recall(None)
-    assert (story.lifecycle.notices, story.lifecycle.problems) == ((), {})
-    assert story.replace({}).lifecycle.notices == ()
+    timeline = Timeline(CONDOR).read({P570: 0}, {"SPY": 200})
+    timeline.lifecycle.recall(None)
+    assert (timeline.lifecycle.notices, timeline.lifecycle.problems) == ((), {})
+    assert timeline.replace({}).lifecycle.notices == ()
 
 
 def test_a_memory_with_an_unreadable_symbol_is_ignored():
-    story = Story(CONDOR).read({P570: 0})
-    kept = story.lifecycle.memory
+    timeline = Timeline(CONDOR).read({P570: 0})
+    kept = timeline.lifecycle.memory
     bad = msgspec.structs.replace(kept, changes=(msgspec.structs.replace(kept.changes[0], symbol="?"),))
-    story.lifecycle.recall(bad)
-    assert story.lifecycle.memory == Memory()
+    timeline.lifecycle.recall(bad)
+    assert timeline.lifecycle.memory == Memory()
 
 
 def test_first_seen_keeps_its_old_name_told_in_the_file():

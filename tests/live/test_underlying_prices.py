@@ -115,7 +115,7 @@ def test_the_last_of_several_quotes_with_the_same_time_counts(prices):
     assert shown(prices)[0] == 583
 
 
-def test_only_a_change_of_anything_but_the_time_counts(prices):
+def test_a_change_of_only_the_time_does_not_count(prices):
     prices.offer([tick(582.0)], 0.0)
     settle(prices)
     prices.offer([tick(582.0, second=1)], 1.0)

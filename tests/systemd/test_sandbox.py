@@ -36,7 +36,7 @@ def test_the_sandboxed_unit_resolves_names_uses_tls_and_keeps_its_state(machine)
     assert "No lock" not in machine.journal()
 
 
-def test_its_runtime_directory_contains_the_lock_and_a_unix_socket(machine):
+def test_the_runtime_directory_contains_the_lock_and_a_unix_socket(machine):
     machine.write("/etc/condord/condord.toml", configuration(server='uds = "/run/condord/api.sock"'))
     machine.run("systemctl start condord")
     output = machine.run("/opt/condord/bin/condord status --url unix:///run/condord/api.sock")
@@ -45,7 +45,7 @@ def test_its_runtime_directory_contains_the_lock_and_a_unix_socket(machine):
     assert sorted(names) == [".lock", ".sock"]
 
 
-def test_its_limits_allow_the_maximum_number_of_subscribers(machine):
+def test_the_limits_of_the_unit_allow_the_maximum_number_of_subscribers(machine):
     machine.run("systemctl start condord")
     live()
     most = status()["maxSubscribers"]

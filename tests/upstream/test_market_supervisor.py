@@ -435,7 +435,7 @@ class TestReads:
                 after = {what: len(harness.brokerage.times(what)) for what in before}
                 assert after == {what: count + 1 for what, count in before.items()}
 
-    def test_their_failures_are_notices_and_leave_positions_and_quotes_alone(self):
+    def test_failures_of_stock_prices_are_notices_and_leave_positions_and_quotes_alone(self):
         @play
         async def _(harness):
             names = ("snapshots", "dividends", "balances", "workingOrders", "dayFills")

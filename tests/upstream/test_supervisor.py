@@ -525,7 +525,7 @@ class TestContractsAndOrders:
             ("splits", "activitiesUnavailable", "activities or splits cannot be read"),
         ],
     )
-    def test_their_failure_is_only_a_notice(self, what, code, words):
+    def test_a_failure_is_only_a_notice(self, what, code, words):
         @play
         async def _(harness):
             harness.brokerage.failures[what] = OUTAGE
@@ -634,7 +634,7 @@ class TestReadingBack:
                 await settle(600.0)
                 assert 4 <= len(harness.brokerage.times("later")) - before <= 6
 
-    def test_its_news_of_an_order_filled_in_part_reaches_the_condor(self):
+    def test_the_update_of_an_order_filled_in_part_reaches_the_condor(self):
         @play
         async def _(harness):
             part = Fill(

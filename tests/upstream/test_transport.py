@@ -55,7 +55,7 @@ class TestPrivateSurface:
         assert client._retry == 3
         assert "retry = self._retry" in inspect.getsource(RESTClient._request)
 
-    def test_its_own_retries_are_off(self, server, client):
+    def test_the_retries_of_alpaca_py_are_off(self, server, client):
         server.script = {PATH: [Answer({}, 429)]}
         with pytest.raises(APIError):
             client.get_all_positions()

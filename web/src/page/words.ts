@@ -88,7 +88,7 @@ export function standing(link: Link, status: Status | null, now: number, doubt: 
   const headline = HEADLINES[status.state] ?? status.state
   if (!isUsual) return { tone: toneOf(status), headline: causeOf(status) ?? headline, details }
   if (!status.positions.error) return { tone: status.reason || doubt ? 'warn' : toneOf(status), headline, details }
-  // An error of the positions says nothing about the prices, so the details say something of these only if it is known.
+  // An error of the positions does not affect the prices, so the details mention prices only if their state is known.
   const prices = doubt ? sentence(doubt) : status.state === 'live' ? '' : 'The market is closed.'
   return { tone: status.positions.readAt ? 'warn' : 'bad', headline: 'Account not read', details: [prices, ...details].filter(Boolean) }
 }

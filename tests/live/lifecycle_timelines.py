@@ -1,4 +1,4 @@
-"""Stories of an account: a test gives its readings, orders and activities in sequence, and looks at what is reported."""
+"""Timelines of an account: a test gives its readings, orders and activities in sequence, and checks what is reported."""
 
 import datetime as dt
 
@@ -42,7 +42,7 @@ def positions(book, deliverables=None):
     )
 
 
-class Story:
+class Timeline:
     """The readings of one account in sequence, each a minute after the one before unless `after` is given."""
 
     def __init__(self, book=None, stocks=None, *, at=FRIDAY, deliverables=None):

@@ -25,7 +25,7 @@ from tests.e2e.running import Condord, Follower, Simulated, closing_program, set
 STOPPED_SECONDS, CUT_SECONDS, REPORT_SECONDS = 10.0, 5.0, 6.0
 
 
-class Scene:
+class Harness:
     """The programs of a fault: a simulator, `source`, and later a relay, its link and a subscriber."""
 
     relay: Condord
@@ -82,63 +82,66 @@ class Fault(NamedTuple):
     is_reported: bool = True
 
 
-def refuse(scene: Scene) -> None:
+def refuse(harness: Harness) -> None:
     """Reset the connection, and every new one."""
-    scene.link.set(refuses=True)
-    scene.link.do("reset")
+    harness.link.set(refuses=True)
+    harness.link.do("reset")
 
 
-def stall(scene: Scene) -> None:
+def stall(harness: Harness) -> None:
     """Let nothing pass."""
-    scene.link.do("stall")
+    harness.link.do("stall")
 
 
-def resume(scene: Scene) -> None:
+def resume(harness: Harness) -> None:
     """Let everything pass."""
-    scene.link.do("resume")
+    harness.link.do("resume")
 
 
 FAULTS_OF_LINK = (
-    Fault("connection reset", lambda scene: scene.link.do("reset"), lambda _scene: None, is_reported=False),
+    Fault("connection reset", lambda harness: harness.link.do("reset"), lambda _scene: None, is_reported=False),
     Fault(
-        f"connections refused for {CUT_SECONDS:g} s", refuse, lambda scene: scene.link.set(refuses=False), CUT_SECONDS
+        f"connections refused for {CUT_SECONDS:g} s",
+        refuse,
+        lambda harness: harness.link.set(refuses=False),
+        CUT_SECONDS,
     ),
     Fault(f"nothing passes for {CUT_SECONDS:g} s", stall, resume, CUT_SECONDS),
     Fault("frames 1 s late", stall, resume, 1.0, is_reported=False),
 )
 
 
-def run(make: Callable[[ExitStack], Scene], fault: Fault) -> str:
+def run(make: Callable[[ExitStack], Harness], fault: Fault) -> str:
     """Run one fault; returns its row."""
     with ExitStack() as stack:
-        scene = make(stack)
-        source, beside = scene.source, stack.enter_context(closing(Follower(scene.source.url)))
+        harness = make(stack)
+        source, beside = harness.source, stack.enter_context(closing(Follower(harness.source.url)))
         begun = time.monotonic()
-        fault.begin(scene)
-        reported = scene.reported_after(begun) if fault.is_reported else None
+        fault.begin(harness)
+        reported = harness.reported_after(begun) if fault.is_reported else None
         time.sleep(max(0.0, begun + fault.seconds - time.monotonic()))
-        fault.end(scene)
+        fault.end(harness)
         ended = time.monotonic()
-        if beside.ended.is_set() or scene.source is not source:
-            beside = stack.enter_context(closing(Follower(scene.source.url)))
-        until(lambda: scene.is_same, "the relay is back", pause=0.01)
+        if beside.ended.is_set() or harness.source is not source:
+            beside = stack.enter_context(closing(Follower(harness.source.url)))
+        until(lambda: harness.is_same, "the relay is back", pause=0.01)
         back = time.monotonic() - ended
-        compared = same_documents(beside, scene.at_relay, 5)
-        snapshots = scene.at_relay.names.count("snapshot") - 1
-        gaps = scene.relay.status()["cluster"]["gaps"]
+        compared = same_documents(beside, harness.at_relay, 5)
+        snapshots = harness.at_relay.names.count("snapshot") - 1
+        gaps = harness.relay.status()["cluster"]["gaps"]
     said = "—" if reported is None else f"{reported[0]:.1f} s, `{reported[1]}`"
     return f"| {fault.name} | {said} | {back:.1f} s | {snapshots} | {gaps} | {compared} |"
 
 
-def rows(make: Callable[[ExitStack], Scene], faults: Sequence[Fault]) -> Iterator[str]:
+def rows(make: Callable[[ExitStack], Harness], faults: Sequence[Fault]) -> Iterator[str]:
     """Yield the lines of the table."""
     yield "| fault | reported | back | snapshots | gaps | versions compared |"
     yield "|---|---|---|---|---|---|"
     yield from (run(make, fault) for fault in faults)
 
 
-def main(description: str, make: Callable[[ExitStack], Scene], faults: Sequence[Fault]) -> None:
-    """Print the table, each fault in a scene that `make` makes."""
+def main(description: str, make: Callable[[ExitStack], Harness], faults: Sequence[Fault]) -> None:
+    """Print the table, each fault with a harness that `make` builds."""
     logging.getLogger().setLevel("CRITICAL")  # of what is played in this process
     logging.getLogger("asyncio").setLevel("CRITICAL")  # Python 3.11 logs a task of a server that is cancelled
     parser = argparse.ArgumentParser(description=description)
