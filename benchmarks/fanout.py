@@ -21,8 +21,8 @@ in a frame, and includes up to 10 ms of the window. nchan gets 20 frames, and na
 
 With `--workers N` there are also `workers`, a condord whose port N workers serve, and `nchans`, an nginx with N
 workers; `us/nchan` and `p99/nchan` of `workers` compare these two. Each worker is on a core in turn. CPU and memory are
-those of the parent and its workers together. `spread` is how far the worker that is farthest from its share of the
-subscribers is away from it.
+those of the parent and its workers together. `spread` is the largest deviation of a worker from its share
+of the subscribers.
 
 Run it: python benchmarks/fanout.py [--subscribers 1000,5000] [--rate 4] [--seconds 10] [--rounds 1] [--fast]
     [--workers N] [--servers condord,workers]

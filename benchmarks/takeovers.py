@@ -97,12 +97,12 @@ class Harness:
         leader = self.leader()
         return next(member for member in self.members if member is not leader)
 
-    def until_led(self, but: int = 0) -> int:
-        """Wait for a leader whose fence is above `but`; returns the fence."""
+    def until_led(self, above: int = 0) -> int:
+        """Wait for a leader whose fence is above `above`; returns the fence."""
 
         def check() -> int | None:
             fences = [each["fence"] for m in self.asked if (each := m.cluster()).get("role") == "leader"]
-            return next((fence for fence in fences if fence > but), None)
+            return next((fence for fence in fences if fence > above), None)
 
         return until(check, "another leader", pause=0.02)
 

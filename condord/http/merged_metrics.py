@@ -1,7 +1,7 @@
-"""Metrics of several processes in one scrape: numbers that add up are the sum, and all others are one process's own.
+"""Metrics of several processes in one scrape: counts are summed, and all other numbers are those of one process.
 
 A worker sends `families` of its registry, which are summed by name and labels. What an ended process has counted stays
-in the sum, so that a counter never decreases. Of a maker, its front reads all families.
+in the sum, so that a counter never decreases. A front reads all families of its maker.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def test_a_source_that_is_not_a_condord_fails(source, answer, text):
     assert text in found.text
 
 
-def test_a_source_that_is_not_ready_fails_with_what_it_says_about_that(source):
+def test_a_source_that_is_not_ready_fails_with_the_reason_that_it_gives(source):
     source.answers["/api/status"] = unread(
         "this relay has read nothing from http://a in 3 s: it answers 404", code=None
     )

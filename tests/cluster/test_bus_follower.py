@@ -202,7 +202,7 @@ def test_a_silent_leader_is_reported_and_taken_up_again(nats_server):
 
 
 @pytest.mark.slow
-def test_while_nobody_leads_the_reason_says_why_this_process_could_not(nats_server):
+def test_while_there_is_no_leader_the_reason_is_why_this_process_could_not_lead(nats_server):
     async def scene(_server, leader, followed):
         await await_caught_up(followed, leader)
         leader.beats = False

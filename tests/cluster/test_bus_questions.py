@@ -98,7 +98,7 @@ def test_while_the_leader_is_lost_a_copy_of_the_last_minute_stands_in_for_a_get(
     play(nats_server, scene)
 
 
-def test_a_post_without_an_answer_says_whether_it_is_known_that_nothing_was_done(nats_server, monkeypatch):
+def test_the_error_of_a_post_without_an_answer_states_whether_it_may_have_been_carried_out(nats_server, monkeypatch):
     certain, uncertain = "; it was not carried out", "; it is not known whether it was carried out"
 
     async def scene(made):

@@ -104,7 +104,7 @@ def test_a_post_drops_the_copies_of_what_it_may_have_changed():
     play(scene, *[[TRADES]] * 3, [answer(204, b"")])
 
 
-def test_a_post_without_an_answer_says_whether_it_is_known_that_nothing_was_done():
+def test_the_error_of_a_post_without_an_answer_states_whether_it_may_have_been_carried_out():
     async def scene(made):
         await made.ask("/api/alerts")
         with pytest.raises(

@@ -158,7 +158,7 @@ def test_the_trades_come_newest_first():
     assert [trade.closed_at for trade in newest] == [minutes(2), minutes(1)]
 
 
-def test_closing_one_order_of_two_lots_makes_a_trade_of_each():
+def test_one_closing_order_for_two_lots_makes_a_trade_of_each():
     orders = [order("a", 0, opening(CONDOR)), order("b", 1, opening(CONDOR, 2)), order("c", 2, closing(CHEAP, 2))]
     assert [(trade.id, trade.quantity, trade.opened_at, trade.how) for trade in found(orders)] == [
         (ID, 1, MONDAY, "closed"),

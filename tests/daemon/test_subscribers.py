@@ -38,7 +38,7 @@ def play(test):
     run(test())
 
 
-def test_room_shared_between_processes_is_taken_and_noted():
+def test_slots_shared_between_processes_are_reserved_and_corrected():
     class Shared:
         def __init__(self):
             self.calls = []

@@ -84,7 +84,7 @@ def test_a_maker_that_has_outlived_its_lease_is_killed_by_the_next_one(tmp_path,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lease_digest", ["", "lease-2"])
-def test_nobody_else_kills_a_stopped_maker_and_the_error_says_what_to_do(tmp_path, maker, lease_digest):
+def test_no_other_process_kills_a_stopped_maker_and_the_error_has_a_remedy(tmp_path, maker, lease_digest):
     with (
         Locks(tmp_path, lease_digest=lease_digest) as locks,
         pytest.raises(AlreadyRunning, match="suspended") as caught,

@@ -19,7 +19,7 @@ class Clocks:
         self.made.watch(self.noted.append)
 
     def look_after(self, seconds, machine_seconds=None):
-        """Look after these have passed; returns what was noted."""
+        """Check after these seconds have passed; returns what was noted."""
         self.now += seconds
         self.machine += seconds if machine_seconds is None else machine_seconds
         self.made.check()

@@ -66,7 +66,7 @@ class AlertEngine:
         return self._take(self.alerts.evaluate(subjects, session_seconds=self.session, now_at=self.now_at))
 
     def value(self, value, after=0.0, **fields):
-        """Look at the condor with this profit; None is not known."""
+        """Evaluate the condor at this profit; None is an unknown one."""
         return self.evaluate(
             subject({} if value is None else {"percentOfMaxProfit": float(value)}, **fields), after=after
         )

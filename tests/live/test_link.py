@@ -26,7 +26,7 @@ from condord.live.link import (
 from .accounts import REPEATABLE
 
 STATES, EVENTS = get_args(LinkState), get_args(Event)
-UNREACHABLE = LinkFault(code="unreachable", text="it is away")
+UNREACHABLE = LinkFault(code="unreachable", text="connection refused")
 TAKEN = LinkFault(code="connectionLimit", text="another holds the slot", again="longest")
 REFUSED = LinkFault(code="authFailed", text="the key is wrong", again="halt")
 
@@ -420,7 +420,7 @@ def test_a_reload_of_a_live_link_is_a_reconnect():
 
 
 def test_a_reason_contains_what_happened_and_what_can_be_done():
-    assert UNREACHABLE.reason == "it is away"
+    assert UNREACHABLE.reason == "connection refused"
     assert (
         LinkFault(code="authFailed", text="the key is wrong", remedy="check it").reason == "the key is wrong; check it"
     )

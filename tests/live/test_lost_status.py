@@ -66,6 +66,6 @@ def test_after_a_loss_the_hours_are_known_until_the_market_should_have_opened_or
     assert as_known(unknown, LATER_AT) is unknown
 
 
-def test_without_a_loss_the_source_says_whether_the_market_is_open():
+def test_without_a_loss_the_market_is_as_the_source_reports_it():
     found = status(market=CLOSED)
     assert as_known(found, LATER_AT) is found

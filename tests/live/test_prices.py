@@ -218,10 +218,10 @@ def test_after_a_gap_any_quote_from_rest_confirms_but_a_streamed_one_only_if_not
 def test_a_quote_that_has_waited_in_the_connection_while_the_process_was_suspended_does_not_confirm(
     prices, second, is_confirmed
 ):
-    bring(prices, 0.0, tick(P560, 1.0, 1.2, 1))
+    deliver(prices, 0.0, tick(P560, 1.0, 1.2, 1))
     prices.set_exchange_time(at(10))
     prices.gap()
-    bring(prices, 10.0, tick(P560, 2.0, 2.2, second))
+    deliver(prices, 10.0, tick(P560, 2.0, 2.2, second))
     assert prices.quotes[P560].mark_e4 == 21_000
     assert prices.is_confirmed(P560) is is_confirmed
     confirm(prices, tick(P560, 2.0, 2.2, second), now=11.0)
@@ -229,11 +229,11 @@ def test_a_quote_that_has_waited_in_the_connection_while_the_process_was_suspend
 
 
 def test_every_quote_of_the_next_connection_confirms(prices):
-    bring(prices, 0.0, tick(P560, 1.0, 1.2, 1))
+    deliver(prices, 0.0, tick(P560, 1.0, 1.2, 1))
     prices.set_exchange_time(at(10))
     prices.gap()
     prices.resume()
-    bring(prices, 10.0, tick(P560, 2.0, 2.2, 9))
+    deliver(prices, 10.0, tick(P560, 2.0, 2.2, 9))
     assert prices.is_confirmed(P560)
 
 
@@ -351,13 +351,13 @@ def test_the_newest_quote_is_kept_for_any_division_into_windows(history):
 
 @pytest.fixture
 def flowing(prices):
-    """Prices of two contracts that the stream has brought in second 10, at 100 s of the loop's time."""
+    """Prices of two contracts that the stream has delivered in second 10, at 100 s of the loop's time."""
     prices.offer([tick(symbol, 1.0, 1.2, 10) for symbol in HELD])
     prices.settle(100.0)
     return prices
 
 
-def bring(prices, now, *given):
+def deliver(prices, now, *given):
     prices.offer(given)
     prices.settle(now)
 
@@ -394,18 +394,18 @@ def test_another_quote_from_rest_does_not_delay_the_silence(flowing):
 def test_a_stream_that_is_always_a_little_behind_is_not_silent(flowing):
     for second in range(20):
         confirm(flowing, tick(P560, 2.0, 2.2, 12 + second), now=102.0 + second)
-        bring(flowing, 102.0 + second, tick(P560, 2.0, 2.2, 10 + second))
+        deliver(flowing, 102.0 + second, tick(P560, 2.0, 2.2, 10 + second))
         assert flowing.silent_at(102.0 + second) == frozenset()
 
 
-def test_a_quote_that_waits_to_be_settled_counts_as_brought(flowing):
+def test_a_quote_that_waits_to_be_settled_counts_as_delivered(flowing):
     flowing.offer([tick(P560, 2.0, 2.2, 11)])
     confirm(flowing, tick(P560, 2.0, 2.2, 11), now=101.0)
     assert flowing.silent_at(200.0) == frozenset()
 
 
-def test_a_late_quote_does_not_undo_what_the_stream_has_brought(flowing):
-    bring(flowing, 101.0, tick(P560, 2.0, 2.2, 9))
+def test_a_late_quote_does_not_undo_what_the_stream_has_delivered(flowing):
+    deliver(flowing, 101.0, tick(P560, 2.0, 2.2, 9))
     confirm(flowing, tick(P560, 1.0, 1.2, 10), now=102.0)
     assert flowing.silent_at(200.0) == frozenset()
 
@@ -421,7 +421,7 @@ def test_a_lapsed_quote_is_unconfirmed_until_it_is_confirmed_again(flowing):
     flowing.lapse([P560, C630])
     assert flowing.unconfirmed == {P560}
     assert flowing.settle(101.0) == {P560}
-    bring(flowing, 102.0, tick(P560, 1.0, 1.2, 12))
+    deliver(flowing, 102.0, tick(P560, 1.0, 1.2, 12))
     assert flowing.unconfirmed == frozenset()
 
 
@@ -438,13 +438,13 @@ def test_quotes_that_the_stream_missed_in_a_gap_are_not_expected(flowing):
     flowing.gap()
     confirm(flowing, tick(P560, 2.0, 2.2, 11), now=101.0)
     flowing.resume()
-    bring(flowing, 102.0, tick(P570, 1.0, 1.2, 12))
+    deliver(flowing, 102.0, tick(P570, 1.0, 1.2, 12))
     confirm(flowing, tick(P560, 2.0, 2.2, 11.5), now=103.0)
     assert flowing.silent_at(200.0) == frozenset()
 
 
 def test_a_symbol_never_streamed_is_silent_once_rest_returns_a_second_quote(prices):
-    bring(prices, 100.0, tick(P570, 1.0, 1.2, 10))
+    deliver(prices, 100.0, tick(P570, 1.0, 1.2, 10))
     confirm(prices, tick(P560, 1.0, 1.2, 5), now=101.0)
     confirm(prices, tick(P560, 1.0, 1.2, 5), now=161.0)
     assert prices.silent_at(200.0) == frozenset()
@@ -488,7 +488,7 @@ def test_a_stream_that_comes_back_makes_nothing_unconfirmed(prices):
 def test_an_answer_requested_before_the_gap_makes_nothing_silent(prices):
     era = prices.era
     prices.gap()
-    bring(prices, 100.0, tick(P560, 1.0, 1.2, 10))
+    deliver(prices, 100.0, tick(P560, 1.0, 1.2, 10))
     confirm(prices, tick(P560, 1.0, 1.2, 11), now=101.0, era=era)
     assert prices.silent_at(200.0) == frozenset()
 
@@ -529,25 +529,25 @@ def test_a_quote_from_the_future_is_not_missed(prices):
 def test_the_newest_quotes_move_the_limit_in_a_market_faster_than_the_clock(prices):
     prices.set_exchange_time(at(0))
     for second in range(0, 600, 50):
-        bring(prices, second / 50, tick(P560, 1.0, 1.2, second))
+        deliver(prices, second / 50, tick(P560, 1.0, 1.2, second))
     assert prices.quotes[P560].at == at(550)
-    bring(prices, 20.0, tick(P570, 1.0, 1.2, 611))
+    deliver(prices, 20.0, tick(P570, 1.0, 1.2, 611))
     assert prices.refused == {"future": 1}
 
 
 def test_the_newest_quote_of_a_window_moves_the_limit(prices):
     prices.set_exchange_time(at(0))
-    bring(prices, 1.0, tick(P560, 1.0, 1.2, 1), tick(P570, 1.0, 1.2, 60))
-    bring(prices, 2.0, tick(P560, 1.0, 1.2, 120))
+    deliver(prices, 1.0, tick(P560, 1.0, 1.2, 1), tick(P570, 1.0, 1.2, 60))
+    deliver(prices, 2.0, tick(P560, 1.0, 1.2, 120))
     assert prices.quotes[P560].at == at(120)
 
 
 def test_only_the_last_window_with_quotes_moves_the_limit(prices):
     prices.set_exchange_time(at(0))
-    bring(prices, 1.0, tick(P560, 1.0, 1.2, 60))
-    bring(prices, 2.0, tick(P570, 1.0, 1.2, 1))
+    deliver(prices, 1.0, tick(P560, 1.0, 1.2, 60))
+    deliver(prices, 2.0, tick(P570, 1.0, 1.2, 1))
     prices.settle(3.0)
-    bring(prices, 4.0, tick(P570, 1.0, 1.2, 100))
+    deliver(prices, 4.0, tick(P570, 1.0, 1.2, 100))
     assert prices.refused == {"future": 1}
 
 
@@ -559,9 +559,9 @@ def test_a_quote_from_rest_does_not_move_the_limit(prices):
 
 
 def test_quotes_accepted_before_the_clock_was_read_do_not_move_the_limit(prices):
-    bring(prices, 1.0, tick(P560, 1.0, 1.2, LAST_SECOND))
+    deliver(prices, 1.0, tick(P560, 1.0, 1.2, LAST_SECOND))
     prices.set_exchange_time(at(0))
-    bring(prices, 2.0, tick(P560, 1.0, 1.2, LAST_SECOND))
+    deliver(prices, 2.0, tick(P560, 1.0, 1.2, LAST_SECOND))
     assert prices.refused == {"future": 1}
 
 
@@ -574,7 +574,7 @@ def test_a_quote_that_still_waits_when_the_clock_is_read_is_judged_by_it(prices)
 
 @pytest.mark.parametrize("way", [offer, confirm])
 def test_a_quote_accepted_before_the_clock_was_read_does_not_hold_back_others_indefinitely(prices, way):
-    bring(prices, 1.0, tick(P560, 9.0, 9.2, LAST_SECOND))
+    deliver(prices, 1.0, tick(P560, 9.0, 9.2, LAST_SECOND))
     way(prices, tick(P560, 1.0, 1.2, 1))
     prices.settle(2.0)
     assert prices.quotes[P560].mark_e4 == 91_000
@@ -597,9 +597,9 @@ def test_a_quote_that_waits_from_the_future_does_not_hold_back_the_next_one(pric
 def test_only_a_quote_far_ahead_of_the_clock_is_replaced_and_only_by_a_much_older_one(
     prices, held, second, is_replaced
 ):
-    bring(prices, 1.0, tick(P560, 9.0, 9.2, held))
+    deliver(prices, 1.0, tick(P560, 9.0, 9.2, held))
     prices.set_exchange_time(at(0))
-    bring(prices, 2.0, tick(P560, 1.0, 1.2, second))
+    deliver(prices, 2.0, tick(P560, 1.0, 1.2, second))
     assert (prices.quotes[P560].mark_e4 == 11_000) is is_replaced
 
 
@@ -609,33 +609,33 @@ def test_a_quote_that_is_very_late_makes_the_clock_doubtful(prices, settles, sec
     prices.offer([tick(P560, 1.0, 1.2, 61)])
     if settles:
         prices.settle(1.0)
-    bring(prices, 2.0, tick(P560, 1.0, 1.2, second))
+    deliver(prices, 2.0, tick(P560, 1.0, 1.2, second))
     assert prices.refused == {"outOfOrder": 1}
     assert prices.take_clock_doubt() is is_doubtful
 
 
 def test_the_largest_time_that_datetime_has_is_ignored_as_a_clock(prices):
     prices.set_exchange_time(dt.datetime.max.replace(tzinfo=dt.UTC))
-    bring(prices, 1.0, tick(P560, 1.0, 1.2, LAST_SECOND))
+    deliver(prices, 1.0, tick(P560, 1.0, 1.2, LAST_SECOND))
     assert prices.refused == {}
 
 
 def test_the_limit_follows_a_clock_that_jumps_ahead_and_back(prices):
     prices.set_exchange_time(at(0))
-    bring(prices, 1.0, tick(P560, 1.0, 1.2, 0), tick(P570, 1.0, 1.2, 0))
-    bring(prices, 2.0, tick(P560, 2.0, 2.2, 301))
+    deliver(prices, 1.0, tick(P560, 1.0, 1.2, 0), tick(P570, 1.0, 1.2, 0))
+    deliver(prices, 2.0, tick(P560, 2.0, 2.2, 301))
     assert (prices.quotes[P560].mark_e4, prices.take_clock_doubt()) == (11_000, True)
     prices.set_exchange_time(at(301))
-    bring(prices, 3.0, tick(P560, 3.0, 3.2, 302))
+    deliver(prices, 3.0, tick(P560, 3.0, 3.2, 302))
     confirm(prices, tick(P560, 3.0, 3.2, 302), tick(P570, 3.0, 3.2, 302), now=3.0)
     assert [prices.quotes[symbol].mark_e4 for symbol in HELD] == [31_000, 31_000]
-    bring(prices, 4.0, tick(P560, 4.0, 4.2, 3))
+    deliver(prices, 4.0, tick(P560, 4.0, 4.2, 3))
     assert (prices.quotes[P560].mark_e4, prices.take_clock_doubt()) == (31_000, True)
     prices.set_exchange_time(at(3))
-    bring(prices, 5.0, tick(P560, 5.0, 5.2, 4), tick(P570, 5.0, 5.2, 4))
+    deliver(prices, 5.0, tick(P560, 5.0, 5.2, 4), tick(P570, 5.0, 5.2, 4))
     assert [prices.quotes[symbol].mark_e4 for symbol in HELD] == [51_000, 51_000]
     assert prices.silent_at(100.0) == frozenset()
-    bring(prices, 6.0, tick(P560, 6.0, 6.2, 304))
+    deliver(prices, 6.0, tick(P560, 6.0, 6.2, 304))
     assert prices.refused == {"future": 2, "outOfOrder": 1}
 
 
@@ -661,7 +661,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
         self.cut_at = None
         self.known, self.until, self.good = {}, {}, {}
         self.waiting, self.changed = {}, set()
-        self.brought, self.expected = {}, {}
+        self.delivered, self.expected = {}, {}
         self.refused, self.doubts = {}, False
         self.superseded = 0
 
@@ -669,7 +669,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
     def hold(self, held):
         self.prices.hold(held)
         self.held = held
-        for part in (self.known, self.until, self.good, self.brought, self.expected):
+        for part in (self.known, self.until, self.good, self.delivered, self.expected):
             for symbol in part.keys() - held:
                 del part[symbol]
         self.changed &= held
@@ -707,18 +707,18 @@ class AgainstAPlainModel(RuleBasedStateMachine):
                     self.owe(each)
 
     def owe(self, each):
-        if each.symbol in self.brought:
-            if each.at > self.brought[each.symbol] and each.symbol not in self.expected:
+        if each.symbol in self.delivered:
+            if each.at > self.delivered[each.symbol] and each.symbol not in self.expected:
                 self.expected[each.symbol] = each.at, self.now
         else:
-            self.brought[each.symbol] = each.at
+            self.delivered[each.symbol] = each.at
 
     @rule(symbols=st.sets(st.sampled_from(SYMBOLS)))
     def follow(self, symbols):
         self.prices.follow(symbols)
         self.judge_waiting()
         for symbol in symbols:
-            self.brought.pop(symbol, None)
+            self.delivered.pop(symbol, None)
             self.expected.pop(symbol, None)
 
     @rule()
@@ -726,7 +726,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
         self.prices.resume()
         self.judge_waiting()
         self.cut_at = None
-        self.brought.clear()
+        self.delivered.clear()
         self.expected.clear()
 
     @rule()
@@ -734,7 +734,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
         self.prices.gap()
         self.judge_waiting()
         self.changed |= self.until.keys()
-        for part in (self.until, self.brought, self.expected):
+        for part in (self.until, self.delivered, self.expected):
             part.clear()
         self.cut_at = self.clock.clock_at
 
@@ -760,8 +760,8 @@ class AgainstAPlainModel(RuleBasedStateMachine):
             if symbol not in self.held:
                 self.refuse("notHeld")
                 continue
-            if symbol not in self.brought or not self.clock.holds_back(self.brought[symbol], each.at):
-                self.brought[symbol] = each.at
+            if symbol not in self.delivered or not self.clock.holds_back(self.delivered[symbol], each.at):
+                self.delivered[symbol] = each.at
             if symbol in self.expected and not self.clock.holds_back(self.expected[symbol][0], each.at):
                 del self.expected[symbol]
             if symbol not in self.known or not self.is_late(each, self.known[symbol].at):

@@ -287,7 +287,7 @@ def test_a_condor_asked_for_brings_the_quotes_of_its_legs(edition):
     assert document.totals == render.UNREAD_TOTALS
 
 
-def test_a_symbol_asked_for_brings_its_quote_and_what_is_unmatched_of_it(edition):
+def test_a_requested_symbol_has_its_quote_and_its_unmatched_contracts(edition):
     document = edition.document(EPOCH_AT, Selection(symbols=frozenset(["x", "a"])))
     assert document.condors == []
     assert symbols(document.quotes) == ["a", "x"]
@@ -299,7 +299,7 @@ def test_requested_condors_that_are_not_held_are_left_out(edition):
     assert (document.condors, document.quotes, document.unmatched) == ([], [], [])
 
 
-def test_a_delta_shows_only_what_was_asked_for(edition):
+def test_a_delta_has_only_what_was_requested(edition):
     amend(
         edition,
         quotes=[quote("a", 3), quote("e", 3), quote("x", 3)],
@@ -325,7 +325,7 @@ def test_a_delta_brings_risks_underlyings_and_closing_orders_only_if_they_change
     assert [entry.price for entry in document.underlyings] == [2]
 
 
-def test_a_filter_brings_the_risks_of_its_condors(edition):
+def test_a_filter_includes_the_risks_of_its_condors(edition):
     amend(edition, risks=[risk(SPY_ID, 2), risk(QQQ_ID, 2)], closing=[(SPY_ID, []), (QQQ_ID, [])])
     delta = edition.delta(1, EPOCH_AT, Selection(condors=frozenset([QQQ_ID])))
     assert [entry.id for entry in delta.risks] == [entry.id for entry in delta.closing] == [QQQ_ID]

@@ -65,7 +65,7 @@ def document():
     service = PublishingService((*spy(), position(C650, 3, 0.40)))
     service.offer(*(tick(symbol, 1.0, 1.2) for symbol in service.book.symbols))
     service.offer_stocks(tick("SPY", 599.9, 600.1))
-    error = wire.RestError(code="unreachable", text="it is away")
+    error = wire.RestError(code="unreachable", text="connection refused")
     service.set_status(status(positions=wire.Positions(read_at=EPOCH_AT, error=error, breaker="halfOpen")))
     return json.loads(wire.encode(service.edition.document(service.now_at)))
 

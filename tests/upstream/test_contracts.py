@@ -70,7 +70,7 @@ class TestAnswers:
         assert decoded(style=style).style == style
 
     @pytest.mark.parametrize("style", [None, "", "bermudan", 7, []])
-    def test_an_unknown_style_is_not_known(self, style):
+    def test_an_unexpected_style_is_read_as_none(self, style):
         assert decoded(style=style).style is None
 
     @pytest.mark.parametrize("multiplier", ["100", "100.0", 100, 100.0])

@@ -16,7 +16,7 @@ from tests.virtualtime import run, settle
 
 SHUT = wire.MarketJson(is_open=False, next_open=None, next_close=None)
 OPEN = wire.MarketJson(is_open=True, next_open=None, next_close=None)
-AWAY = LinkFault(code="unreachable", text="it is away", remedy="look at the network")
+AWAY = LinkFault(code="unreachable", text="connection refused", remedy="check the network")
 
 
 @dataclasses.dataclass
@@ -144,7 +144,7 @@ def test_a_fault_is_shown_with_its_remedy():
     async def _(harness):
         harness.stream.link = Link(state="backingOff", public_state="reconnecting", fault=AWAY)
         status = harness.status()
-        assert (status.code, status.reason) == ("unreachable", "it is away; look at the network")
+        assert (status.code, status.reason) == ("unreachable", "connection refused; check the network")
         assert not status.stream.connected
 
 

@@ -40,7 +40,7 @@ def test_the_hours_are_unknown_until_the_clock_has_been_read():
 
 @pytest.mark.parametrize(("clock", "is_open"), [(OPEN, True), (SHUT, False)])
 @pytest.mark.parametrize("expiry", [SPY, AAPL])
-def test_the_clock_tells_whether_the_market_is_open_and_late_products_close_later(clock, is_open, expiry):
+def test_the_clock_decides_whether_the_market_is_open_and_late_products_close_later(clock, is_open, expiry):
     hours, brokerage, _ = reader()
     brokerage.hours = clock
     run(hours.read_clock())

@@ -8,7 +8,7 @@ from condord.upstream.stream_state import StateLog, StreamState, state_of
 from tests.fakes.alpaca import STARTED_AT
 from tests.upstream.test_health import Stream
 
-AWAY = LinkFault(code="unreachable", text="it is away", remedy="look at the network")
+AWAY = LinkFault(code="unreachable", text="connection refused", remedy="check the network")
 
 
 def changed(stream, **link):
@@ -49,7 +49,7 @@ class TestLog:
         log = StateLog("Stock stream changed state", lambda: clock[0])
         for seconds, new in (
             (0, StreamState("live")),
-            (5, StreamState("reconnecting", "it is away", "unreachable")),
+            (5, StreamState("reconnecting", "connection refused", "unreachable")),
             (9, StreamState("halted", "no", "authFailed")),
             (12, StreamState("live", "two of three", "symbolLimit")),
             (13, StreamState("live")),
@@ -74,7 +74,7 @@ class TestLog:
         log = StateLog("it", lambda: clock[0])
         for seconds, code in ((3, "unreachable"), (4, "connectionLimit")):
             clock[0] = STARTED_AT + dt.timedelta(seconds=seconds)
-            log.note(StreamState("reconnecting", "it is away", code), seconds)
+            log.note(StreamState("reconnecting", "connection refused", code), seconds)
         assert log.since == STARTED_AT + dt.timedelta(seconds=3)
 
     def test_an_outage_is_measured_by_the_monotonic_clock(self, caplog):

@@ -652,7 +652,7 @@ class TestReadingBack:
                 await settle(10.0)
                 assert [each.filled_at for each in harness.sink.orders] == [fill("one").at]
 
-    def test_another_key_drops_it_until_its_account_is_known(self):
+    def test_another_key_drops_the_past_until_its_account_is_known(self):
         @play
         async def _(harness):
             async with harness.at_work():
@@ -664,7 +664,7 @@ class TestReadingBack:
                 one, two = (harness.past.accounts[f"account-{which} alpaca-paper"][0] for which in ("one", "two"))
                 assert (one, two.keys()) == ({}, {"two"})
 
-    def test_while_it_cannot_be_read_there_is_a_notice_and_everything_else_goes_on(self):
+    def test_while_the_past_cannot_be_read_there_is_a_notice_and_everything_else_goes_on(self):
         @play
         async def _(harness):
             harness.brokerage.failures["past"] = OUTAGE

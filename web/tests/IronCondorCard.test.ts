@@ -381,7 +381,7 @@ describe('a card', () => {
     expect(words('.condor-order li')).toEqual(['Alpaca has taken no orders for it since 10:31 ET.'])
   })
 
-  it('offers no natural price made from a bad quote, and tells from which leg', async () => {
+  it('offers no natural price made from a bad quote, and names the leg', async () => {
     const [put] = condor().legs as [Condor['legs'][number]]
     const stub = { state: 'stub', bid: 0.05, ask: 60, unconfirmed: true } as const
     const shown = account('e-1', [condor('SPY', { valuation: valuation('x', { natural: 41.86, unconfirmed: true }) })])
