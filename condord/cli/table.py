@@ -104,14 +104,17 @@ def document_lines(
     document: wire.Document, now: dt.datetime, screen: Screen, outage: str = "", view: TableView = DEFAULT
 ) -> list[str]:
     """Return the lines for the whole account; they depend only on the arguments."""
+    document = unconfirmed_if_lost(document)
     return document_table(document, view.sorted(document), now, screen, outage, view).lines
 
 
 def document_table(
     document: wire.Document, shown: Sequence[AnyCondor], now: dt.datetime, screen: Screen, outage: str, view: TableView
 ) -> Table:
-    """Return the table with the condors `shown` in that order; it depends only on the arguments."""
-    document = unconfirmed_if_lost(document)
+    """Return the table with the condors `shown` in that order; it depends only on the arguments.
+
+    The document is one of `unconfirmed_if_lost`, and `shown` are condors of it.
+    """
     if unread := why_positions_unread(document):
         lines = painted(formatting.capitalized(plain(unread)), "warn", screen)
         return Table([], [Line(text) for text in lines], _status_lines(document, now, screen, outage))
@@ -176,6 +179,8 @@ def _total_parts(document: wire.Document, shown: int, view: TableView) -> list[s
     count += f", {len(document.broken)} broken" if document.broken else ""
     count = f"{shown} shown of {count}" if view.show else count
     parts = [f"{count} ({totals.incomplete} incomplete)" if totals.incomplete else count]
+    if any(quote.unconfirmed for quote in document.quotes):
+        parts.append("unconfirmed")
     parts += [
         f"P/L {formatting.gain(totals.unrealized_pl)}",
         f"today {formatting.gain(totals.day_pl)}{_day_gap(document)}",
@@ -189,7 +194,7 @@ def _total_parts(document: wire.Document, shown: int, view: TableView) -> list[s
         unknown = f" ({totals.risk_incomplete} unknown)" if totals.risk_incomplete else ""
         all_options.insert(0, f"theta {formatting.greek(totals.theta)} a day{unknown}")
     parts.append(f"all options: {', '.join(all_options)}")
-    return [*parts, "unconfirmed"] if any(quote.unconfirmed for quote in document.quotes) else parts
+    return parts
 
 
 def _day_gap(document: wire.Document) -> str:

@@ -27,7 +27,7 @@ from condord.client.http import Daemon, decoded, lost_legs
 from condord.client.resume import follow
 from condord.errors import NotFound
 from condord.live import wire
-from condord.live.lost_source import condor_unconfirmed_if_lost
+from condord.live.lost_source import condor_unconfirmed_if_lost, unconfirmed_if_lost
 
 PIPE_INTERVAL_MS = 1000
 REPAINT_SECONDS = 1.0  # ages in the table grow even if no event arrives
@@ -189,7 +189,7 @@ class StreamFollower(threading.Thread):
         if self._condor_id is not None:
             lines = one_lines(_one(self._mirror, self._condor_id), self._condor_id, now, screen, outage)
             return Table([], [Line(text, str(at), text) for at, text in enumerate(lines)], [])
-        document = decoded(_body(self._mirror, None), wire.Document)
+        document = unconfirmed_if_lost(decoded(_body(self._mirror, None), wire.Document))
         return document_table(document, arrangement.arranged(document), now, screen, outage, arrangement.view)
 
     def print_table(self, arrangement: Arrangement) -> None:
