@@ -111,7 +111,7 @@ def test_a_configuration_that_turns_out_to_be_wrong_is_the_reason_of_the_stop(ca
     assert not caplog.records
 
 
-def test_a_task_that_keeps_a_cancellation_to_itself_is_cancelled_again():
+def test_a_task_that_swallows_a_cancellation_is_cancelled_again():
     async def deaf(times):
         for _ in range(times):
             with contextlib.suppress(asyncio.CancelledError):

@@ -34,11 +34,10 @@ FILE_NAME = "alerts.sqlite3"
 STOP_SECONDS = 1.0
 """How long a stop waits for the last changes to be stored."""
 ACKNOWLEDGE_SECONDS = 4.0
-"""How long an acknowledgement waits until the next leader would know of it.
+"""How long an acknowledgement waits until it is copied to where the next leader finds it.
 
-A copy that is under way may take 2 s, and that of the acknowledgement another 2 s.
-
-A server that asks the leader over the bus waits 5 s for the answer.
+A copy that is under way may take 2 s, and that of the acknowledgement another 2 s. The sum is below the 5 s for which a
+server waits for an answer of the leader over the bus.
 """
 MAX_WAITING = 10_000
 """How many transitions wait for a slow disk; then the oldest is dropped."""

@@ -159,7 +159,7 @@ class HttpConnection(H11Protocol):
                 h11.EndOfMessage(),
             ):
                 self.transport.write(self.conn.send(event) or b"")
-        self._part()
+        self._leave()
 
     def give_way(self) -> None:
         """Close, so that another connection can have the slot."""
@@ -267,7 +267,7 @@ class HttpConnection(H11Protocol):
         self.refuse(503, "the daemon is stopping", {"Retry-After": str(RETRY_AFTER_SECONDS)})
         self.transport.close()
 
-    def _part(self) -> None:
+    def _leave(self) -> None:
         """Let the client read the refusal: closing at once would reset the connection while it has unread bytes."""
         self._is_leaving = True
         self._admission.leave(self)
@@ -294,7 +294,7 @@ class HttpConnection(H11Protocol):
     def part(self) -> None:
         """Close now that the refusal is written."""
         if not self._is_leaving:
-            self._part()
+            self._leave()
 
     def _step(self) -> None:
         """Enter the current phase, restarting the timer if it is a new one, and report the standing for admission."""

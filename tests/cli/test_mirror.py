@@ -63,7 +63,7 @@ def test_a_delta_replaces_adds_and_removes_alerts_and_keeps_their_order():
     assert "alertsGone" not in mirror.document
 
 
-def test_an_older_daemon_has_no_alerts_until_a_delta_brings_them(mirror):
+def test_an_older_daemon_has_no_alerts_until_a_delta_contains_them(mirror):
     mirror.apply(event("delta", documents.delta(), "k3f9-2"))
     assert "alerts" not in mirror.document
     mirror.apply(event("delta", documents.delta(alerts=[documents.alert()]), "k3f9-3"))

@@ -268,7 +268,7 @@ def test_a_process_that_was_stopped_reads_what_has_come_before_it_takes_the_sour
 
 
 @pytest.mark.parametrize("seconds", [LOST_SECONDS, 600.0])
-def test_after_a_suspension_the_source_is_lost_at_once_until_another_connection_brings_its_state(seconds, caplog):
+def test_after_a_suspension_the_source_is_lost_at_once_until_another_connection_delivers_its_state(seconds, caplog):
     caplog.set_level(logging.INFO)
 
     async def scene(made):

@@ -323,7 +323,7 @@ def test_the_second_wing_rolls_the_lot_that_it_makes_a_condor_again():
 
 
 NO_ROLLS = {
-    "the legs opened are no vertical": (PUTS, [("P", 70, -1, "1"), ("P", 75, 1, "1")]),
+    "the legs opened are not a vertical": (PUTS, [("P", 70, -1, "1"), ("P", 75, 1, "1")]),
     "the other wing is opened": (PUTS, CALLS),
     "one leg goes to another expiration": (PUTS[:1], None),
     "more is opened than closed": (PUTS[:1], LOWER_PUTS),

@@ -26,7 +26,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 
 @contextlib.contextmanager
 def still_market(*arguments: str) -> Iterator[Simulated]:
-    """A simulator whose quotes do not move, at an hour that is not the opening, in which nothing counts."""
+    """A simulator whose quotes do not move, at an hour other than the opening, as no quote counts then."""
     with closing_program(Simulated(*arguments, **replaced(**UNPACED))) as simulated:
         local_at = exchange_time(simulated).astimezone(NEW_YORK)
         is_near_the_opening = dt.time(9, 0) <= local_at.time() < dt.time(9, 35)

@@ -452,7 +452,7 @@ def test_a_symbol_never_streamed_is_silent_once_rest_returns_a_second_quote(pric
     assert prices.silent_at(226.0) == {P560}
 
 
-def test_a_stream_without_quotes_is_expected_to_bring_those_newer_than_the_first_from_rest(prices):
+def test_a_stream_without_quotes_is_expected_to_deliver_those_newer_than_the_first_from_rest(prices):
     confirm(prices, *(tick(symbol, 1.0, 1.2, 5) for symbol in HELD), now=100.0)
     assert not prices.has_missed([tick(P560, 1.0, 1.2, 5)])
     assert prices.has_missed([tick(P560, 1.0, 1.2, 6)])

@@ -279,7 +279,7 @@ def test_a_condor_of_the_document_carries_its_newest_valuation(edition):
     assert [card.valuation.mark for card in edition.document(EPOCH_AT).condors] == [5, 1]
 
 
-def test_a_condor_asked_for_brings_the_quotes_of_its_legs(edition):
+def test_a_requested_condor_has_the_quotes_of_its_legs(edition):
     document = edition.document(EPOCH_AT, Selection(condors=frozenset([QQQ_ID])))
     assert [card.id for card in document.condors] == [QQQ_ID]
     assert symbols(document.quotes) == ["e", "f", "g", "h"]
@@ -312,7 +312,7 @@ def test_a_delta_has_only_what_was_requested(edition):
     assert symbols(delta.unmatched) == ["x"]
 
 
-def test_a_delta_brings_risks_underlyings_and_closing_orders_only_if_they_changed(edition):
+def test_a_delta_contains_risks_underlyings_and_closing_orders_only_if_they_changed(edition):
     amend(edition, risks=[risk(SPY_ID, 2)], underlyings=[underlying("SPY", 2)], closing=[(QQQ_ID, [order()])])
     delta = edition.delta(1, EPOCH_AT)
     assert (delta.risks, delta.underlyings) == ([risk(SPY_ID, 2)], [underlying("SPY", 2)])
@@ -342,7 +342,7 @@ BY_UNDERLYING = [
 
 
 @pytest.mark.parametrize(("selection", "shown"), BY_UNDERLYING)
-def test_a_filter_brings_the_underlyings_of_its_condors_and_symbols(selection, shown):
+def test_a_filter_includes_the_underlyings_of_its_condors_and_symbols(selection, shown):
     made = make_edition()
     publish(
         made,
@@ -429,7 +429,7 @@ def test_a_broken_condor_with_an_unknown_part_has_no_profit_or_loss(split):
     assert [one.unrealized_pl for one in split.document(EPOCH_AT).broken] == [None]
 
 
-def test_a_broken_condor_asked_for_brings_what_is_left_of_it(split):
+def test_a_requested_broken_condor_has_the_contracts_that_are_left(split):
     selection = Selection(condors=frozenset([BROKEN_ID]))
     document = split.document(EPOCH_AT, selection)
     assert document.condors == []

@@ -218,7 +218,7 @@ def test_midnight_in_utc_is_not_a_new_day_at_the_exchange(service):
     assert service.edition.version == version
 
 
-def test_a_snapshot_brings_the_quotes_that_waited(service):
+def test_a_snapshot_contains_the_quotes_that_waited(service):
     service.offer(tick(P560, 2.0, 2.1, 1))
     service.offer(tick(P560, 3.0, 3.1, 2))
     service.set_positions(spy(1))

@@ -558,7 +558,7 @@ def test_lines_and_extremes_continue_whenever_they_are_recalled(is_before):
     assert (event, len(data["history"][0]["seconds"])) == ("delta", 1)
 
 
-def test_the_minute_that_ends_next_brings_what_was_recalled():
+def test_the_end_of_the_next_minute_publishes_what_was_recalled():
     service = RecordingService(spy())
     service.set_status(status())
     service.quote()
@@ -571,7 +571,7 @@ def test_the_minute_that_ends_next_brings_what_was_recalled():
     assert service.line == [(-5, 100), (1, 23_000)]
 
 
-def test_a_status_brings_what_was_recalled():
+def test_a_status_publishes_what_was_recalled():
     service = RecordingService(spy())
     service.set_status(status())
     service.book.recall_past(recorded(line=[(-5, 100)]))

@@ -65,7 +65,7 @@ def test_each_event_goes_to_those_who_subscribed_to_its_channel():
     ]
 
 
-def test_a_subscription_to_all_symbols_brings_all():
+def test_a_subscription_to_all_symbols_gets_all():
     assert StockFeedHarness(quotes=["*"]).publish(QUOTE, OTHER) == [("q", "SPY"), ("q", "QQQ")]
 
 

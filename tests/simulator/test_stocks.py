@@ -220,7 +220,7 @@ def test_a_stock_first_asked_for_after_the_end_of_the_session_has_its_close(exch
     assert exchange.stocks.quote("AMD").mid == pytest.approx(close + 10, abs=0.0101)
 
 
-def test_a_long_step_brings_only_its_last_quotes(exchange):
+def test_a_long_step_returns_only_its_last_quotes(exchange):
     quotes = quotes_in(exchange.advance(86_400), "SPY")
     assert 100 < len(quotes) < 400
     assert quotes[0].at_ns > (AT + 86_000) * 1e9
