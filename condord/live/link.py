@@ -143,11 +143,11 @@ class LinkBounds(msgspec.Struct, frozen=True, kw_only=True):
 class LinkSettings(LinkBounds, frozen=True, kw_only=True):
     """The settings of a link.
 
-    `name` is for messages. `pong_proves`: a pong proves that the connection works, because data is rare.
+    `name` is for messages. `pong_counts_as_data`: a pong shows that the connection works, as data is rare.
     """
 
     name: str
-    pong_proves: bool = False
+    pong_counts_as_data: bool = False
 
 
 class Link:
@@ -230,7 +230,7 @@ class Link:
     def pong(self, now: float) -> None:
         """Note the answer to a ping: the connection is not dead."""
         self._last_pong = now
-        if self._settings.pong_proves:
+        if self._settings.pong_counts_as_data:
             self._attempts = 0
             if self._state in SERVING:
                 self._fault = None

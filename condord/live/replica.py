@@ -5,7 +5,7 @@ intervals, resumes and snapshots are made here, and a client may go from one ser
 
 A source sends events in order, but a connection may go to a server that is behind, and a resume joins events. An event
 that is not newer than the document is dropped. One that begins later than the document leaves a gap, which only a
-snapshot heals.
+snapshot closes.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def same_underlying(json: UnderlyingJson, published: UnderlyingJson) -> bool:
 
 
 def _comparisons(newest: Risk, published: Risk) -> Iterator[_Comparison]:
-    """Compare all figures; of those without a threshold only whether they are known counts."""
+    """Compare all figures. One without a threshold differs only if it became known or unknown."""
     for new, old in zip(_greeks(newest), _greeks(published), strict=True):
         yield new, old, max(GREEK_DOLLARS, GREEK * abs(old or 0.0))
     for new_side, old_side in ((newest.put, published.put), (newest.call, published.call)):

@@ -110,7 +110,7 @@ class Supervisor:
             changed=self.publish_status,
         )
         self.trades = TradeUpdates(
-            Link(link_settings(settings, "the trading stream", pong_proves=True), chance=chance),
+            Link(link_settings(settings, "the trading stream", pong_counts_as_data=True), chance=chance),
             url=settings.trading_stream_url,
             login=login,
             network=network,

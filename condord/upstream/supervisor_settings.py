@@ -32,10 +32,10 @@ class SupervisorSettings(LinkBounds, frozen=True, kw_only=True):
     keep_days: int = 400
 
 
-def link_settings(settings: SupervisorSettings, name: str, *, pong_proves: bool = False) -> LinkSettings:
+def link_settings(settings: SupervisorSettings, name: str, *, pong_counts_as_data: bool = False) -> LinkSettings:
     """The settings of one link: the bounds of `settings`, its name for messages, and whether a pong is enough."""
     bounds = {bound: getattr(settings, bound) for bound in LinkBounds.__struct_fields__}
-    return LinkSettings(**bounds, name=name, pong_proves=pong_proves)
+    return LinkSettings(**bounds, name=name, pong_counts_as_data=pong_counts_as_data)
 
 
 def set_bounds(link: Link, settings: SupervisorSettings) -> None:

@@ -305,7 +305,7 @@ def test_what_is_not_known_of_a_lost_source_is_shown_as_unknown(role):
     assert shown[-1] == f"{what}: desk has lost the bus: no answer in time"
 
 
-def test_while_positions_were_never_read_no_alert_is_not_reported_as_none_firing(condord, fake):
+def test_until_the_positions_are_read_the_alerts_are_reported_as_not_known(condord, fake):
     unread = {"readAt": None, "error": None, "breaker": "closed"}
     fake.answers["/api/status"] = json(documents.report(positions=unread))
     fake.answers["/api/alerts"] = json(documents.alerts() | {"alerts": []})

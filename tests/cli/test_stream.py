@@ -314,7 +314,7 @@ def test_with_an_amount_the_profit_and_its_change_are_the_last_things_to_go():
     ("width", "text"),
     [(60, "live, 1 of 2 condors, P/L +230.00"), (46, "live, P/L +230.00")],
 )
-def test_of_some_condors_their_own_profit_stays_in_a_narrow_terminal(width, text):
+def test_a_narrow_terminal_still_shows_the_profit_of_the_requested_condors(width, text):
     (shown,) = EventLines(2).lines(event("snapshot", documents.document()), NOW, Screen(width=width))
     assert shown == f"10:31:07.250 snapshot {text}"
 

@@ -88,7 +88,7 @@ class Leader:
             self.service.move()
             self.pump()
 
-    def move_unheard(self):
+    def move_unsent(self):
         """Publish an event that the bus loses."""
         real, self.bus.publish = self.bus.publish, lambda *_: None
         self.move()

@@ -63,17 +63,17 @@ def test_the_document_is_that_of_the_leader_at_every_version(nats_server):
     play(nats_server, scene)
 
 
-def test_a_lost_frame_is_healed_by_the_events_that_are_missing(nats_server):
+def test_a_lost_frame_is_replaced_by_the_events_that_are_missing(nats_server):
     async def scene(_server, leader, followed):
         await await_caught_up(followed, leader)
         followed.blocks.clear()
-        leader.move_unheard()
+        leader.move_unsent()
         leader.move(3)
         await await_caught_up(followed, leader)
         assert_same_document(followed, leader)
         assert followed.follower.order.gaps == 1
         assert "snapshot" not in followed.names
-        leader.move_unheard()  # and now nothing follows but heartbeats
+        leader.move_unsent()  # and now nothing follows but heartbeats
         await await_caught_up(followed, leader)
         assert followed.follower.order.gaps == 2
         assert followed.losses == []
@@ -432,7 +432,7 @@ def test_the_users_in_the_docs_may_do_only_what_they_need(nats_server, caplog):
             assert await lease.renew(leader.fence)
             leader.begin()
             await await_caught_up(followed, leader)
-            leader.move_unheard()
+            leader.move_unsent()
             leader.move()
             await await_caught_up(followed, leader)
             assert_same_document(followed, leader)

@@ -45,7 +45,7 @@ def test_a_relay_of_a_bus_follows_asks_and_names_the_leader(nats_server):
                 cluster = followed.cluster
                 assert (cluster.role, cluster.leader, cluster.fence, cluster.source) == ("relay", "a:1", 7, None)
                 assert (await followed.ask("POST", "/x?a=b")).body == b"POST /x?a=b"
-                leader.move_unheard()
+                leader.move_unsent()
                 leader.move()
                 await eventually(lambda: followed.cluster.gaps == 1)
                 relayed.replica.dropped = 2

@@ -44,13 +44,13 @@ WAY = {
 """The events that bring a new link to each state."""
 
 
-def make_link(*, chance=lambda: 0.5, silence=60.0, least=1.0, most=60.0, pong_proves=False):
+def make_link(*, chance=lambda: 0.5, silence=60.0, least=1.0, most=60.0, pong_counts_as_data=False):
     bounds = LinkSettings(
         name="the option stream",
         silence_seconds=silence,
         backoff_min_seconds=least,
         backoff_max_seconds=most,
-        pong_proves=pong_proves,
+        pong_counts_as_data=pong_counts_as_data,
     )
     return Link(bounds, chance=chance)
 
@@ -307,7 +307,7 @@ def test_data_resets_the_wait():
 
 @pytest.mark.parametrize(("proves", "wait"), [(True, 1.0), (False, 4.0)])
 def test_a_pong_resets_the_wait_where_data_is_rare(proves, wait):
-    link, now = make_link(chance=lambda: 1.0, pong_proves=proves), 0.0
+    link, now = make_link(chance=lambda: 1.0, pong_counts_as_data=proves), 0.0
     link.handle("due", now)
     for _ in range(2):
         fail(link, now)
@@ -631,7 +631,7 @@ def test_a_connection_after_a_silent_one_is_live_once_the_market_is_closed():
 
 
 def test_on_a_quiet_stream_a_pong_makes_a_reconnection_live():
-    link = link_in("live", pong_proves=True)
+    link = link_in("live", pong_counts_as_data=True)
     fail(link, 0.0, LinkFault(code="silent", text="no pong"))
     link.expire(link.deadline)
     come_up(link, 2.0)
@@ -641,7 +641,7 @@ def test_on_a_quiet_stream_a_pong_makes_a_reconnection_live():
 
 
 def test_a_pong_does_not_hide_why_a_connection_ends():
-    link = link_in("live", pong_proves=True)
+    link = link_in("live", pong_counts_as_data=True)
     link.handle("fault", 1.0, UNREACHABLE)
     link.pong(1.0)
     assert link.fault == UNREACHABLE

@@ -111,7 +111,7 @@ def test_a_plan_that_streams_fewer_stocks_keeps_the_connection():
             assert (harness.state, harness.stream.is_limited, harness.stream.missing) == ("live", True, ["QQQ"])
 
 
-def test_each_live_connection_has_what_was_missed_read_over_rest():
+def test_after_each_reconnect_missed_prices_are_read_over_rest():
     @play
     async def _(server):
         harness = StockHarness(server)

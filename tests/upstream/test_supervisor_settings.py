@@ -4,8 +4,8 @@ from condord.upstream.supervisor_settings import SupervisorSettings, link_settin
 from tests.live.accounts import MODEL
 
 
-@pytest.mark.parametrize("pong_proves", [False, True])
-def test_a_link_has_the_bounds_of_its_supervisor(pong_proves):
+@pytest.mark.parametrize("pong_counts_as_data", [False, True])
+def test_a_link_has_the_bounds_of_its_supervisor(pong_counts_as_data):
     settings = SupervisorSettings(
         source="paper",
         feed="indicative",
@@ -21,7 +21,7 @@ def test_a_link_has_the_bounds_of_its_supervisor(pong_proves):
         backoff_min_seconds=0.5,
         backoff_max_seconds=30.0,
     )
-    link = link_settings(settings, "option stream", pong_proves=pong_proves)
+    link = link_settings(settings, "option stream", pong_counts_as_data=pong_counts_as_data)
     assert link.name == "option stream"
-    assert link.pong_proves is pong_proves
+    assert link.pong_counts_as_data is pong_counts_as_data
     assert (link.silence_seconds, link.backoff_min_seconds, link.backoff_max_seconds) == (7.0, 0.5, 30.0)

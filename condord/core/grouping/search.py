@@ -211,7 +211,7 @@ class _Ladder:
         return flow(self.stages[0], left), flow(self.stages[1], left)
 
     def first(self, left: Left, want: _Want) -> _Move:
-        """A card of the only direction wanted, of the first legs that the greedy pass uses: it loses no condors."""
+        """A card in the only wanted direction, of the first legs that the greedy pass uses: it costs no condor."""
         reverse = 0 if want[0] else 1
         begun: Begun = (0, 0, 0, 0)
         used: list[tuple[int, int]] = []

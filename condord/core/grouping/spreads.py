@@ -17,10 +17,10 @@ Left = Sequence[int]
 Layers = tuple[Sequence[int], Sequence[int]]
 """The legs that can be the lower strike, and those that can be the higher one, both ascending."""
 _Spread = tuple[bool, int, int, int]
-"""Whether its legs have different numbers of contracts, minus its contracts, and its legs: so the best is the least."""
+"""A sort key, least first: whether the legs have different numbers of contracts, minus the contracts, and the legs."""
 
 _PAIRS_PER_LEG = 4
-"""Looking at this many pairs takes as long as looking at one leg."""
+"""Visiting this many pairs takes as long as visiting one leg."""
 
 
 def spreads(
@@ -29,7 +29,7 @@ def spreads(
     """The spreads of `layers`, best first: the contracts, the least contracts needed, the lower and the higher leg.
 
     `need` is the least number of contracts for each leg, and `most` the greatest for any spread. `sides` limits how
-    many are returned. If looking at all pairs would exceed `budget`, only even spreads are returned.
+    many are returned. If visiting all pairs would exceed `budget`, only even spreads are returned.
     """
     if not most:
         return []
