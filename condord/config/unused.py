@@ -18,7 +18,7 @@ _OF_ACCOUNT = ("alpaca", "rest", "stream", "model", "dividend", "expiry", "histo
 
 
 def sentences(config: Config, origins: Mapping[str, str]) -> Iterator[str]:
-    """Yield a sentence for each key that has another value than its default, in vain; `origins` as in `LoadedConfig`."""
+    """Yield a sentence for each key that is set in vain; `origins` as in `LoadedConfig`."""
     cluster, default = config.cluster, Cluster()
     for key, needed in _CLUSTER.items():
         if getattr(cluster, key) != getattr(default, key) and key not in _used(cluster):
