@@ -44,7 +44,7 @@ PRICE_PROBLEMS: Mapping[str, str] = {
     "indexNotEntitled": "the account may not read index values",
     "noQuote": "Alpaca has no usable quote",
     "stale": "neither the stream nor REST has confirmed it for a minute",
-    "unreachable": "neither the stream nor REST answers",
+    "unreachable": "neither the stream nor REST has answered yet",
 }
 
 BREAKERS: Mapping[str, str] = {"closed": "closed", "open": "open", "halfOpen": "half open"}

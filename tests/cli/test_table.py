@@ -130,7 +130,7 @@ def test_an_underlying_without_a_confirmed_price_has_the_reason():
     assert shown[-5].endswith("  no price: Alpaca has no usable quote, ex-dividend Dec 18: 1.97")
     shown = lines(underlyings=[documents.underlying(unconfirmed=True, reason="unreachable")])
     assert shown[1].endswith("  price unconfirmed")
-    assert "  price unconfirmed: neither the stream nor REST answers" in shown[-5]
+    assert "  price unconfirmed: neither the stream nor REST has answered yet" in shown[-5]
 
 
 def test_without_a_dividend_an_underlying_has_no_note():
