@@ -155,7 +155,7 @@ def _probability(known: dict) -> str:
     for name, words in [
         ("profit", "at expiration"),
         ("profitByDelta", "from deltas"),
-        ("profitByCredit", "from credit and width"),
+        ("profitByCredit", "from credit"),
     ]:
         if known[name] is not None:
             return f"{_rounded(known[name], 0)} %{words}"

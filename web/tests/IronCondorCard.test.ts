@@ -144,7 +144,7 @@ describe('a card', () => {
       return card(condor('SPY', { risk: risk('x', { probabilities }) })).words('.condor-facts dd')[2]
     }
     expect(fact({ profit: null })).toBe('62 %from deltas')
-    expect(fact({ profit: null, profitByDelta: null })).toBe('77 %from credit and width')
+    expect(fact({ profit: null, profitByDelta: null })).toBe('77 %from credit')
     expect(fact({ profit: null, profitByDelta: null, profitByCredit: null })).toBe('—')
   })
 

@@ -243,5 +243,7 @@ def test_if_no_relay_can_answer_a_request_the_proxy_passes_on_their_refusal_and_
         for _ in range(4):
             with balanced.open("/api/refresh", "POST") as answer:
                 assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
-                assert re.fullmatch(r"the source http://\S+ is lost", json.loads(answer.read())["detail"])
+                assert re.fullmatch(
+                    r"the source http://\S+ is lost; it was not carried out", json.loads(answer.read())["detail"]
+                )
             assert balanced.status() == 200
