@@ -138,7 +138,7 @@ def _relay(cluster: wire.ClusterJson) -> str:
     if cluster.role != "relay":
         return ""
     leader = "a bus, on which no leader is known" if cluster.leader is None else f"{cluster.leader} on a bus"
-    followed = cluster.source or f"{leader}, fence {cluster.fence or 0}"
+    followed = cluster.source or f"{leader}, {_fence(cluster)}"
     lag = "" if cluster.lag_ms is None else f", {cluster.lag_ms} ms behind"
     return f"{plain(followed)}{lag}, gaps {cluster.gaps}, dropped {cluster.dropped}"
 
@@ -148,7 +148,11 @@ def _member(cluster: wire.ClusterJson) -> str:
     if cluster.role not in ("leader", "standby"):
         return ""
     leader = "no leader is known" if cluster.leader is None else f"{plain(cluster.leader)} leads"
-    return f"{cluster.role}, {leader}, fence {cluster.fence or 0}"
+    return f"{cluster.role}, {leader}, {_fence(cluster)}"
+
+
+def _fence(cluster: wire.ClusterJson) -> str:
+    return "fence not known" if cluster.fence is None else f"fence {cluster.fence}"
 
 
 def _field(name: str, value: str, screen: Screen) -> list[str]:

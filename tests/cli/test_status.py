@@ -255,7 +255,7 @@ def test_a_relay_shows_its_source_and_its_lag():
     led = {**cluster, "source": None, "leader": "host:4711", "fence": 12}
     assert "relay of     host:4711 on a bus, fence 12, 12 ms behind, gaps 1, dropped 0" in lines(cluster=led)
     unled = {**led, "leader": None, "fence": None}
-    assert "relay of     a bus, on which no leader is known, fence 0, 12 ms behind, gaps 1, dropped 0" in lines(
+    assert "relay of     a bus, on which no leader is known, fence not known, 12 ms behind, gaps 1, dropped 0" in lines(
         cluster=unled
     )
 
@@ -266,7 +266,7 @@ def test_an_ingester_shows_whether_it_leads_and_which_one_does():
     assert "cluster      standby, host-2:811 leads, fence 7" in shown
     assert [line for line in shown if line.startswith("upstream     standby since ")]
     shown = lines(cluster={"role": "standby", "leader": None, "fence": None}, stocks=None)
-    assert "cluster      standby, no leader is known, fence 0" in shown
+    assert "cluster      standby, no leader is known, fence not known" in shown
 
 
 def test_the_remedy_for_a_file_that_cannot_be_written_is_separate_from_its_notice():
