@@ -129,8 +129,9 @@ class BusPublisher:
             return
         try:
             await self._key.write(fence, block)
-        except StaleFence:
-            _log.warning("Another leader has a higher fence", extra={"fields": {"fence": fence}})
+        except StaleFence as error:
+            fields = {"own_fence": fence, "higher_fence": error.higher_fence}
+            _log.warning("Another leader has a higher fence", extra={"fields": fields})
             self.step_down()
             self._overtaken()
         except BusError as error:

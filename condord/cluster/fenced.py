@@ -12,9 +12,13 @@ ATTEMPTS = 3
 
 
 class StaleFence(Exception):
-    """A leader with a higher fence has written the key: the writer no longer leads, and has changed nothing."""
+    """A leader with a higher fence has written the key: the writer no longer leads, and has changed nothing.
 
-    def __init__(self) -> None:
+    `fence` is that of the writer, `higher_fence` that of the other leader.
+    """
+
+    def __init__(self, fence: int, higher_fence: int) -> None:
+        self.fence, self.higher_fence = fence, higher_fence
         super().__init__("a later leader has written it")
 
 
@@ -63,7 +67,7 @@ class FencedKey:
             if found is None:
                 return None
             if found.fence > fence:
-                raise StaleFence
+                raise StaleFence(fence, found.fence)
             try:
                 await self._store(fence, found.value)
             except Conflict:
@@ -83,7 +87,7 @@ class FencedKey:
                 found = await self.read()
                 if found is not None and found.fence > fence:
                     self._revision = None
-                    raise StaleFence
+                    raise StaleFence(fence, found.fence)
             try:
                 await self._store(fence, value)
             except Conflict:

@@ -46,8 +46,9 @@ class StateKeeper:
                     self._note(str(error))
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
-                except StaleFence:
-                    _log.warning("A later leader keeps the state", extra={"fields": {"kind": kind}})
+                except StaleFence as error:
+                    fields = {"kind": kind, "own_fence": error.fence, "higher_fence": error.higher_fence}
+                    _log.warning("A later leader keeps the state", extra={"fields": fields})
                     return
                 self._note(None)
                 if self._waiting.get(kind) is keep:

@@ -127,7 +127,8 @@ class MakerTerm:
             _log.warning("The state of the earlier leader cannot be read", extra={"fields": {"reason": str(error)}})
             return 0.0
         except StaleFence as error:
-            fields = {"fence": fence, "reason": str(error), "remedy": OLD_FENCE_REMEDY}
+            fences = {"own_fence": fence, "higher_fence": error.higher_fence}
+            fields = {**fences, "reason": str(error), "remedy": OLD_FENCE_REMEDY}
             _log.error("The state of the earlier leader cannot be read", extra={"fields": fields})
             return self._delays.after(0.0)
         except OSError as error:

@@ -104,7 +104,8 @@ def test_a_leader_that_was_replaced_notices_it_and_stops_publishing(nats_server,
         assert (await stored()).value == b"of another"
 
     play(nats_server, scene)
-    assert "Another leader has a higher fence" in caplog.text
+    [logged] = [record for record in caplog.records if record.message == "Another leader has a higher fence"]
+    assert logged.fields == {"own_fence": 7, "higher_fence": 9}
 
 
 @pytest.mark.parametrize(

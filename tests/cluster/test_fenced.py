@@ -27,8 +27,9 @@ def test_only_the_newest_leader_writes(nats_server):
         assert await new.read() == FencedValue(3, b"two\nlines")
         await new.write(8, b"three")
         for _ in range(2):
-            with pytest.raises(StaleFence):
+            with pytest.raises(StaleFence) as caught:
                 await old.write(3, b"late")
+            assert (caught.value.fence, caught.value.higher_fence) == (3, 8)
         assert await old.read() == FencedValue(8, b"three")
         await new.write(8, b"")
         assert await old.read() == FencedValue(8, b"")

@@ -68,12 +68,13 @@ def test_a_write_without_an_answer_is_repeated_and_logged_once(caplog):
     assert [each.fields["code"] for each in caplog.records] == ["noStateCopy"]
 
 
-def test_nothing_is_written_once_a_later_leader_has_written():
+def test_nothing_is_written_once_a_later_leader_has_written(caplog):
     async def main():
-        async with running(StaleFence()) as (keeper, copies, kept, task):
+        async with running(StaleFence(3, 8)) as (keeper, copies, kept, task):
             keeper.keep(keep(1, b"a"))
             await asyncio.sleep(1)
             assert task.done()
             assert (copies.written, kept) == ([], [])
+        assert caplog.records[0].fields == {"kind": "alerts", "own_fence": 3, "higher_fence": 8}
 
     run(main())

@@ -334,7 +334,7 @@ def test_a_permanent_error_ends_the_process():
     run(main())
 
 
-@pytest.mark.parametrize("answer", [BusError("lost"), StaleFence()])
+@pytest.mark.parametrize("answer", [BusError("lost"), StaleFence(3, 8)])
 def test_without_the_earlier_state_no_maker_begins(answer, caplog):
     async def main():
         harness = Harness()
@@ -343,7 +343,9 @@ def test_without_the_earlier_state_no_maker_begins(answer, caplog):
         assert (pause_seconds > 0) == isinstance(answer, StaleFence)  # another attempt may not change it
         assert harness.maker.begun is None
         assert harness.maker.log == ["kill"]
-        assert caplog.records[0].fields["reason"]
+        fields = caplog.records[0].fields
+        assert fields["reason"]
+        assert (fields.get("higher_fence") == 8) == isinstance(answer, StaleFence)
 
     run(main())
 
