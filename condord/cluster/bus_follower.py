@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 
 from condord.cluster.bus import Bus, BusError, BusMessage
 from condord.cluster.bus_frames import FAULT, SNAPSHOTS, fence_of, frames_subject, head_of, resume_subject
-from condord.cluster.bus_order import LOST_SECONDS, BusOrder
+from condord.cluster.bus_order import BusOrder
 from condord.cluster.event_blocks import EventBlocks
 from condord.cluster.fenced import FencedKey
 from condord.cluster.follower import suspended
 from condord.cluster.interfaces import EventSink
 from condord.cluster.kv import BusRefusal, KvBucket
 from condord.cluster.lease import accounts, holder_of
+from condord.cluster.loss_reason import LossReason
 from condord.cluster.stall_detector import StallDetector
 from condord.errors import CondordError, ConfigError
 from condord.live.remedies import with_remedy
@@ -59,10 +60,9 @@ class BusFollower:
         self._loop = asyncio.get_running_loop()
         self.order = BusOrder(self._loop.time())
         self._is_known = bool(account)
-        self._reason = "the leader has not answered yet"
+        self._loss = LossReason()
         self._code: LostCode | None = None
         self._has_run = False
-        self._has_followed = False
         self._suspensions = 0
         self._logged_code: LostCode | None = None
         self._lost_at: float | None = None  # when the loss began that was logged last
@@ -71,12 +71,16 @@ class BusFollower:
 
     @property
     def reason(self) -> str:
-        """Why nothing is followed; otherwise the reason for the last loss. What the bus forbids explains any."""
+        """Why nothing is followed; otherwise the reason for the last loss.
+
+        It is about one loss only: nothing that was found before the present connection, or before events came again,
+        is in it. What the bus forbids now explains any.
+        """
         if not self._bus.is_connected:
             return self._bus.reason
         obstacle = self._obstacle()
         own = "" if obstacle is None else f"; this ingester could not lead: {obstacle}"
-        return self._bus.denials.text or self._reason + own
+        return self._bus.denials.text or self._loss.text(self.order.leader) + own
 
     def retry(self) -> None:
         """Connect now instead of after the wait."""
@@ -90,16 +94,18 @@ class BusFollower:
         is_lost = not self._bus.is_connected or self._is_silent()
         self.order.restart(self._loop.time(), is_lost=self._has_run and is_lost)
         self._has_run = True
+        self._loss.begin(self.order.leader)
         self._code = self._logged_code = self._lost_at = None
         self._wake.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
             tasks.create_task(self._follow())
 
-    def expect(self, fence: int) -> None:
-        """Drop frames of leaders with a lower fence than this one, under which this process leads."""
-        self.order.fence = max(self.order.fence, fence)
-        self._has_followed = True
+    def expect(self, fence: int, name: str) -> None:
+        """Drop frames of leaders with a lower fence than this one, under which this process leads as `name`."""
+        if fence >= self.order.fence:
+            self.order.fence, self.order.leader = fence, name
+        self._loss.note_own_term(name)
 
     def note_suspension(self, seconds: float) -> None:
         """Report a loss, and ask the leader for its state, if nothing has been read for `LOST_SECONDS`.
@@ -108,7 +114,7 @@ class BusFollower:
         """
         if self._has_run and self.order.note_suspension(self._loop.time(), seconds):
             self._suspensions += 1
-            self._reason = suspended(seconds)
+            self._loss.finding = suspended(seconds)
             self._code = "leaderLost" if self._bus.is_connected else "busLost"
             self._sink.lose(self.reason, self._code)
             self._wake.set()
@@ -142,10 +148,11 @@ class BusFollower:
                 found = await accounts(self._bus)
             except BusError as error:
                 remedy = error.remedy if isinstance(error, BusRefusal) else ""
-                self._reason, found = with_remedy(str(error), remedy), []
+                self._loss.finding, found = with_remedy(str(error), remedy), []
             else:
-                self._reason = "no ingester holds a lease on the bus"
+                self._loss.finding = "no ingester holds a lease on the bus"
             if len(found) == 1:
+                self._loss.finding = None
                 _log.info("The bus has one account", extra={"fields": {"account": found[0]}})
                 return found[0]
             if found:
@@ -155,6 +162,7 @@ class BusFollower:
             await asyncio.sleep(DISCOVERY_SECONDS)
 
     def _connection_changed(self) -> None:
+        self._loss.finding = None
         if self._bus.is_connected:
             self.order.begin(self._loop.time())
             self._wake.set()
@@ -184,7 +192,7 @@ class BusFollower:
             self._note_missing("events are missing")
 
     def _note_missing(self, reason: str) -> None:
-        self._reason = reason
+        self._loss.finding = reason
         self.order.miss()
 
     async def _heal(self) -> bool:
@@ -194,11 +202,13 @@ class BusFollower:
             asked = (self._sink.resume_version or "").encode()
             message = await self._bus.ask(resume_subject(self.account), asked, seconds=RESUME_SECONDS)
             fence = fence_of(message.headers)
-            if fence is None or FAULT in message.headers:
-                raise BusError(f"the leader refuses: {message.headers.get(FAULT, 'it names no fence')}")
+            if fence is None:
+                raise BusError("the leader answers without a fence")
+            if FAULT in message.headers:
+                raise BusError(f"the leader answers that {message.headers[FAULT]}")
             events = EventBlocks().feed(message.data)
         except (BusError, UnreadableEvent) as error:
-            self._reason = str(error)
+            self._loss.note_failure(error)
             await self._show_stored()
             return False
         if self._suspensions != suspensions:
@@ -242,7 +252,7 @@ class BusFollower:
         try:
             lease = await holder_of(self._bus, self.account)
         except BusError as error:
-            self._reason = str(error)
+            self._loss.note_failure(error)
             return
         if lease is not None and lease.fence == fence:
             _log.warning("The bus has lost its state", extra={"fields": {"fence": fence, "before": self.order.fence}})
@@ -261,10 +271,12 @@ class BusFollower:
         code = self.order.lost(now, is_connected=self._bus.is_connected)
         if code is not None:
             self._wake.set()
-            if self.order.leader and code == "leaderLost" and self._code is None:
-                self._reason = f"no event has come from {self.order.leader} for {LOST_SECONDS:g} s"
+            if self._code is None:
+                self._loss.lose(self.order.leader)
             self._sink.lose(self.reason, code)
-        self._has_followed = self._has_followed or not self.order.is_behind
+        elif not self.order.is_behind:
+            self._loss.finding = None
+        self._loss.has_followed = self._loss.has_followed or not self.order.is_behind
         if code != self._logged_code and (code is not None or self.order.leader):
             self._log_change(code)
         self._code = code
@@ -278,7 +290,7 @@ class BusFollower:
             _log.info("There is a leader" if self._lost_at is None else "The leader is back", extra={"fields": fields})
             self._lost_at = None
             return
-        if self._has_followed and self._lost_at is None:
+        if self._loss.has_followed and self._lost_at is None:
             self._lost_at = now
-        event = "The leader is lost" if self._has_followed else "There is no leader yet"
+        event = "The leader is lost" if self._loss.has_followed else "There is no leader yet"
         _log.warning(event, extra={"fields": {"bus": self._bus.urls, "code": code, "reason": self.reason}})

@@ -80,7 +80,7 @@ class Announcements:
         """Publish and answer under this fence from now on."""
         self._publisher.lead(fence, self._name)
         self._answers.lead(fence)
-        self._follower.expect(fence)  # it follows the bus again after this term
+        self._follower.expect(fence, self._name)  # it follows the bus again after this term
 
     def take(self, event: SourceEvent) -> None:
         """Publish an event."""
@@ -202,7 +202,7 @@ class FollowedFront:
 
     def _resumed(self, version: str | None) -> bytes:
         if self._feed.is_lost:  # those who ask would take the document for that of a leader who publishes
-            raise Unavailable(f"nothing comes from its maker: {self._feed.lost_reason}", "")
+            raise Unavailable(f"its own daemon of the account is lost: {self._feed.lost_reason}", "")
         return caught_up(self._replica.fanout, version, self._feed.clock())
 
 

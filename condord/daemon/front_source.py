@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from condord.cluster.interfaces import Answer, EventSink
+from condord.cluster.loss_reason import NO_OTHER_LEADER
 from condord.live.replica import LostCode, SourceEvent
 from condord.tasks import stopped
 
@@ -151,9 +152,7 @@ class FrontSource:
     def stand_by(self) -> None:
         """Follow the bus from now on. What the maker has sent is lost until another leader's frame comes."""
         if self.is_leading:
-            self._feed.lose(
-                "this process does not lead any longer, and nothing has come from another leader", "leaderLost"
-            )
+            self._feed.lose(NO_OTHER_LEADER, "leaderLost")
         self._announcements.step_down()
         self._follow(self._of_bus)
 

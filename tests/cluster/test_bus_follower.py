@@ -190,7 +190,7 @@ def test_a_silent_leader_is_reported_and_taken_up_again(nats_server):
         leader.beats = False
         leader.answers.step_down()
         await eventually(lambda: followed.code == "leaderLost")
-        assert followed.feed.lost_reason == "no event has come from host:0 for 2 s"
+        assert followed.feed.lost_reason == "host:0 sends no events"
         leader.answers.lead(leader.fence)
         leader.beats = True
         await await_caught_up(followed, leader)
@@ -222,7 +222,7 @@ def test_a_leader_that_answers_and_publishes_nothing_is_lost_once(nats_server, c
     caplog.set_level(logging.INFO)
 
     def refuse(_version):
-        raise Unavailable("nothing comes from its maker", "")
+        raise Unavailable("its own daemon of the account is lost: it sends no events", "")
 
     async def scene(_server, leader, followed):
         await await_caught_up(followed, leader)
@@ -263,11 +263,7 @@ def test_before_the_first_leader_no_leader_counts_as_lost(nats_server, caplog):
     asyncio.run(whole())
     logged = [record for record in caplog.records if "leader" in record.message]
     assert [record.message for record in logged] == ["There is no leader yet", "There is a leader"]
-    assert logged[0].fields["reason"] in (
-        "no answer in time",
-        "nobody answers on the bus",
-        "the leader has not answered yet",
-    )
+    assert logged[0].fields["reason"] in ("nobody answers on the bus", "the leader has not answered yet")
     assert logged[1].fields == {"leader": "a:1", "fence": 1}
 
 
@@ -403,9 +399,9 @@ def test_between_two_runs_no_frames_are_taken_and_the_fence_stays(nats_server):
                 assert followed.replica.dropped == 0
                 assert followed.follower.order.fence == 5
                 assert followed.losses == []
-                followed.follower.expect(3)
+                followed.follower.expect(3, "host:own")
                 assert followed.follower.order.fence == 5
-                followed.follower.expect(6)
+                followed.follower.expect(6, "host:own")
                 dropped = followed.follower.order.dropped
                 await eventually(lambda: followed.follower.order.dropped > dropped)
 

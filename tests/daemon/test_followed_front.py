@@ -41,7 +41,7 @@ def test_events_of_a_leader_are_published_and_requests_answered_under_its_name_a
     assert log == [
         ("publisher", "lead", 7, "host-1:5"),
         ("answers", "lead", 7),
-        ("follower", "expect", 7),
+        ("follower", "expect", 7, "host-1:5"),
         ("publisher", "take", "event"),
         ("publisher", "step_down"),
         ("answers", "step_down"),
@@ -99,7 +99,7 @@ def test_snapshots_and_resumed_events_of_a_front_are_those_of_its_document():
         assert b"event: snapshot" in block
         assert b"event: snapshot" in followed._resumed(None)
         relayed.feed.lose("no event has come for 2 s", "leaderLost")
-        with pytest.raises(Unavailable, match="nothing comes from its maker: no event has come for 2 s"):
+        with pytest.raises(Unavailable, match="its own daemon of the account is lost: no event has come for 2 s"):
             followed._resumed(None)
 
     run(main())

@@ -124,7 +124,7 @@ def test_while_it_leads_a_front_follows_and_asks_its_maker():
         await asyncio.sleep(1)
         assert not harness.source.is_leading
         assert harness.announced.log == ["step down"]
-        reason = "this process does not lead any longer, and nothing has come from another leader"
+        reason = "this ingester does not lead any longer, and nothing has come from another leader"
         assert harness.feed.log == [(reason, "leaderLost")]
         harness.source.stand_by()
         assert len(harness.feed.log) == 1, "what comes from the bus is not lost"
