@@ -49,6 +49,14 @@ class ConnectionLost(Exception):
         super().__init__(text)
 
 
+class Silence(ConnectionLost):
+    """Nothing has come in the time that one attempt has. `has_answered`: the head of an answer had come."""
+
+    def __init__(self, text: str, *, has_answered: bool = False) -> None:
+        self.has_answered = has_answered
+        super().__init__(text)
+
+
 class ClosedUnanswered(ConnectionLost):
     """The connection has ended before an answer has begun."""
 
@@ -196,7 +204,7 @@ async def _open_connection(settings: SourceSettings) -> tuple[asyncio.StreamRead
 def unreachable(error: OSError) -> ConnectionLost:
     """Return our error for one that occurred while connecting."""
     if isinstance(error, TimeoutError):
-        return ConnectionLost(f"it cannot be reached within {CONNECT_SECONDS:g} s")
+        return Silence(f"it cannot be reached within {CONNECT_SECONDS:g} s")
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConnectionLost(with_remedy(f"its certificate is not trusted: {error.verify_message}", UNTRUSTED_REMEDY))
     if isinstance(error, ssl.SSLError):
@@ -229,7 +237,8 @@ async def _next_event(
             elif not isinstance(event, h11.InformationalResponse):
                 raise ConnectionLost("it does not answer as a server does")
     except TimeoutError as error:
-        raise ConnectionLost(f"nothing has come for {silence_seconds:g} s") from error
+        has_answered = connection.their_state is not h11.SEND_RESPONSE
+        raise Silence(f"nothing has come for {silence_seconds:g} s", has_answered=has_answered) from error
     except h11.RemoteProtocolError as error:
         raise ConnectionLost("it has sent invalid or incomplete HTTP") from error
     except OSError as error:

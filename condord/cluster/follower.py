@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from condord.client.http import Address
-from condord.cluster.connection import ConnectionLost, Response, SourceSettings, open_request, require
+from condord.cluster.connection import ConnectionLost, Response, Silence, SourceSettings, open_request, require
 from condord.cluster.event_blocks import EventBlocks
 from condord.cluster.interfaces import EventSink
 from condord.cluster.stall_detector import StallDetector
@@ -30,6 +30,9 @@ MIN_WAIT_SECONDS = 0.1
 MAX_WAIT_SECONDS = 5.0
 
 _ITSELF_HINT = "Name the address of the condord that the relay should follow, and check where a proxy before it leads."
+
+# For how long is in the status: a reason with the time of one attempt would contradict that.
+_NO_ANSWER, _NO_EVENTS = "it does not answer", "it sends no events"
 
 _log = logging.getLogger(__name__)
 
@@ -126,6 +129,8 @@ class Follower:
             retry_after_seconds = 0.0
             try:
                 await self._one_connection()
+            except Silence as silence:
+                self._reason = _NO_EVENTS if silence.has_answered else _NO_ANSWER
             except ConnectionLost as lost:
                 self._reason, retry_after_seconds = str(lost), lost.retry_after_seconds
             except UnreadableEvent as error:
@@ -242,7 +247,7 @@ class Follower:
     @property
     def reason(self) -> str:
         """Why the source is lost; otherwise the reason for the last loss."""
-        return f"no event has come for {LOST_SECONDS:g} s" if self.is_connected else self._reason
+        return _NO_EVENTS if self.is_connected else self._reason
 
 
 def suspended(seconds: float) -> str:

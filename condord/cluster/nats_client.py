@@ -228,6 +228,10 @@ def fault(error: Exception | None) -> ConnectionLost | AccessDenied:
         return ConnectionLost("it offers no TLS")
     if isinstance(error, errors.TimeoutError):
         return ConnectionLost("no answer in time")
+    if isinstance(error, errors.UnexpectedEOF):
+        return ConnectionLost("the connection was lost")
+    if isinstance(error, TimeoutError | errors.StaleConnectionError):  # without the time of one attempt
+        return ConnectionLost("it does not answer")
     if isinstance(error, OSError) and not isinstance(error, errors.Error):
         return unreachable(error)
     # A server says what it forbids without ending the connection, so that is not why it has ended.

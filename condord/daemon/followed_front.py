@@ -116,7 +116,8 @@ class FollowedFront:
             is_silent=lambda: self.leadership.is_unanswered,
             obstacle=lambda: self.term.obstacle,
         )
-        ask_maker = Questions(maker, name="this ingester's maker", is_lost=self._is_lost, refused=refused, now=now)
+        own = "this ingester's own daemon of the account"
+        ask_maker = Questions(maker, name=own, is_lost=self._is_lost, refused=refused, now=now)
         # If another leader has a higher fence, our lease is lost, too, and that ends the term.
         self.publisher = BusPublisher(self.bus, account, snapshot=self._snapshot, overtaken=lambda: None)
         self.answers = BusAnswers(self.bus, account, answer=ask_maker.ask, resume=self._resumed)

@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from condord.client.http import parse_url
+from condord.cluster import connection
 from condord.cluster.follower import LOST_SECONDS, MAX_WAIT_SECONDS, Follower, _is_near
 from condord.cluster.stall_detector import GRACE_SECONDS
 from condord.errors import ConfigError
@@ -180,6 +181,35 @@ def test_a_source_that_cannot_be_followed_is_lost_with_the_reason(script, reason
     made = play(scene, script)
     assert [call for call in made.sink.calls if call != "begin"] == [f"lost: {reason}"]
     assert made.source.connections > 1
+
+
+@pytest.mark.parametrize(
+    ("scripts", "first"),
+    [
+        ([[HOLD]], "it has not answered yet"),
+        ([[STREAM_HEAD, SNAPSHOT, HOLD], [HOLD]], "it sends no events"),
+    ],
+)
+def test_the_reason_of_a_silence_has_no_duration_and_stays_the_same(scripts, first):
+    async def scene(_made):
+        await asyncio.sleep(20)
+
+    made = play(scene, *scripts)
+    lost = [call for call in made.sink.calls if call.startswith("lost")]
+    assert lost == [f"lost: {first}", "lost: it does not answer"]
+
+
+def test_a_source_that_cannot_be_reached_in_time_does_not_answer(monkeypatch):
+    async def never(*_args, **_options):
+        await asyncio.Event().wait()
+
+    async def scene(made):
+        await asyncio.sleep(1)
+        monkeypatch.setattr(connection.asyncio, "open_connection", never)
+        await asyncio.sleep(20)
+        assert made.sink.calls[-1] == "lost: it does not answer"
+
+    play(scene, [STREAM_HEAD, SNAPSHOT, HOLD])
 
 
 def test_a_server_that_is_not_condord_is_tried_again_as_the_address_may_be_corrected():
@@ -366,7 +396,7 @@ def test_after_a_silence_without_a_new_connection_it_resumes_to_have_the_status(
     )
     calls = [call for call in made.sink.calls if call != "heartbeat"]
     assert calls[-2:] == ["begin", "delta"]
-    assert calls[:3] == ["begin", "snapshot", "lost: no event has come for 2 s"]
+    assert calls[:3] == ["begin", "snapshot", "lost: it sends no events"]
     assert made.source.connections == 2
 
 

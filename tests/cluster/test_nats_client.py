@@ -4,6 +4,7 @@ import ssl
 import subprocess
 
 import pytest
+from nats import errors
 
 from condord.cluster.connection import ConnectionLost
 from condord.cluster.nats_client import BusLogin, fault, open_client
@@ -206,6 +207,19 @@ def test_if_nothing_listens_the_reason_is_the_system_error(nats_server):
     server.kill()
     with pytest.raises(ConnectionLost, match="cannot be reached: Connection refused"):
         connect(server.url)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (TimeoutError(), "it does not answer"),
+        (errors.StaleConnectionError(), "it does not answer"),
+        (errors.UnexpectedEOF(), "the connection was lost"),
+        (errors.TimeoutError(), "no answer in time"),
+    ],
+)
+def test_the_reason_of_a_silent_or_ended_connection_is_in_plain_words_without_a_duration(error, text):
+    assert str(fault(error)) == text
 
 
 def test_a_connection_that_ends_without_an_error_gets_a_reason():
