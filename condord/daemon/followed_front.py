@@ -26,7 +26,7 @@ from condord.cluster.questions import Questions
 from condord.cluster.state_copies import StateCopies, copied_name
 from condord.config import schema
 from condord.daemon.bus_settings import own_name
-from condord.daemon.front_source import FrontSource
+from condord.daemon.front_source import FrontSink, FrontSource
 from condord.daemon.leadership import Leadership
 from condord.daemon.maker_metrics import MakerMetrics
 from condord.daemon.ready_maker import ReadyMaker
@@ -41,7 +41,7 @@ from condord.live import wire
 from condord.live.catch_up import caught_up
 from condord.live.frames import framed
 from condord.live.relay_path import RelayPath
-from condord.live.replica import Replica, SourceEvent
+from condord.live.replica import LostCode, Replica, SourceEvent
 from condord.upstream import state_files
 
 
@@ -92,6 +92,22 @@ class Announcements:
         self._answers.step_down()
 
 
+class StandbySink(RecordedSink):
+    """Takes the events of the bus. While `is_taking_over`, no leader is lost: this process waits for its maker."""
+
+    def __init__(self, feed: FrontSink, history: StandbyHistory, is_taking_over: Callable[[], bool]) -> None:
+        super().__init__(feed, history)
+        self._front = feed
+        self._is_taking_over = is_taking_over
+
+    def lose(self, reason: str, code: LostCode = "leaderLost") -> None:
+        """Note that the bus is lost, or that no leader sends anything."""
+        if code == "leaderLost" and self._is_taking_over():
+            self._front.note_takeover()
+        else:
+            super().lose(reason, code)
+
+
 class FollowedFront:
     """Implements `condord.daemon.followed.RelaySource`, and takes part in the election. Needs a running loop."""
 
@@ -106,7 +122,7 @@ class FollowedFront:
         self.bus = Bus(settings.bus, name=f"condord {self._name}", refused=refused, chance=chance)
         now, bucket = asyncio.get_running_loop().time, KvBucket(self.bus, STATE_BUCKET)
         self.history = _history(settings, replica, feed, bucket)
-        recorded = RecordedSink(feed, self.history)
+        recorded = StandbySink(feed, self.history, self._is_taking_over)
         self._of_bus = BusFollower(
             self.bus,
             account,
@@ -191,6 +207,10 @@ class FollowedFront:
             Unavailable: there is none.
         """
         return await self._source.ask(method, target)
+
+    def _is_taking_over(self) -> bool:
+        """Whether this process holds the lease, and no maker of it has failed since one served."""
+        return self.leadership.fence is not None and self.term.obstacle is None
 
     def _is_lost(self) -> bool:
         return self._feed.lost_reason is not None

@@ -38,6 +38,9 @@ class FrontSink(EventSink, Protocol):
     def lose_maker(self, reason: str) -> None:
         """Note that nothing comes from the maker of this ingester, until an event brings its status."""
 
+    def note_takeover(self) -> None:
+        """Note that this ingester leads, and that its maker has not sent anything yet."""
+
 
 class AnnouncementSink(Protocol):
     """Gives others on the bus the leader's events and answers."""
@@ -146,7 +149,9 @@ class FrontSource:
         return self._announcements.forbidden
 
     def lead(self, fence: int) -> None:
-        """Follow the maker from now on, and publish what comes from it."""
+        """Follow the maker from now on, and publish what comes from it. A loss before is not one of its own."""
+        if self._feed.is_lost:
+            self._feed.note_takeover()
         self._follow(self._of_maker(MakerSink(self._feed, self._announcements, fence)))
 
     def stand_by(self) -> None:

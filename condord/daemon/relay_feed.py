@@ -123,6 +123,12 @@ class RelayFeed:
         """Note that nothing comes from the maker of this ingester, which leads."""
         self._lose(reason, "leaderLost", "its own daemon of the account, the process that reads Alpaca", MAKER_REMEDY)
 
+    def note_takeover(self) -> None:
+        """Note that this ingester leads, and that its own daemon of the account has not sent anything yet."""
+        text = "leads now, and is reading the account"
+        self.lost_reason, self.lost_code = f"it {text}", "leaderLost"
+        wake(self._replica.lose("leaderLost", f"{self._machine} {text}", self.clock()))
+
     def _lose(self, reason: str, code: LostCode, what: str, remedy: str = "") -> None:
         self.lost_reason, self.lost_code = reason, code
         found, remedy = split_loss(reason, code, remedy)

@@ -88,6 +88,32 @@ def test_a_front_is_a_standby_of_the_leader_on_the_bus_until_it_leads_itself():
     run(main())
 
 
+def test_an_ingester_that_takes_over_reads_the_account_and_has_not_lost_the_earlier_leader():
+    async def main():
+        relayed = Relayed()
+        followed = front(relayed)
+        relayed.pass_events()
+        sink, election = followed._of_bus._sink, followed.leadership._election
+
+        def reason(code="leaderLost"):
+            sink.lose("host-2:811 sends no events", code)
+            shown = relayed.replica.edition.status
+            assert (shown.code, relayed.feed.lost_code) == (code, code)
+            return shown.reason
+
+        assert reason().startswith("relay-1 has lost the leader: host-2:811 sends no events; ")
+        [acquire] = election.tick(1000.0)
+        election.acquired(acquire.number, 1000.0, 9)
+        assert followed.cluster.role == "leader"
+        assert reason() == "relay-1 leads now, and is reading the account"
+        assert relayed.feed.lost_reason == "it leads now, and is reading the account"
+        assert reason("busLost").startswith("relay-1 has lost the bus: ")
+        followed.term.obstacle = "another condord uses this key"
+        assert reason().startswith("relay-1 has lost the leader: ")
+
+    run(main())
+
+
 def test_snapshots_and_resumed_events_of_a_front_are_those_of_its_document():
     async def main():
         relayed = Relayed()

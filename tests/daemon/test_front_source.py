@@ -30,6 +30,9 @@ class FakeFeed:
     def lose_maker(self, reason):
         self.log.append((reason, "maker"))
 
+    def note_takeover(self):
+        self.log.append("takes over")
+
 
 class FakeAnnounced:
     def __init__(self):
@@ -104,6 +107,18 @@ class Harness:
             ask_bus=self.bus,
             ask_maker=self.maker,
         )
+
+
+def test_a_front_that_begins_to_lead_does_not_keep_the_reason_for_the_loss_of_the_earlier_leader():
+    async def main():
+        harness = Harness()
+        harness.source.lead(7)
+        assert harness.feed.log == []
+        harness.feed.is_lost = True
+        harness.source.lead(8)
+        assert harness.feed.log == ["takes over"]
+
+    run(main())
 
 
 def test_while_it_leads_a_front_follows_and_asks_its_maker():
