@@ -184,7 +184,17 @@ def _report_usage(error: Exception, arguments: Sequence[str]) -> int:
     # An option without its value has no context.
     named = [word for word in arguments[:1] if word in COMMANDS]
     command = context.command_path if context is not None else " ".join(["condord", *named])
-    return _report((message,), f"Try `{command} --help`.", getattr(error, "exit_code", 2))
+    hint = f"Try `{command} --help`."
+    having = _commands_with(getattr(error, "option_name", ""))
+    if len(having) == 1 and having != named:
+        hint = f"`condord {having[0]}` has this option. {hint}"
+    return _report((message,), hint, getattr(error, "exit_code", 2))
+
+
+def _commands_with(option: str) -> list[str]:
+    """The commands that have an option such as `--source`; those of groups are left out."""
+    commands = typer.main.get_command(application()).commands  # type: ignore[attr-defined]  # typer has it as a group
+    return [name for name, command in commands.items() if any(option in each.opts for each in command.params)]
 
 
 def _is_debugging(arguments: Sequence[str]) -> bool:

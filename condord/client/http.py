@@ -311,7 +311,8 @@ class Daemon:
         if isinstance(error, http.client.HTTPException) and not isinstance(error, http.client.RemoteDisconnected):
             return TemporarilyUnavailable(f"{url} sent invalid or incomplete HTTP", _NOT_CONDORD_HINT)
         if isinstance(error, TimeoutError):
-            hint = "The daemon hangs, or a firewall drops the connection: try again, then look at its log."
+            hint = "The daemon hangs, is suspended (`kill -CONT` continues it), or a firewall drops the connection: "
+            hint += "try again, then look at its log."
             return TemporarilyUnavailable(f"{url} did not answer within {timeout_seconds:g} s", hint)
         if isinstance(error, PermissionError):
             return TemporarilyUnavailable(f"this user may not open {url}", "Join the group that owns the socket.")

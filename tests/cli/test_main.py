@@ -368,3 +368,16 @@ def test_no_description_of_a_command_is_cut(condord):
 
 def test_an_option_without_its_value_names_the_help_of_its_command(condord):
     assert condord("positions", "--sort").err[1] == "hint: Try `condord positions --help`."
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("start", "--source", "http://a"), "`condord relay` has this option. Try `condord start --help`."),
+        (("status", "--demo"), "`condord start` has this option. Try `condord status --help`."),
+        (("status", "--port", "1"), "Try `condord status --help`."),  # several commands have it
+        (("status", "--nobody-has-it"), "Try `condord status --help`."),
+    ],
+)
+def test_an_option_of_one_other_command_is_answered_with_that_command(condord, words, hint):
+    assert condord(*words).err[1] == f"hint: {hint}"

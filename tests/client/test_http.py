@@ -205,6 +205,7 @@ def test_the_answer_of_a_channel_may_take_longer_than_others(fake):
         url = f"http://127.0.0.1:{mute.getsockname()[1]}"
         error = failure(url, lambda daemon: daemon.test_channel("phone"), timeout_seconds=0.05)
     assert "within 0.1 s" in str(error)
+    assert "is suspended (`kill -CONT` continues it)" in error.hint
 
 
 def test_an_unknown_channel_hints_at_those_that_are_configured(fake):
