@@ -18,7 +18,13 @@ from condord.cluster.bus_frames import (
 )
 from condord.cluster.kv import NO_JETSTREAM_REMEDY, KvBucket, key_subject
 from condord.cluster.lease import LEASES, accounts, holder_of
-from condord.cluster.nats_client import MIN_PAYLOAD_BYTES, PAYLOAD_REMEDY, VERSION_REMEDY, is_too_old
+from condord.cluster.nats_client import (
+    MIN_PAYLOAD_BYTES,
+    PAYLOAD_REMEDY,
+    VERSION_REMEDY,
+    is_older_than_recommended,
+    is_too_old,
+)
 from condord.cluster.state_copies import copied_name
 from condord.config.bus_credentials import BusCredentials
 from condord.config.schema import Cluster
@@ -176,4 +182,6 @@ def _judged(bus: Bus, text: str) -> Check:
     if (bus.max_payload or 0) < MIN_PAYLOAD_BYTES:
         text = f"{_server(bus)}, {text}; it takes messages of at most {bus.max_payload} bytes"
         return warn(_NAME, text, sentence(PAYLOAD_REMEDY))
+    if is_older_than_recommended(bus.version):
+        return ok(_NAME, f"{_server(bus)}, which is older than recommended, {text}", sentence(VERSION_REMEDY))
     return ok(_NAME, f"{_server(bus)}, {text}")

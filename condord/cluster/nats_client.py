@@ -35,6 +35,8 @@ PAYLOAD_REMEDY = f"set max_payload: {MIN_PAYLOAD_BYTES // 1024 // 1024}MB in the
 
 MIN_VERSION = (2, 9)
 """The oldest version of nats-server that condord is tested with."""
+RECOMMENDED_VERSION = (2, 14)
+"""The oldest version that docs/relays.md recommends."""
 VERSION_REMEDY = "install nats-server 2.14 or newer; condord needs at least 2.9"
 
 MAX_SUBJECTS = 200
@@ -215,8 +217,17 @@ async def open_client(
 
 def is_too_old(version: str) -> bool:
     """Whether a server of this version lacks what condord uses of JetStream. One that cannot be read may have it."""
+    return _is_older(version, MIN_VERSION)
+
+
+def is_older_than_recommended(version: str) -> bool:
+    """Whether a server works, but is of an older version than recommended. One that cannot be read is not."""
+    return _is_older(version, RECOMMENDED_VERSION)
+
+
+def _is_older(version: str, than: tuple[int, int]) -> bool:
     found = re.match(r"(\d+)\.(\d+)", version)
-    return found is not None and (int(found[1]), int(found[2])) < MIN_VERSION
+    return found is not None and (int(found[1]), int(found[2])) < than
 
 
 def fault(error: Exception | None) -> ConnectionLost | AccessDenied:

@@ -109,6 +109,16 @@ def test_a_server_that_is_too_old_is_a_warning_with_its_version_and_what_is_need
     assert failed.hint == found.hint
 
 
+def test_a_server_that_is_older_than_recommended_is_ok_and_the_text_says_so(nats_server, monkeypatch):
+    server = nats_server()
+    monkeypatch.setattr("condord.cluster.nats_client.RECOMMENDED_VERSION", (2, 0))
+    assert "older" not in check(server, "paper").text
+    monkeypatch.setattr("condord.cluster.nats_client.RECOMMENDED_VERSION", (99, 0))
+    found = check(server, "paper")
+    assert (found.result, "), which is older than recommended, account paper" in found.text) == ("ok", True)
+    assert found.hint == "Install nats-server 2.14 or newer; condord needs at least 2.9."
+
+
 @pytest.mark.slow
 def test_one_of_several_accounts_must_be_named(nats_server):
     found = check(nats_server(), "one", "two")
