@@ -12,12 +12,13 @@ import datetime as dt
 import functools
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, Self
+from typing import Self
 
 import msgspec
 
 from condord.check.report import Check, Name, fail, not_tried, ok, refused, warn
 from condord.check.schedule import Probe
+from condord.check.slot import ELECTED, OnBus, of_daemon, of_leader
 from condord.config.schema import Config
 from condord.core.expiry import expiry_of
 from condord.core.position import Position
@@ -31,7 +32,6 @@ from condord.live import wire
 from condord.live.link import LinkFault
 from condord.live.remedies import sentence
 from condord.upstream import reachability, state_files, stream_trial
-from condord.upstream.failure_table import FAILURES
 from condord.upstream.interfaces import Login
 from condord.upstream.option_stream import OptionStream
 from condord.upstream.reachability import Endpoint
@@ -48,19 +48,6 @@ _ANY_STOCK = "SPY"
 """The stock to ask for if the account has no options on one."""
 _REST_SECONDS = 4.5
 """The timeout of connecting and of each read; a whole request gets twice that."""
-_ELECTED = ("leader", "standby")
-"""The roles of ingesters on a bus."""
-
-
-class OnBus(NamedTuple):
-    """The state of an account on a bus: which ingester leads, and the hash of the account with its state.
-
-    `leader` is `host:process`, empty if none leads, and None if the bus does not answer; `account_hash` is None without
-    a state.
-    """
-
-    leader: str | None = ""
-    account_hash: str | None = None
 
 
 class AlpacaProbes:
@@ -223,19 +210,18 @@ class AlpacaProbes:
             self._slot = warn("slot-free", text)
             self._is_streamed_here = True
             return not_tried(name, text)
-        leader = self._on_bus.leader
         with instance_lock.Locks(instance_lock.directory(self._environ)) as locks:
             try:
                 locks.take(**wiring.slot(self._config, self._login))
             except instance_lock.AlreadyRunning as running:
-                self._slot = self._slot_of_other(running, leader)
+                self._slot = self._slot_of_other(running)
                 self._is_streamed_here = True
             else:
                 report = self._report()
-                if report is None and leader == "":
+                if report is None and self._on_bus.leader == "":
                     return await self._try_option_stream()
                 # The lock of the daemon that answers may be in an unknown directory.
-                self._slot = _slot_of_leader(leader) if report is None else _slot_of(report)
+                self._slot = of_leader(self._on_bus) if report is None else of_daemon(report, self._on_bus)
                 self._is_streamed_here = True
         return not_tried(name, self._slot.text)
 
@@ -282,14 +268,16 @@ class AlpacaProbes:
         fault = await stream_trial.trading_stream(url, self._login, network=self._network)
         return _of_stream("trading-stream", fault) if fault else ok("trading-stream", "authenticated and listening")
 
-    def _slot_of_other(self, running: instance_lock.AlreadyRunning, leader: str | None) -> Check:
+    def _slot_of_other(self, running: instance_lock.AlreadyRunning) -> Check:
         """The slot-free result if another process has the lock: not a failure if that is the daemon, or leads."""
         name: Name = "slot-free"
+        leader, report, front = self._on_bus.leader, self._report(), front_of(running.pid)
         if leader and leader.rpartition(":")[0] == socket.gethostname():
-            return _slot_of_leader(leader)
-        report, front = self._report(), front_of(running.pid)
-        if report is not None and (running.pid in (None, report.pid) or report.cluster.role in _ELECTED):
-            return _slot_of(report)  # of ingesters on a bus, a child process of the leader has the lock
+            return of_leader(self._on_bus)
+        if report is not None and (running.pid in (None, report.pid) or report.cluster.role in ELECTED):
+            return of_daemon(report, self._on_bus)  # of ingesters, a child process of the leader has the lock
+        if front is not None and leader is None:
+            return of_leader(self._on_bus)
         ingester = f"the ingester on this machine (process {front}) has it"
         if front is not None and self._config.cluster.is_elected:
             return ok(name, f"{ingester}, and `condord start` would stand by")
@@ -331,31 +319,11 @@ def _of_stream(name: Name, fault: LinkFault) -> Check:
     return (refused if fault.code == "authFailed" else fail)(name, fault.text, _advice(fault.remedy))
 
 
-def _slot_of_leader(leader: str | None) -> Check:
-    if leader is None:
-        return warn("slot-free", "the bus does not answer, so it is not known whether another ingester has it")
-    return ok("slot-free", f"{leader} leads on the bus and has it, and `condord start` would stand by")
-
-
-def _slot_of(report: wire.StatusReport) -> Check:
-    """The slot-free result if the daemon that answers should have the stream."""
-    name: Name = "slot-free"
-    daemon = f"condord, process {report.pid},"
-    if report.cluster.role == "standby":
-        leader = report.cluster.leader
-        return ok(name, f"{daemon} stands by: {f'{leader} leads and has it' if leader else 'there is no leader'}")
-    if report.stream.connected:
-        return ok(name, f"{daemon} has it, and streams {report.stream.subscribed} symbols")
-    if report.code == "connectionLimit":
-        return fail(name, f"{daemon} waits for it: {report.reason}", _advice(FAILURES["stream 406"].remedy))
-    return warn(name, f"{daemon} should have it, but is not connected: {report.reason or report.state}")
-
-
 def _stocks_of_daemon(report: wire.StatusReport) -> Check:
     """The result if the daemon that answers should have the stock stream."""
     name: Name = "stock-stream"
     daemon, stocks = f"condord, process {report.pid},", report.stocks
-    if report.cluster.role in _ELECTED:
+    if report.cluster.role in ELECTED:
         return ok(name, f"{daemon} is an ingester on a bus, whose leader uses it as needed")
     if stocks is None:
         return warn(name, f"{daemon} is a relay, which does not read Alpaca")

@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 
+import msgspec
+
 from condord.check.report import Check, Name, fail, ok, warn
+from condord.check.slot import OnBus
 from condord.cluster.bus import Bus, BusError
 from condord.cluster.bus_frames import (
     SNAPSHOTS,
@@ -16,6 +19,8 @@ from condord.cluster.bus_frames import (
     resume_subject,
     state_key,
 )
+from condord.cluster.event_blocks import EventBlocks
+from condord.cluster.fenced import FencedKey
 from condord.cluster.kv import NO_JETSTREAM_REMEDY, KvBucket, key_subject
 from condord.cluster.lease import LEASES, accounts, holder_of
 from condord.cluster.nats_client import (
@@ -31,6 +36,8 @@ from condord.config.schema import Cluster
 from condord.daemon.bus_settings import bus_settings, own_name
 from condord.errors import AccessDenied, ConfigError, Unavailable
 from condord.live.remedies import CAUSE_REMEDIES, FORBIDDEN_REMEDY, sentence, split_remedy
+from condord.live.replica import UnreadableEvent
+from condord.live.wire import Document, Status
 from condord.upstream import state_files
 
 CONNECT_SECONDS = 5.0
@@ -66,18 +73,29 @@ async def checked(
 
 async def known(
     cluster: Cluster, credentials: BusCredentials | None, environ: Mapping[str, str], account: str
-) -> tuple[str | None, str | None]:
-    """Return what the bus has under this name: who leads, and the hash of the account with its state.
-
-    The leader is `host:process`, empty if none leads, and None if the bus does not answer. The hash is None then.
-    """
+) -> OnBus:
+    """Return what the bus has under this name: who leads, its status, and the hash of the account with its state."""
     with contextlib.suppress(ConfigError, AccessDenied, Unavailable, BusError):
         async with _connected(cluster, credentials, environ) as bus:
             lease = await holder_of(bus, account)
             name = await copied_name(KvBucket(bus, STATE_BUCKET), account, state_files.EXTREMES)
             account_hash = None if name is None else state_files.account_hash(name)
-            return "" if lease is None else lease.holder, account_hash
-    return None, None
+            if lease is None:
+                return OnBus("", account_hash)
+            return OnBus(lease.holder, account_hash, await _stored_status(bus, account, lease.fence))
+    return OnBus(leader=None)
+
+
+async def _stored_status(bus: Bus, account: str, fence: int) -> Status | None:
+    """Return the status in the snapshot that the leader with this fence has stored; None without a readable one."""
+    try:
+        stored = await FencedKey(KvBucket(bus, SNAPSHOTS), account).read()
+        if stored is None or stored.fence != fence:
+            return None
+        events = EventBlocks().feed(stored.value)
+        return msgspec.json.decode(events[0].data, type=Document).status if events else None
+    except (BusError, UnreadableEvent, msgspec.DecodeError):  # by another version, or the bus forbids to read it
+        return None
 
 
 @contextlib.asynccontextmanager

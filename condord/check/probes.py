@@ -7,11 +7,12 @@ import contextlib
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from condord.check.alpaca import AlpacaProbes, OnBus
+from condord.check.alpaca import AlpacaProbes
 from condord.check.channels import ChannelProbes
 from condord.check.local import LocalProbes
 from condord.check.report import ELECTED_NAMES, NAMES, Check, Name, offline
 from condord.check.schedule import Schedule, quiet
+from condord.check.slot import OnBus
 from condord.client.http import Daemon
 from condord.config import bus_credentials
 from condord.config.account_name import account_name
@@ -99,8 +100,7 @@ async def _on_bus(found: StartupFindings, environ: Mapping[str, str]) -> OnBus:
     from condord.check import bus  # 35 ms, as in `_bus`
 
     account = account_name(found.loaded.config, found.key)
-    leader, account_hash = await bus.known(cluster, found.bus_credentials, environ, account)
-    return OnBus(leader, account_hash)
+    return await bus.known(cluster, found.bus_credentials, environ, account)
 
 
 @contextlib.contextmanager

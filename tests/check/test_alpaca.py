@@ -248,23 +248,33 @@ def test_while_the_bus_does_not_answer_no_second_stream_is_tried(machine):
 
 
 @pytest.mark.parametrize(
-    ("cluster", "result", "text", "hint"),
+    ("has_bus", "result", "text", "hint"),
     [
-        (Cluster(role="ingest", bus="nats://127.0.0.1:1", account="desk"), "ok", "would stand by", ""),
-        (Cluster(), "fail", "would exit with 69", "Stop it (kill 77), or start this one as an ingester, too"),
+        (True, "ok", "would stand by", ""),
+        (False, "fail", "would exit with 69", "Stop it (kill 77), or start this one as an ingester, too"),
     ],
     ids=["of its cluster", "without a bus"],
 )
 def test_the_daemon_of_an_ingester_on_this_machine_is_not_to_be_stopped_by_itself(
-    machine, monkeypatch, cluster, result, text, hint
+    machine, monkeypatch, nats_server, has_bus, result, text, hint
 ):
     monkeypatch.setattr(alpaca, "front_of", {os.getpid(): 77}.get)
     machine.alpaca["option_stream_url"] = "ws://127.0.0.1:9/x"
-    machine.cluster = cluster
+    if has_bus:
+        machine.cluster = Cluster(role="ingest", bus=nats_server().url, account="desk")
     with locked(machine):
         found = machine.check()["slot-free"]
     assert (found.result, text in found.text, found.hint.startswith(hint)) == (result, True, True)
     assert found.text.startswith("the ingester on this machine (process 77) has it")
+
+
+def test_while_the_bus_does_not_answer_the_daemon_of_an_ingester_here_may_have_lost_the_stream(machine, monkeypatch):
+    monkeypatch.setattr(alpaca, "front_of", {os.getpid(): 77}.get)
+    machine.alpaca["option_stream_url"] = "ws://127.0.0.1:9/x"
+    machine.cluster = Cluster(role="ingest", bus=f"nats://127.0.0.1:{free_port()}", account="desk")
+    with locked(machine):
+        found = machine.check()["slot-free"]
+    assert (found.result, "not known whether another ingester has it" in found.text) == ("warn", True)
 
 
 @pytest.mark.parametrize(("account_key", "result"), [("another simulator", "fail"), (SIMULATED, "ok")])
