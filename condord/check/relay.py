@@ -25,6 +25,7 @@ from condord.check.report import (
 from condord.check.schedule import Probe, Schedule, quiet
 from condord.client.http import Daemon, NothingRead, decoded, parse_url
 from condord.cluster.connection import PROBLEM_TYPE, ConnectionLost, Response, SourceSettings, open_request, require
+from condord.cluster.follower import ITSELF_HINT
 from condord.config import bus_credentials
 from condord.config.relay_startup import RelayFindings
 from condord.daemon import web
@@ -34,9 +35,12 @@ from condord.host.network import Network
 from condord.host.thread_pool import DaemonPool, ResolvingLoop
 from condord.http import server
 from condord.live import wire
-from condord.live.remedies import CAUSE_REMEDIES, LOST_REMEDIES, sentence, split_loss, split_remedy
+from condord.live.relay_path import HEADER, RelayPath
+from condord.live.remedies import CAUSE_REMEDIES, CIRCLE_REMEDY, LOST_REMEDIES, sentence, split_loss, split_remedy
 
 ANSWER_SECONDS = 5.0
+OWN_SECONDS = 2.0
+"""How long the relay of this configuration may take to say its name."""
 MAX_STATUS_BYTES = 1_048_576
 
 _REMEDIES = (*CAUSE_REMEDIES, *LOST_REMEDIES.values())
@@ -67,6 +71,7 @@ class RelayProbes:
         self._found = found
         self._daemon = daemon
         self._environ = environ
+        self._has_circle = False
         self._report: wire.StatusReport | None = None
         self._unread: wire.UnreadProblem | None = None
         self._pool = DaemonPool(1, name="checks")
@@ -102,6 +107,8 @@ class RelayProbes:
             async with open_request(
                 settings, "GET", "/api/status", {"Accept": "application/json"}, ANSWER_SECONDS
             ) as answer:
+                if (circle := await self._circle(answer.headers.get(HEADER.lower(), ""), network)) is not None:
+                    return circle
                 detail = await _detail(answer)
                 require(settings, answer, "application/json")
                 body = await answer.whole(MAX_STATUS_BYTES, ANSWER_SECONDS)
@@ -115,6 +122,26 @@ class RelayProbes:
         except Unavailable as error:
             return fail(name, f"{address.url}: {error}", error.hint)
         return _judged(report)
+
+    async def _circle(self, path: str, network: Network) -> Check | None:
+        """The result if the source, whose answer names the relays of `path`, is our relay or follows it; else None."""
+        if not path or self._daemon is None:
+            return None
+        token, url = self._found.startup.token, self._found.startup.loaded.config.cluster.source
+        settings = SourceSettings(address=self._daemon.address, token=token, context=lambda: network.context)
+        try:
+            async with open_request(settings, "GET", "/api/status", {}, OWN_SECONDS) as own:
+                name = own.headers.get(HEADER.lower(), "").partition(",")[0].strip()
+        except ConnectionLost:  # no relay runs there, or it hangs, so that its name is not known
+            return None
+        circle = RelayPath(name).follow(path)
+        if circle is None:
+            return None
+        self._has_circle = True
+        if circle == "itself":
+            return fail("source", f"{url}: the relay of this configuration itself answers there", ITSELF_HINT)
+        text = f"{url}: it follows the relay of this configuration, directly or through others, which would be a circle"
+        return fail("source", text, sentence(CIRCLE_REMEDY))
 
     async def _port_free(self) -> Check:
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._try_port)
@@ -160,7 +187,8 @@ class RelayProbes:
         """The result for the relay that answers; `found` if it follows what this configuration names."""
         source = self._found.startup.loaded.config.cluster.source.rstrip("/") or None
         if report.cluster.source != source:
-            return warn(found.name, found.text, "It does not follow what this configuration names. Restart it.")
+            then = "Correct cluster.source before it restarts." if self._has_circle else "Restart it."
+            return warn(found.name, found.text, f"It does not follow what this configuration names. {then}")
         return found
 
 

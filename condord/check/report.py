@@ -72,9 +72,11 @@ AFTER: Mapping[Name, Name] = {
     "option-stream": "port-free",
     "stock-stream": "option-stream",
     "state-free": "port-free",
+    "daemon-answers": "source",
 }
 """Checks that wait for another, however it ends.
 
+source finds out whether a restart of our own relay would make a circle.
 port-free finds out whether our own daemon has the streams and the state directory, and option-stream whether another
 process here has the streams.
 """

@@ -29,7 +29,7 @@ HEAD_SECONDS = 3.5
 MIN_WAIT_SECONDS = 0.1
 MAX_WAIT_SECONDS = 5.0
 
-_ITSELF_HINT = "Name the address of the condord that the relay should follow, and check where a proxy before it leads."
+ITSELF_HINT = "Name the address of the condord that the relay should follow, and check where a proxy before it leads."
 
 # For how long is in the status: a reason with the time of one attempt would contradict that.
 _NO_ANSWER, _NO_EVENTS = "it does not answer", "it sends no events"
@@ -188,7 +188,7 @@ class Follower:
         """
         url, circle = self._settings.address.url, self._relays.follow(response.headers.get(HEADER.lower(), ""))
         if circle == "itself":
-            raise ConfigError([f"cluster.source = {url}: this relay itself answers there"], _ITSELF_HINT)
+            raise ConfigError([f"cluster.source = {url}: this relay itself answers there"], ITSELF_HINT)
         if circle == "others":
             raise ConnectionLost(with_remedy("it follows this relay, directly or through others", CIRCLE_REMEDY))
 

@@ -158,6 +158,48 @@ def test_our_relay_answers_at_its_address_and_another_source_is_a_warning(source
     assert results(checks, "port-free", "daemon-answers") == ["ok", result]
 
 
+def named(answer, *relays):
+    """The answer with the header of a relay."""
+    status, headers, body = answer
+    return status, headers | {"Condord-Relays": ", ".join(relays)}, body
+
+
+NOTHING_READ = unread(source="http://own")
+
+
+@pytest.mark.parametrize("has_read", [True, False])
+@pytest.mark.parametrize(
+    ("path", "text", "hint"),
+    [
+        (("b", "own"), "it follows the relay of this configuration", "Let one of these relays follow the condord"),
+        (("b", "c", "own"), "it follows the relay of this configuration", "Let one of these relays follow the condord"),
+        (("own", "b"), "the relay of this configuration itself answers there", "Name the address of the condord"),
+    ],
+)
+def test_a_source_that_follows_this_relay_fails_before_a_restart_makes_a_circle(source, path, text, hint, has_read):
+    of_relay = json(documents.report(cluster=cluster(source="http://own")))
+    source.answers["/api/status"] = named(of_relay if has_read else NOTHING_READ, *path)
+    with serving() as own:
+        own.answers["/api/status"] = named(json(documents.report(cluster=cluster(source="http://other"))), "own", "x")
+        checks = check(source.url, own=own)
+    assert failed(checks) == ["source"]
+    assert text in checks["source"].text
+    assert checks["source"].hint.startswith(hint)
+    assert checks["daemon-answers"].hint.endswith("Correct cluster.source before it restarts.")
+
+
+def test_a_source_that_follows_other_relays_than_this_one_is_no_circle(source):
+    source.answers["/api/status"] = named(json(documents.report(cluster=cluster())), "b", "c")
+    with serving() as own:
+        own.answers["/api/status"] = named(json(documents.report(cluster=cluster(source="http://other"))), "own", "b")
+        checks = check(source.url, own=own)
+        assert checks["source"].result == "ok"
+        assert checks["daemon-answers"].hint.endswith("Restart it.")
+        own.answers["/api/status"] = json(documents.report())  # no relay, so it has no name
+        assert check(source.url, own=own)["source"].result == "ok"
+    assert check(source.url)["source"].result == "ok"  # nothing answers at its own address
+
+
 @pytest.mark.parametrize(
     ("code", "hint"),
     [("sourceLost", "If it lasts, check that the source runs and can be reached."), (None, "")],
