@@ -282,8 +282,9 @@ class AlpacaProbes:
         if front is not None and self._config.cluster.is_elected:
             return ok(name, f"{ingester}, and `condord start` would stand by")
         if front is not None:
-            hint = f"Stop it (kill {front}), or start this one as an ingester, too: set cluster.role and cluster.bus."
-            return fail(name, f"{ingester}, so `condord start` would exit with {running.exit_code}", hint)
+            hint = "Start this one as an ingester, too: set cluster.role and cluster.bus. Otherwise: "
+            text = f"{ingester}, so `condord start` would exit with {running.exit_code}"
+            return fail(name, text, hint + instance_lock.INGESTERS_HINT)
         if self._config.cluster.is_elected:
             return fail(name, f"{running}, so an ingester that starts here could not lead", running.hint)
         return fail(name, f"{running}, so `condord start` would exit with {running.exit_code}", running.hint)

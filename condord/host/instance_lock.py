@@ -38,6 +38,10 @@ _MAX_BYTES = 512
 """A lock file has the pid in its first line and, once the daemon listens, its URL in the second; or that of a maker
 has the digest of its lease there."""
 _LEASE = "lease "
+INGESTERS_HINT = (
+    "Use the key of another account, or stop all ingesters of this one: after the end of one, another takes over."
+)
+"""What to do if an ingester has the stream that another condord needs."""
 KILL_SECONDS = 2.0
 """How long a killed process may take to end."""
 
@@ -47,15 +51,19 @@ _log = logging.getLogger(__name__)
 class AlreadyRunning(Unavailable):
     """Another process uses the key on the stream; `pid` is None, `url` empty if its lock file does not have it.
 
-    `is_stopped`: it has been stopped, and may continue at any time.
+    `is_stopped`: it has been stopped, and may continue at any time. `is_maker`: it is the process of an ingester that
+    speaks to Alpaca, so the error names the ingester, which has started it.
     """
 
-    def __init__(self, pid: int | None, url: str = "", *, is_stopped: bool = False) -> None:
+    def __init__(self, pid: int | None, url: str = "", *, is_stopped: bool = False, is_maker: bool = False) -> None:
         self.pid = pid
         text = f"another condord (process {pid or 'unknown'}) uses this key on this option stream"
-        hint = f"Stop it, or see its state with `condord status --url {url or 'URL'}`."
+        hint = f"Stop it, or see its state with `condord status{f' --url {url}' if url else ''}`."
+        if is_maker:
+            text = f"an ingester (process {_parent_of(pid) or 'unknown'}) uses this key on this option stream"
+            hint = INGESTERS_HINT
         if is_stopped:
-            text += ", and is suspended"
+            text += f", and its process {pid} is suspended" if is_maker else ", and is suspended"
             hint = f"Continue it with `kill -CONT {pid}`, or end it with `kill -KILL {pid}`."
         super().__init__(text, f"{hint} Alpaca permits one stream per account.")
 
@@ -131,7 +139,8 @@ class Locks:
         try:
             self._files[path] = self._take(path)
         except _LockHeld as held:
-            raise AlreadyRunning(held.pid, held.url, is_stopped=_is_stopped(held.pid)) from held
+            is_maker = bool(held.lease_digest)
+            raise AlreadyRunning(held.pid, held.url, is_stopped=_is_stopped(held.pid), is_maker=is_maker) from held
 
     def keep_only(self, *, key_id: str, stream_url: str) -> None:
         """Release all locks but that of a key on a stream."""
@@ -313,10 +322,21 @@ def _has_open(pid: int, path: Path) -> bool:
 
 
 def _is_stopped(pid: int | None) -> bool:
-    """Whether a process is stopped by a signal or a debugger, as far as can be found out (proc(5))."""
-    with contextlib.suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in ("T", "t")
-    return False
+    """Whether a process is stopped by a signal or a debugger, as far as can be found out."""
+    return _stat_of(pid)[:1] in (["T"], ["t"])
+
+
+def _parent_of(pid: int | None) -> int | None:
+    """The process that has started `pid`; None if that has ended, or cannot be found out."""
+    parent = int("".join(_stat_of(pid)[1:2]) or 0)
+    return parent if parent > 1 else None
+
+
+def _stat_of(pid: int | None) -> list[str]:
+    """The fields of a process from its state on (proc(5)); none if they cannot be read."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return []
 
 
 def _pid_in(path: Path) -> int | None:

@@ -251,7 +251,7 @@ def test_while_the_bus_does_not_answer_no_second_stream_is_tried(machine):
     ("has_bus", "result", "text", "hint"),
     [
         (True, "ok", "would stand by", ""),
-        (False, "fail", "would exit with 69", "Stop it (kill 77), or start this one as an ingester, too"),
+        (False, "fail", "would exit with 69", "Start this one as an ingester, too: set cluster.role"),
     ],
     ids=["of its cluster", "without a bus"],
 )
@@ -266,6 +266,8 @@ def test_the_daemon_of_an_ingester_on_this_machine_is_not_to_be_stopped_by_itsel
         found = machine.check()["slot-free"]
     assert (found.result, text in found.text, found.hint.startswith(hint)) == (result, True, True)
     assert found.text.startswith("the ingester on this machine (process 77) has it")
+    assert "kill" not in found.hint
+    assert ("stop all ingesters of this one: after the end of one, another takes over" in found.hint) != has_bus
 
 
 def test_while_the_bus_does_not_answer_the_daemon_of_an_ingester_here_may_have_lost_the_stream(machine, monkeypatch):

@@ -69,7 +69,22 @@ def test_a_second_daemon_is_refused_with_the_pid_of_the_first(locks, owner):
         locks.take(**PAIR)
     assert caught.value.exit_code == 69
     assert "KEY" not in str(caught.value)
-    assert "condord status --url URL" in caught.value.hint
+    assert "or see its state with `condord status`." in caught.value.hint
+
+
+@pytest.mark.slow
+def test_the_error_for_the_process_of_an_ingester_names_the_ingester_and_does_not_advise_to_end_one_process(tmp_path):
+    with owning(tmp_path, "lease-1") as maker, Locks(tmp_path) as locks:
+        with pytest.raises(AlreadyRunning) as caught:
+            locks.take(**PAIR)
+        assert caught.value.pid == maker.pid
+    assert str(caught.value) == f"an ingester (process {os.getpid()}) uses this key on this option stream"
+    assert caught.value.hint.startswith("Use the key of another account, or stop all ingesters of this one: ")
+
+
+def test_an_ingester_whose_process_cannot_be_found_is_unknown():
+    for pid in (None, 2**22 + 1, 1):
+        assert str(AlreadyRunning(pid, is_maker=True)).startswith("an ingester (process unknown) uses this key")
 
 
 @pytest.mark.slow
