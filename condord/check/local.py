@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -78,8 +80,9 @@ class LocalProbes:
             if self._is_of_another_account(report):
                 text = f"it is held by a condord of another account: process {report.pid}, {report.source}"
                 return fail(name, text, taken.hint)
-        self.report, self._disabled = report, self._disabled_channels()
-        return ok(name, f"it is held by condord, process {report.pid}, which answers")
+            self.report, self._disabled = report, self._disabled_channels()
+            held = f"it is held by condord, process {report.pid}, which answers"
+            return self._with_other_state(report.pid, held, taken) or ok(name, held)
 
     async def state_free(self, account: str) -> Check:
         """Check that no other ingester of `account`, its name on the bus, keeps its state in the same directory."""
@@ -101,7 +104,24 @@ class LocalProbes:
         if problem.cluster.role == "relay":
             return fail(name, f"it is held by a relay: process {problem.pid}", taken.hint)
         self.unread = problem
-        return ok(name, f"it is held by condord, process {problem.pid}, which has read nothing yet")
+        held = f"it is held by condord, process {problem.pid}, which has read nothing yet"
+        return self._with_other_state(problem.pid, held, taken) or ok(name, held)
+
+    def _with_other_state(self, pid: int, held: str, taken: Unavailable) -> Check | None:
+        """The result if the condord that answers is not that of this configuration, as its state is elsewhere; or None.
+
+        Without a STATE_DIRECTORY, as in a shell, the check may well be about a unit that has one.
+        """
+        lasts = account_source.source(self._config) != "simulator"
+        theirs = _environ_of(pid)
+        if not self._environ.get("STATE_DIRECTORY") or theirs is None:
+            return None
+        own, other = (state_files.directory(environ, lasts=lasts) for environ in (self._environ, theirs))
+        if own is None or (other is not None and other.resolve() == own.resolve()):
+            return None
+        where = f"has its state in {other}" if other else "has no state directory"
+        exits = f"so `condord start` with the state in {own} would exit with {taken.exit_code}"
+        return fail("port-free", f"{held}; it {where}, {exits}", taken.hint)
 
     def _is_of_another_account(self, report: wire.StatusReport) -> bool:
         """Whether the condord that answers uses another key than this configuration.
@@ -154,3 +174,17 @@ class LocalProbes:
         if self._port.result == "warn":  # it answers, but refuses our token
             return fail(name, self._port.text, self._port.hint)
         return not_tried(name, "no daemon runs at the configured address")
+
+
+def _environ_of(pid: int) -> dict[str, str] | None:
+    """The STATE_DIRECTORY in the environment of a condord; None if `pid` is none, or of another user."""
+    try:
+        process = Path(f"/proc/{pid}")
+        arguments = (process / "cmdline").read_bytes().split(b"\0")
+        if b"condord" not in [each.rpartition(b"/")[2].partition(b".")[0] for each in arguments]:
+            return None  # the number may be that of another process, as in another container
+        entries = (process / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    pairs = (os.fsdecode(entry).partition("=") for entry in entries)
+    return {name: value for name, _, value in pairs if name == "STATE_DIRECTORY"}

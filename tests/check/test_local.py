@@ -1,5 +1,7 @@
+import contextlib
 import os
 import socket
+import subprocess
 
 import pytest
 
@@ -183,3 +185,55 @@ def test_without_a_state_directory_no_other_ingester_can_have_it(machine):
     machine.cluster = Cluster(role="ingest", bus="nats://127.0.0.1:1", account="desk")
     found = machine.check()["state-free"]
     assert (found.result, found.text) == ("ok", "without a state directory, no other ingester can have it")
+
+
+@contextlib.contextmanager
+def process_of(name, **environ):
+    """A process with this name among its arguments."""
+    arguments = ["/bin/sh", "-c", "echo; read line", name]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ) as process:
+        process.stdout.readline()
+        yield process.pid
+        process.communicate(b"\n")
+
+
+@pytest.mark.parametrize("is_elected", [True, False])
+@pytest.mark.parametrize("has_read", [True, False])
+def test_a_condord_at_our_address_with_another_state_directory_fails_as_a_start_would(
+    machine, tmp_path, is_elected, has_read
+):
+    if is_elected:
+        machine.cluster = Cluster(role="ingest", bus="nats://127.0.0.1:1", account="desk")
+    machine.environ["STATE_DIRECTORY"] = str(tmp_path / "own")
+    with process_of("condord", STATE_DIRECTORY=str(tmp_path / "other")) as pid, machine.running_daemon(pid=pid) as fake:
+        if not has_read:
+            status, headers, body = unread("this ingester stands by", role="standby", source=None)
+            fake.answers["/api/status"] = status, headers, body.replace(b"4711", str(pid).encode())
+        checks = machine.check()
+    found = checks["port-free"]
+    assert found.result == "fail"
+    assert (
+        f"has its state in {tmp_path / 'other'}, so `condord start` with the state in {tmp_path / 'own'}" in found.text
+    )
+    assert "would exit with 69" in found.text
+    assert "--port" in found.hint
+    assert checks["option-stream"].text.startswith("not tried: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "other"),
+    [("condord", "a", "a"), ("condord", "a", "b/../a"), ("condord", "", "b"), ("another program", "a", "b")],
+    ids=["the same", "the same by another path", "the check has none", "not a condord"],
+)
+def test_a_condord_at_our_address_whose_state_may_be_the_same_is_ours(machine, tmp_path, name, own, other):
+    if own:
+        machine.environ["STATE_DIRECTORY"] = str(tmp_path / own)
+    with process_of(name, STATE_DIRECTORY=str(tmp_path / other)) as pid, machine.running_daemon(pid=pid):
+        assert machine.check()["port-free"].result == "ok"
+
+
+def test_a_demo_without_a_state_directory_is_not_the_condord_of_a_configuration_with_one(machine, tmp_path):
+    machine.environ["STATE_DIRECTORY"] = str(tmp_path)
+    with process_of("condord") as pid, machine.running_daemon(pid=pid, source="simulator"):
+        found = machine.check()["port-free"]
+    assert (found.result, "it has no state directory, so" in found.text) == ("fail", True)
