@@ -154,7 +154,7 @@ def test_a_relay_logs_once_that_its_source_has_lost_its_own_source_and_once_that
         chain.lose("it has stopped")
         chain.lose("there is no leader", "leaderLost")
         await asyncio.sleep(7)
-        relayed.feed.lose("no event has come for 2 s")
+        relayed.feed.lose("it sends no events")
         relayed.feed.take(SourceEvent("heartbeat", None, b'{"asOf": "2026-11-20T15:00:00Z"}', b""))
         chain.heal()
         chain.first.source.move()
@@ -174,12 +174,10 @@ def test_a_leader_names_its_own_daemon_of_the_account_and_not_the_leader():
     @play
     async def _(relayed):
         relayed.pass_events()
-        relayed.feed.lose_maker("no event has come for 2 s")
+        relayed.feed.lose_maker("it sends no events")
         status = relayed.view.status
         assert (status.code, relayed.feed.lost_code) == ("leaderLost", "leaderLost")
-        what = (
-            "relay-1 has lost its own daemon of the account, the process that reads Alpaca: no event has come for 2 s; "
-        )
+        what = "relay-1 has lost its own daemon of the account, the process that reads Alpaca: it sends no events; "
         assert status.reason == what + MAKER_REMEDY
         assert split_loss(status.reason, status.code) == (what.removesuffix("; "), MAKER_REMEDY)
 
@@ -190,8 +188,8 @@ def test_a_worker_leaves_these_log_lines_to_its_daemon_and_does_not_name_the_sou
         chain.lose("it has stopped")
         assert chain.relayed.view.status.code == "sourceLost"
         chain.heal()
-        chain.relayed.feed.lose("no event has come for 2 s")
-        reason = f"relay-1 has lost the daemon of this worker: no event has come for 2 s; {WORKER_REMEDY}"
+        chain.relayed.feed.lose("it sends no events")
+        reason = f"relay-1 has lost the daemon of this worker: it sends no events; {WORKER_REMEDY}"
         assert chain.relayed.view.status.reason == reason
 
     run(scene())
