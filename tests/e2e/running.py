@@ -25,6 +25,8 @@ from condord.errors import CondordError
 from tests.e2e.preloaded import Preloaded
 
 TIMEOUT_SECONDS = 60.0
+READ_TIMEOUT_SECONDS = 150.0
+"""For the contracts and orders of a large account on a busy machine: a read that fails is repeated after growing waits."""
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.2
 SHARE_OF_WAIT = 0.1
 STOP_SECONDS = 10.0
@@ -286,7 +288,7 @@ class Condord(Program):
             is_read = legs and not any(leg["multiplierAssumed"] for leg in legs)
             return document if is_read and all(condor["openedAt"] for condor in document["condors"]) else None
 
-        return until(check, "contracts and orders are read")
+        return until(check, "contracts and orders are read", READ_TIMEOUT_SECONDS)
 
 
 def _snake(camel: str) -> str:
