@@ -69,7 +69,7 @@ LONG_FIRST = (
 ON_REQUEST = ("browser", "cluster/processes", "faults", "fuzz", "load", "packaging", "systemd")
 """The folders that plain `pytest` leaves out, as they take more than half of the whole time.
 
-Their tests drive a browser, run several servers, inject every fault into a daemon, damage whatever is read, load a daemon,
+Their tests drive a browser, run several servers, inject every fault into a daemon, damage all input, load a daemon,
 build packages and containers, or boot a systemd.
 """
 FEW_FILES = 2

@@ -1,4 +1,4 @@
-"""Judge who has the account's one option stream, from what the bus and the condord on this machine say."""
+"""Judge who has the account's one option stream, from the answers of the bus and of the condord on this machine."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class LossReason:
         self._own_name, self.has_followed = name, True
 
     def note_failure(self, error: Exception) -> None:
-        """Note why an attempt has failed. That there is no answer says no more than that no events come."""
+        """Note why an attempt has failed. A missing answer adds nothing to the fact that no events come."""
         cause = error.__cause__
         is_silent = isinstance(cause, TimeoutError) or (self.has_followed and isinstance(cause, NoRespondersError))
         self.finding = None if is_silent else str(error)

@@ -1,7 +1,7 @@
 """The parts of alpaca-py that import pandas, imported without it.
 
 alpaca-py imports pandas, and with it numpy, only for the data frames of its models, which nothing here asks for. They
-take a third of the time to start, and 45 MB in each process. Whatever asks for one gets it: pandas is imported then.
+take a third of the time to start, and 45 MB in each process. Code that does ask for one imports pandas with that.
 """
 
 from __future__ import annotations
