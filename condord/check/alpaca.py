@@ -24,7 +24,6 @@ from condord.core.expiry import expiry_of
 from condord.core.position import Position
 from condord.daemon import account_source, wiring
 from condord.daemon.copied_state import other_account
-from condord.daemon.maker_process import front_of
 from condord.errors import ConfigError
 from condord.host import instance_lock
 from condord.host.network import Network
@@ -271,19 +270,19 @@ class AlpacaProbes:
     def _slot_of_other(self, running: instance_lock.AlreadyRunning) -> Check:
         """The slot-free result if another process has the lock: not a failure if that is the daemon, or leads."""
         name: Name = "slot-free"
-        leader, report, front = self._on_bus.leader, self._report(), front_of(running.pid)
+        leader, report, ingester = self._on_bus.leader, self._report(), running.ingester
         if leader and leader.rpartition(":")[0] == socket.gethostname():
             return of_leader(self._on_bus)
         if report is not None and (running.pid in (None, report.pid) or report.cluster.role in ELECTED):
             return of_daemon(report, self._on_bus)  # of ingesters, a child process of the leader has the lock
-        if front is not None and leader is None:
+        if ingester is not None and leader is None:
             return of_leader(self._on_bus)
-        ingester = f"the ingester on this machine (process {front}) has it"
-        if front is not None and self._config.cluster.is_elected:
-            return ok(name, f"{ingester}, and `condord start` would stand by")
-        if front is not None:
+        has_it = f"the ingester on this machine (process {ingester}) has it"
+        if ingester is not None and self._config.cluster.is_elected:
+            return ok(name, f"{has_it}, and `condord start` would stand by")
+        if ingester is not None:
             hint = "Start this one as an ingester, too: set cluster.role and cluster.bus. Otherwise: "
-            text = f"{ingester}, so `condord start` would exit with {running.exit_code}"
+            text = f"{has_it}, so `condord start` would exit with {running.exit_code}"
             return fail(name, text, hint + instance_lock.INGESTERS_HINT)
         if self._config.cluster.is_elected:
             return fail(name, f"{running}, so an ingester that starts here could not lead", running.hint)

@@ -1,4 +1,4 @@
-"""Judge who has the account's one option stream, from the answers of the bus and of the condord on this machine."""
+"""The `slot-free` check: which process uses the one option stream, as the bus and the local condord report."""
 
 from __future__ import annotations
 

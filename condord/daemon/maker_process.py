@@ -7,7 +7,6 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Self
 
 from condord.cluster.maker_channel import (
@@ -32,16 +31,6 @@ STOP_SECONDS = 3.0
 _MODULE = "condord.daemon.maker"
 
 _log = logging.getLogger(__name__)
-
-
-def front_of(pid: int | None) -> int | None:
-    """Return the process that has started the maker `pid`; None if `pid` is no maker, or not of this user."""
-    try:
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return None
-    return parent if _MODULE.encode() in arguments else None
 
 
 class MakerProcess:

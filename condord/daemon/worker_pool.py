@@ -328,7 +328,7 @@ class WorkerPool:
         asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._note_change)
 
     def _pass_on(self, connections: Iterable[socket.socket]) -> None:
-        """Hand over connections, in order. Accept no more while one waits for a worker that takes it."""
+        """Hand over connections, in order. While no worker can take one, it waits, and no others are accepted."""
         is_waiting = bool(self._untaken)
         for connection in connections:
             with contextlib.suppress(OSError):

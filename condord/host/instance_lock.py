@@ -52,15 +52,16 @@ class AlreadyRunning(Unavailable):
     """Another process uses the key on the stream; `pid` is None, `url` empty if its lock file does not have it.
 
     `is_stopped`: it has been stopped, and may continue at any time. `is_maker`: it is the process of an ingester that
-    speaks to Alpaca, so the error names the ingester, which has started it.
+    speaks to Alpaca, so the error names the ingester, which has started it. `ingester` is that one's process, None if
+    it is not known or this is no maker.
     """
 
     def __init__(self, pid: int | None, url: str = "", *, is_stopped: bool = False, is_maker: bool = False) -> None:
-        self.pid = pid
+        self.pid, self.ingester = pid, _parent_of(pid) if is_maker else None
         text = f"another condord (process {pid or 'unknown'}) uses this key on this option stream"
         hint = f"Stop it, or see its state with `condord status{f' --url {url}' if url else ''}`."
         if is_maker:
-            text = f"an ingester (process {_parent_of(pid) or 'unknown'}) uses this key on this option stream"
+            text = f"an ingester (process {self.ingester or 'unknown'}) uses this key on this option stream"
             hint = INGESTERS_HINT
         if is_stopped:
             text += f", and its process {pid} is suspended" if is_maker else ", and is suspended"

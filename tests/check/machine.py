@@ -107,8 +107,8 @@ def not_tried(checks, why):
     return [name for name, check in checks.items() if check.text == f"not tried: {why}"]
 
 
-def locked(machine, key_id=KEY):
-    """Lock the stream, as a daemon on this machine does."""
-    locks = instance_lock.Locks(instance_lock.directory(machine.environ))
+def locked(machine, key_id=KEY, lease_digest=""):
+    """Lock the stream, as a daemon on this machine does; with a digest, as that of an ingester does."""
+    locks = instance_lock.Locks(instance_lock.directory(machine.environ), lease_digest=lease_digest)
     locks.take(key_id=key_id, stream_url=wiring.supervisor(machine.config()).option_stream_url)
     return locks

@@ -6,7 +6,6 @@ import socket
 
 import pytest
 
-from condord.check import alpaca
 from condord.cluster.bus_frames import STATE_BUCKET
 from condord.cluster.kv import KvBucket
 from condord.cluster.lease import Lease
@@ -256,25 +255,23 @@ def test_while_the_bus_does_not_answer_no_second_stream_is_tried(machine):
     ids=["of its cluster", "without a bus"],
 )
 def test_the_daemon_of_an_ingester_on_this_machine_is_not_to_be_stopped_by_itself(
-    machine, monkeypatch, nats_server, has_bus, result, text, hint
+    machine, nats_server, has_bus, result, text, hint
 ):
-    monkeypatch.setattr(alpaca, "front_of", {os.getpid(): 77}.get)
     machine.alpaca["option_stream_url"] = "ws://127.0.0.1:9/x"
     if has_bus:
         machine.cluster = Cluster(role="ingest", bus=nats_server().url, account="desk")
-    with locked(machine):
+    with locked(machine, lease_digest="d"):
         found = machine.check()["slot-free"]
     assert (found.result, text in found.text, found.hint.startswith(hint)) == (result, True, True)
-    assert found.text.startswith("the ingester on this machine (process 77) has it")
+    assert found.text.startswith(f"the ingester on this machine (process {os.getppid()}) has it")
     assert "kill" not in found.hint
     assert ("stop all ingesters of this one: after the end of one, another takes over" in found.hint) != has_bus
 
 
-def test_while_the_bus_does_not_answer_the_daemon_of_an_ingester_here_may_have_lost_the_stream(machine, monkeypatch):
-    monkeypatch.setattr(alpaca, "front_of", {os.getpid(): 77}.get)
+def test_while_the_bus_does_not_answer_the_daemon_of_an_ingester_here_may_have_lost_the_stream(machine):
     machine.alpaca["option_stream_url"] = "ws://127.0.0.1:9/x"
     machine.cluster = Cluster(role="ingest", bus=f"nats://127.0.0.1:{free_port()}", account="desk")
-    with locked(machine):
+    with locked(machine, lease_digest="d"):
         found = machine.check()["slot-free"]
     assert (found.result, "not known whether another ingester has it" in found.text) == ("warn", True)
 

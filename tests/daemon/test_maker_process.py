@@ -3,17 +3,14 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from condord.cluster.maker_channel import Begin
-from condord.daemon.maker_process import MakerProcess, front_of
+from condord.daemon.maker_process import MakerProcess
 from condord.errors import AccessDenied, ConfigError
 from condord.host.deadline import EXIT_EXPIRED, boot_seconds
-from tests.e2e.running import until
 
 ROOT = Path(__file__).parents[2]
 BOUND_SECONDS = 120
@@ -97,20 +94,3 @@ def test_a_maker_that_cannot_be_started_leaves_nothing_open(monkeypatch):
 
     monkeypatch.setattr("sys.executable", "/nonexistent/python")
     run(main())
-
-
-def test_the_front_of_a_maker_is_the_process_that_has_started_it():
-    command = [sys.executable, "-c", "input()"]
-    with (
-        subprocess.Popen([*command, "condord.daemon.maker"], stdin=subprocess.PIPE) as maker,
-        subprocess.Popen(command, stdin=subprocess.PIPE) as other,
-    ):
-        for child in (maker, other):
-            arguments = Path(f"/proc/{child.pid}/cmdline")
-            until(lambda arguments=arguments: b"input()" in arguments.read_bytes(), "it runs")
-        assert front_of(maker.pid) == os.getpid()
-        assert front_of(other.pid) is None
-        maker.communicate(b"\n")
-        other.communicate(b"\n")
-    assert front_of(maker.pid) is None
-    assert front_of(None) is None

@@ -77,7 +77,7 @@ def test_the_error_for_the_process_of_an_ingester_names_the_ingester_and_does_no
     with owning(tmp_path, "lease-1") as maker, Locks(tmp_path) as locks:
         with pytest.raises(AlreadyRunning) as caught:
             locks.take(**PAIR)
-        assert caught.value.pid == maker.pid
+        assert (caught.value.pid, caught.value.ingester) == (maker.pid, os.getpid())
     assert str(caught.value) == f"an ingester (process {os.getpid()}) uses this key on this option stream"
     assert caught.value.hint.startswith("Use the key of another account, or stop all ingesters of this one: ")
 

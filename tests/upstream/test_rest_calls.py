@@ -107,7 +107,7 @@ class TestBudget:
             "closes": 10,
         }
 
-    def test_positions_wait_four_seconds_at_most_whatever_else_is_requested(self, server, harness):
+    def test_positions_wait_four_seconds_at_most_however_many_other_requests_there_are(self, server, harness):
         server.script |= {CONTRACT: [Answer(MINI)], ORDERS: [Answer([])]}
         made = harness()
         for way, most in (("contract", 20), ("orders", 20), ("quotes", 95), ("holdings", 3)):
