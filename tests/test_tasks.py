@@ -11,7 +11,7 @@ from tests import virtualtime
 def run_task(work, *, then=None):
     """Run `work` in a task of a lifetime and call `then` meanwhile; returns the lifetime and the task."""
 
-    async def scene():
+    async def scenario():
         lifetime = Lifetime()
         task = asyncio.create_task(lifetime.keep("the supervisor", work))
         await asyncio.sleep(1)
@@ -20,7 +20,7 @@ def run_task(work, *, then=None):
         await asyncio.gather(task, return_exceptions=True)
         return lifetime, task
 
-    return virtualtime.run(scene())
+    return virtualtime.run(scenario())
 
 
 async def waits():
@@ -117,7 +117,7 @@ def test_a_task_that_swallows_a_cancellation_is_cancelled_again():
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
 
-    async def scene():
+    async def scenario():
         loop = asyncio.get_running_loop()
         tasks = [asyncio.create_task(work) for work in (waits(), returns(), deaf(3))]
         await asyncio.sleep(1)
@@ -126,7 +126,7 @@ def test_a_task_that_swallows_a_cancellation_is_cancelled_again():
         assert all(task.done() for task in tasks)
         assert loop.time() - began == pytest.approx(2 * STOP_AGAIN_SECONDS)
 
-    virtualtime.run(scene())
+    virtualtime.run(scenario())
 
 
 def test_a_cancellation_that_a_library_has_kept_to_itself_is_raised():
@@ -136,7 +136,7 @@ def test_a_cancellation_that_a_library_has_kept_to_itself_is_raised():
                 await asyncio.Event().wait()
             check_cancelled()
 
-    async def scene():
+    async def scenario():
         check_cancelled()
         task = asyncio.create_task(asks())
         await asyncio.sleep(1)
@@ -144,4 +144,4 @@ def test_a_cancellation_that_a_library_has_kept_to_itself_is_raised():
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    virtualtime.run(scene())
+    virtualtime.run(scenario())

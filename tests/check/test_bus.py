@@ -20,7 +20,7 @@ __all__ = ["certificates", "nats_server"]
 def check(server, *accounts, account="", credentials=None, environ=None, url=None, role="relay"):
     """The check of a relay, or of another role, while these accounts have a leader."""
 
-    async def scene():
+    async def scenario():
         cluster = Cluster(role=role, bus=url or server.url, account=account)
         if not accounts:
             return await bus.checked(cluster, credentials, environ or {}, account)
@@ -30,7 +30,7 @@ def check(server, *accounts, account="", credentials=None, environ=None, url=Non
                 await ReadyLease(own, each).acquire("host:4711")
             return await bus.checked(cluster, credentials, environ or {}, account)
 
-    return asyncio.run(scene())
+    return asyncio.run(scenario())
 
 
 def test_a_bus_with_a_leader_is_ok(nats_server):
@@ -83,7 +83,7 @@ def test_what_the_bus_permits_is_not_called_fine_if_the_account_is_not_known(nat
 def test_the_check_leaves_the_lease_of_a_leader_as_it_is(nats_server):
     server = nats_server()
 
-    async def scene():
+    async def scenario():
         bus = server.bus()
         async with running(bus):
             await ReadyLease(bus, "paper").acquire("desk:4711")
@@ -94,7 +94,7 @@ def test_the_check_leaves_the_lease_of_a_leader_as_it_is(nats_server):
             assert await leases.get("paper") == before
             assert await leases.keys() == ["paper"]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_server_that_is_too_old_is_a_warning_with_its_version_and_what_is_needed(nats_server, monkeypatch):

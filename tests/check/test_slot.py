@@ -121,7 +121,7 @@ def test_the_bus_has_the_status_that_the_leader_has_stored(nats_server, block, o
     if isinstance(block, dict):
         block = b"id: e-1\nevent: snapshot\ndata: " + msgspec.json.encode(block) + b"\n\n"
 
-    async def scene():
+    async def scenario():
         own = server.bus()
         async with running(own):
             fence = await ReadyLease(own, "desk").acquire("a:1")
@@ -129,7 +129,7 @@ def test_the_bus_has_the_status_that_the_leader_has_stored(nats_server, block, o
                 await FencedKey(KvBucket(own, SNAPSHOTS), "desk").write(fence - (not of_this_leader), block)
             return await bus.known(Cluster(role="ingest", bus=server.url, account="desk"), None, {}, "desk")
 
-    found = asyncio.run(scene())
+    found = asyncio.run(scenario())
     assert found.leader == "a:1"
     assert (found.status and found.status.code) == code
 

@@ -15,7 +15,7 @@ from .nats_server import USER, eventually, permitting, running, unexpected
 
 
 def test_messages_arrive_in_order_with_their_headers(nats_server):
-    async def scene():
+    async def scenario():
         server = nats_server()
         one, two = server.bus(), server.bus()
         got = []
@@ -30,11 +30,11 @@ def test_messages_arrive_in_order_with_their_headers(nats_server):
         assert got[7].reply == ""
         assert one.dropped == 0
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_subscription_that_was_ended_does_not_come_back_after_a_reconnection(nats_server):
-    async def scene():
+    async def scenario():
         server = nats_server()
         bus = server.bus()
         got, kept = [], []
@@ -55,11 +55,11 @@ def test_a_subscription_that_was_ended_does_not_come_back_after_a_reconnection(n
             await eventually(lambda: len(kept) == 2)
             assert [message.data for message in got] == [b"one"]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_question_is_answered_or_known_to_be_unanswered(nats_server):
-    async def scene():
+    async def scenario():
         server = nats_server()
         one, two = server.bus(), server.bus()
         await two.subscribe("ask", lambda message: two.publish(message.reply, message.data + b"!", message.headers))
@@ -74,14 +74,14 @@ def test_a_question_is_answered_or_known_to_be_unanswered(nats_server):
             with pytest.raises(BusError, match="no answer in time"):
                 await one.ask("silent", b"", seconds=0.1)
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.slow
 def test_a_reconnected_bus_has_its_subscriptions_and_sends_nothing_late(nats_server, caplog):
     caplog.set_level(logging.INFO, logger="condord")
 
-    async def scene():
+    async def scenario():
         server = nats_server()
         one, two = server.bus(), server.bus()
         got, changes = [], []
@@ -100,7 +100,7 @@ def test_a_reconnected_bus_has_its_subscriptions_and_sends_nothing_late(nats_ser
             assert [message.data for message in got] == [b"on time"]
             assert changes == [True, False, True]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
     logged = [record.message for record in caplog.records]
     assert logged.count("The bus is lost") == 2
     assert logged.count("The bus is connected") == 4
@@ -109,7 +109,7 @@ def test_a_reconnected_bus_has_its_subscriptions_and_sends_nothing_late(nats_ser
 
 @pytest.mark.slow
 def test_a_server_that_hangs_is_lost_within_seconds(nats_server):
-    async def scene():
+    async def scenario():
         server = nats_server()
         bus = server.bus()
         async with running(bus):
@@ -121,11 +121,11 @@ def test_a_server_that_hangs_is_lost_within_seconds(nats_server):
             server.resume()
             await eventually(lambda: bus.is_connected)
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_too_large_messages_are_dropped_and_the_log_has_the_remedy(nats_server, caplog):
-    async def scene():
+    async def scenario():
         server = nats_server(max_payload="64KB")
         bus = server.bus()
         got = []
@@ -139,7 +139,7 @@ def test_too_large_messages_are_dropped_and_the_log_has_the_remedy(nats_server, 
             assert bus.dropped == 3
             assert [len(message.data) for message in got] == [60_000]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
     logged = [record.message for record in caplog.records]
     assert logged.count("The bus takes only small messages") == 1
     assert logged.count("The bus does not take messages of this size") == 1
@@ -149,7 +149,7 @@ def test_too_large_messages_are_dropped_and_the_log_has_the_remedy(nats_server, 
 
 
 def test_the_queue_of_outgoing_messages_is_bounded(nats_server):
-    async def scene():
+    async def scenario():
         server = nats_server()
         bus = server.bus()
         async with running(bus):
@@ -160,7 +160,7 @@ def test_the_queue_of_outgoing_messages_is_bounded(nats_server):
                 bus.publish("frames", b"x" * 1_000_000)
             assert bus.dropped == 45
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.slow
@@ -168,7 +168,7 @@ def test_an_error_in_the_callback_of_a_subscription_ends_the_run(nats_server):
     def take(message):
         raise LookupError(message.data)
 
-    async def scene():
+    async def scenario():
         server = nats_server()
         bus = server.bus()
         await bus.subscribe("frames", take)
@@ -177,12 +177,12 @@ def test_an_error_in_the_callback_of_a_subscription_ends_the_run(nats_server):
             await asyncio.sleep(1)
 
     with pytest.raises(LookupError, match="a bug"):
-        asyncio.run(scene())
+        asyncio.run(scenario())
 
 
 @pytest.mark.slow
 def test_the_next_server_is_tried_where_one_is_gone(nats_server):
-    async def scene():
+    async def scenario():
         gone, there = nats_server(), nats_server()
         settings = there.settings()
         bus = Bus(
@@ -197,11 +197,11 @@ def test_the_next_server_is_tried_where_one_is_gone(nats_server):
             await eventually(lambda: not bus.is_connected)
             await eventually(lambda: bus.is_connected)
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_refused_credentials_are_reported_and_tried_again(nats_server):
-    async def scene():
+    async def scenario():
         server = nats_server('authorization { token: "right-token" }')
         refusals = []
         wrong = server.bus(refused=refusals.append, login=BusLogin(kind="token", secret=Secret("wrong-token")))
@@ -215,11 +215,11 @@ def test_refused_credentials_are_reported_and_tried_again(nats_server):
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_trial_finds_denied_subjects_and_a_later_trial_finds_them_permitted(nats_server):
-    async def scene():
+    async def scenario():
         server = nats_server(permitting(["a"], ["_INBOX.>", "b"]))
         bus = server.bus(login=USER)
         with pytest.raises(BusError, match="not connected"):
@@ -238,12 +238,12 @@ def test_a_trial_finds_denied_subjects_and_a_later_trial_finds_them_permitted(na
             assert bus.denials.text is None
             assert bus.is_connected
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.slow
 def test_a_trial_without_an_answer_is_unanswered(nats_server):
-    async def scene():
+    async def scenario():
         server = nats_server()
         bus = server.bus()
         async with running(bus):
@@ -252,11 +252,11 @@ def test_a_trial_without_an_answer_is_unanswered(nats_server):
                 await bus.try_out(publish=("a",))
             server.resume()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_request_that_the_server_forbids_has_that_as_the_reason(nats_server):
-    async def scene():
+    async def scenario():
         server = nats_server(permitting(["a"], ["b"]))
         bus = server.bus(login=USER)
         async with running(bus):
@@ -266,14 +266,14 @@ def test_a_request_that_the_server_forbids_has_that_as_the_reason(nats_server):
                 await bus.ask("x", b"", seconds=1)
             assert bus.denials.first(("subscribe to _INBOX.>",))  # that of this connection has a random name
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.slow
 def test_a_denied_subscription_works_once_it_is_permitted(nats_server, caplog, monkeypatch):
     monkeypatch.setattr("condord.cluster.bus.SUBSCRIBE_AGAIN_SECONDS", 0.2)
 
-    async def scene():
+    async def scenario():
         server = nats_server(permitting([">"], ["b"]))
         bus, got, other = server.bus(login=USER), [], []
         await bus.subscribe("frames", got.append)
@@ -291,12 +291,12 @@ def test_a_denied_subscription_works_once_it_is_permitted(nats_server, caplog, m
             assert (len(got), len(other)) == (1, 1)  # none is there twice
             assert bus.is_connected
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
     assert caplog.messages.count("The bus forbids something") == 1
 
 
 def test_an_earlier_denial_is_not_reported_as_the_reason_of_a_lost_connection(nats_server):
-    async def scene():
+    async def scenario():
         server = nats_server(permitting(["a"]))
         bus = server.bus(login=USER)
         async with running(bus):
@@ -305,7 +305,7 @@ def test_an_earlier_denial_is_not_reported_as_the_reason_of_a_lost_connection(na
             await eventually(lambda: not bus.is_connected)
             assert "ermission" not in bus.reason
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 class OldServer:
@@ -335,7 +335,7 @@ class OldServer:
 def test_a_server_that_is_too_old_is_logged_with_its_version_and_what_is_needed(version, is_old, caplog):
     caplog.set_level(logging.INFO, logger="condord")
 
-    async def scene():
+    async def scenario():
         async with OldServer(version) as server:
             settings = BusSettings(urls=(server.url,), login=None, context=ssl.create_default_context)
             bus = Bus(settings, name="test", refused=unexpected, chance=lambda: 0.0)
@@ -344,7 +344,7 @@ def test_a_server_that_is_too_old_is_logged_with_its_version_and_what_is_needed(
                 assert bus.version == version
             return server.url
 
-    url = asyncio.run(scene())
+    url = asyncio.run(scenario())
     logged = [record.fields for record in caplog.records if record.message == "The NATS server is too old"]
     remedy = "install nats-server 2.14 or newer; condord needs at least 2.9"
     assert logged == ([{"bus": url, "version": version, "remedy": remedy}] if is_old else [])
@@ -353,7 +353,7 @@ def test_a_server_that_is_too_old_is_logged_with_its_version_and_what_is_needed(
 
 
 def test_a_denial_by_the_server_is_logged_once(nats_server, caplog):
-    async def scene():
+    async def scenario():
         server = nats_server(
             'authorization { users: [{ user: u, password: p, permissions: { publish: ["allowed"], subscribe: [">"] } }] }'
         )
@@ -367,4 +367,4 @@ def test_a_denial_by_the_server_is_logged_once(nats_server, caplog):
             assert "docs/examples/nats-server.conf" in caplog.records[-1].fields["remedy"]
             assert bus.is_connected
 
-    asyncio.run(scene())
+    asyncio.run(scenario())

@@ -24,8 +24,8 @@ from .nats_server import eventually, running
 EXAMPLE = (Path(__file__).parents[2] / "docs" / "examples" / "nats-server.conf").read_text()
 
 
-def play(nats_server, scene, *, leaders=1, account=ACCOUNT, **options):
-    """Play `scene(server, leader…, followed)`; the first leader leads."""
+def run_scenario(nats_server, scenario, *, leaders=1, account=ACCOUNT, **options):
+    """Play `scenario(server, leader…, followed)`; the first leader leads."""
 
     async def whole():
         server = nats_server(**options)
@@ -34,7 +34,7 @@ def play(nats_server, scene, *, leaders=1, account=ACCOUNT, **options):
         async with working(*made, followed):
             if made:
                 made[0].begin()
-            await scene(server, *made, followed)
+            await scenario(server, *made, followed)
 
     asyncio.run(whole())
 
@@ -45,7 +45,7 @@ def assert_same_document(followed, leader):
 
 @pytest.mark.slow
 def test_the_document_is_that_of_the_leader_at_every_version(nats_server):
-    async def scene(_server, leader, followed):
+    async def scenario(_server, leader, followed):
         await await_caught_up(followed, leader)
         assert_same_document(followed, leader)
         for _ in range(20):
@@ -60,11 +60,11 @@ def test_the_document_is_that_of_the_leader_at_every_version(nats_server):
         assert (order.gaps, order.dropped, order.fence, followed.replica.gaps) == (0, 0, 1, 0)
         await eventually(lambda: order.leader == "host:0")
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 def test_a_lost_frame_is_replaced_by_the_events_that_are_missing(nats_server):
-    async def scene(_server, leader, followed):
+    async def scenario(_server, leader, followed):
         await await_caught_up(followed, leader)
         followed.blocks.clear()
         leader.move_unsent()
@@ -78,12 +78,12 @@ def test_a_lost_frame_is_replaced_by_the_events_that_are_missing(nats_server):
         assert followed.follower.order.gaps == 2
         assert followed.losses == []
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.slow
 def test_an_outage_of_the_bus_is_reported_and_healed(nats_server):
-    async def scene(server, leader, followed):
+    async def scenario(server, leader, followed):
         await await_caught_up(followed, leader)
         server.kill()
         await eventually(lambda: followed.code == "busLost")
@@ -98,12 +98,12 @@ def test_an_outage_of_the_bus_is_reported_and_healed(nats_server):
         assert followed.losses[0] == "busLost"
         assert followed.losses[1:] in ([], ["leaderLost"])  # until it answers at the new connection
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.slow
 def test_a_process_that_was_stopped_reads_what_has_come_before_it_takes_the_leader_for_lost(nats_server):
-    async def scene(_server, leader, followed):
+    async def scenario(_server, leader, followed):
         await await_caught_up(followed, leader)
         for _ in range(2):
             time.sleep(LOST_SECONDS + 0.5)  # noqa: ASYNC251 - as if the process were stopped
@@ -112,12 +112,12 @@ def test_a_process_that_was_stopped_reads_what_has_come_before_it_takes_the_lead
         await await_caught_up(followed, leader)
         assert followed.losses == []
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.slow
 def test_after_a_suspension_the_leader_is_lost_at_once_until_it_has_answered(nats_server, caplog):
-    async def scene(_server, leader, followed):
+    async def scenario(_server, leader, followed):
         await await_caught_up(followed, leader)
         await eventually(lambda: followed.follower.order.leader)
         leader.move(3)
@@ -130,13 +130,13 @@ def test_after_a_suspension_the_leader_is_lost_at_once_until_it_has_answered(nat
         followed.follower.note_suspension(1.8)
         assert followed.losses == ["leaderLost"]
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
     assert "The leader is lost" not in caplog.messages
 
 
 @pytest.mark.slow
 def test_an_answer_that_has_waited_while_the_process_was_suspended_does_not_count(nats_server):
-    async def scene(_server, leader, followed):
+    async def scenario(_server, leader, followed):
         await await_caught_up(followed, leader)
         asked = []
         real = followed.bus.ask
@@ -156,12 +156,12 @@ def test_an_answer_that_has_waited_while_the_process_was_suspended_does_not_coun
         assert_same_document(followed, leader)
         assert len(asked) > 1
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.slow
 def test_a_follower_that_starts_again_without_the_bus_reports_the_loss_at_once(nats_server):
-    async def scene():
+    async def scenario():
         server = nats_server()
         followed = Followed(server.bus())
         async with running(followed.bus):
@@ -179,12 +179,12 @@ def test_a_follower_that_starts_again_without_the_bus_reports_the_loss_at_once(n
             again.cancel()
             await asyncio.gather(again, return_exceptions=True)
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.slow
 def test_a_silent_leader_is_reported_and_taken_up_again(nats_server):
-    async def scene(_server, leader, followed):
+    async def scenario(_server, leader, followed):
         await await_caught_up(followed, leader)
         await eventually(lambda: followed.follower.order.leader)
         leader.beats = False
@@ -198,12 +198,12 @@ def test_a_silent_leader_is_reported_and_taken_up_again(nats_server):
         leader.move()
         await await_caught_up(followed, leader)
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.slow
 def test_while_there_is_no_leader_the_reason_is_why_this_process_could_not_lead(nats_server):
-    async def scene(_server, leader, followed):
+    async def scenario(_server, leader, followed):
         await await_caught_up(followed, leader)
         leader.beats = False
         leader.answers.step_down()
@@ -213,7 +213,7 @@ def test_while_there_is_no_leader_the_reason_is_why_this_process_could_not_lead(
         await eventually(lambda: reason in followed.replica.edition.status.reason)
         assert followed.losses == ["leaderLost"]
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.slow
@@ -224,7 +224,7 @@ def test_a_leader_that_answers_and_publishes_nothing_is_lost_once(nats_server, c
     def refuse(_version):
         raise Unavailable("its own daemon of the account is lost: it sends no events", "")
 
-    async def scene(_server, leader, followed):
+    async def scenario(_server, leader, followed):
         await await_caught_up(followed, leader)
         leader.beats = False
         if refuses:
@@ -238,7 +238,7 @@ def test_a_leader_that_answers_and_publishes_nothing_is_lost_once(nats_server, c
         await eventually(lambda: "The leader is back" in caplog.messages)
         assert followed.losses == ["leaderLost"]
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
     logged = [record for record in caplog.records if "leader" in record.message]
     assert [record.message for record in logged] == ["The leader is lost", "The leader is back"]
     assert logged[1].fields["lasted_seconds"] >= 2 * LOST_SECONDS
@@ -248,7 +248,7 @@ def test_a_leader_that_answers_and_publishes_nothing_is_lost_once(nats_server, c
 def test_before_the_first_leader_no_leader_counts_as_lost(nats_server, caplog):
     caplog.set_level(logging.INFO)
 
-    async def scene(server):
+    async def scenario(server):
         leader, followed = Leader(server.bus()), Followed(server.bus())
         async with working(leader, followed):
             await eventually(lambda: followed.losses)
@@ -258,7 +258,7 @@ def test_before_the_first_leader_no_leader_counts_as_lost(nats_server, caplog):
             await eventually(lambda: "There is a leader" in caplog.messages)
 
     async def whole():
-        await scene(nats_server())
+        await scenario(nats_server())
 
     asyncio.run(whole())
     logged = [record for record in caplog.records if "leader" in record.message]
@@ -269,7 +269,7 @@ def test_before_the_first_leader_no_leader_counts_as_lost(nats_server, caplog):
 
 @pytest.mark.slow
 def test_a_stored_snapshot_alone_does_not_count_as_a_leader(nats_server, caplog):
-    async def scene():
+    async def scenario():
         server = nats_server()
         leader, followed = Leader(server.bus(), fence=5), Followed(server.bus())
         async with working(leader):
@@ -285,13 +285,13 @@ def test_a_stored_snapshot_alone_does_not_count_as_a_leader(nats_server, caplog)
             await asyncio.sleep(0.5)
         assert followed.version == leader.service.edition.version
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
     assert "The leader is lost" not in caplog.messages
 
 
 @pytest.mark.slow
 def test_after_a_bus_without_a_leader_the_code_is_that_of_the_leader(nats_server):
-    async def scene(server, leader, followed):
+    async def scenario(server, leader, followed):
         await await_caught_up(followed, leader)
         server.kill()
         await eventually(lambda: followed.code == "busLost")
@@ -301,11 +301,11 @@ def test_after_a_bus_without_a_leader_the_code_is_that_of_the_leader(nats_server
         await eventually(lambda: followed.code == "leaderLost")
         assert followed.losses == ["busLost", "leaderLost"]
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 def test_another_leader_takes_over_and_the_former_is_not_heard(nats_server):
-    async def scene(_server, former, leader, followed):
+    async def scenario(_server, former, leader, followed):
         await await_caught_up(followed, former)
         leader.begin()
         await await_caught_up(followed, leader)
@@ -322,12 +322,12 @@ def test_another_leader_takes_over_and_the_former_is_not_heard(nats_server):
         assert epochs == sorted(epochs)
         await eventually(lambda: order.leader == "host:1")
 
-    play(nats_server, scene, leaders=2)
+    run_scenario(nats_server, scenario, leaders=2)
 
 
 @pytest.mark.slow
 def test_a_stored_snapshot_is_shown_unconfirmed_while_there_is_no_leader(nats_server):
-    async def scene(_server, leader, followed):
+    async def scenario(_server, leader, followed):
         await await_caught_up(followed, leader)
         later = Followed(_server.bus())
 
@@ -347,12 +347,12 @@ def test_a_stored_snapshot_is_shown_unconfirmed_while_there_is_no_leader(nats_se
             await await_caught_up(later, leader)
             assert_same_document(later, leader)
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.slow
 def test_a_new_leader_is_followed_after_the_bus_has_lost_its_state(nats_server):
-    async def scene(server, leader, followed):
+    async def scenario(server, leader, followed):
         leader.fence = before = 10**16  # as if the clock of the bus was set back, too
         leader.begin()
         await await_caught_up(followed, leader)
@@ -370,13 +370,13 @@ def test_a_new_leader_is_followed_after_the_bus_has_lost_its_state(nats_server):
         await await_caught_up(followed, leader)
         assert followed.follower.order.fence == leader.fence
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 def test_between_two_runs_no_frames_are_taken_and_the_fence_stays(nats_server):
     """An ingester that leads for a while does not follow itself."""
 
-    async def scene():
+    async def scenario():
         server = nats_server()
         leader, followed = Leader(server.bus(), fence=5), Followed(server.bus())
         async with working(leader):
@@ -405,7 +405,7 @@ def test_between_two_runs_no_frames_are_taken_and_the_fence_stays(nats_server):
                 dropped = followed.follower.order.dropped
                 await eventually(lambda: followed.follower.order.dropped > dropped)
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def documented_users():
@@ -416,7 +416,7 @@ def documented_users():
 
 @pytest.mark.slow
 def test_the_users_in_the_docs_may_do_only_what_they_need(nats_server, caplog):
-    async def scene():
+    async def scenario():
         server = nats_server(*documented_users())
         users = [BusLogin(kind="password", secret=Secret(text)) for text in ("ingester:PASSWORD1", "relay:PASSWORD2")]
         inboxes = [bus_settings(Cluster(role=role), None, {}).inbox for role in ("ingest", "relay")]
@@ -445,18 +445,18 @@ def test_the_users_in_the_docs_may_do_only_what_they_need(nats_server, caplog):
                 followed.bus.publish(subject, b"x", {"Fence": "99", "Kind": "delta"})
                 await eventually(lambda: "The bus forbids something" in caplog.text)
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.slow
 def test_the_only_account_of_the_bus_is_found(nats_server):
-    async def scene(_server, leader, followed):
+    async def scenario(_server, leader, followed):
         await eventually(lambda: followed.feed.lost_reason == "no ingester holds a lease on the bus")
         await ReadyLease(leader.bus, ACCOUNT).acquire("host:0")
         await await_caught_up(followed, leader)
         assert followed.follower.account == ACCOUNT
 
-    play(nats_server, scene, account="")
+    run_scenario(nats_server, scenario, account="")
 
 
 @pytest.mark.slow
@@ -473,7 +473,7 @@ def test_without_jetstream_no_account_is_found_and_the_log_has_the_remedy(nats_s
 
 
 def test_if_the_bus_has_several_accounts_one_must_be_named(nats_server):
-    async def scene(_server, leader, followed):
+    async def scenario(_server, leader, followed):
         for account in ("one", "two"):
             await ReadyLease(leader.bus, account).acquire("host:0")
         await eventually(lambda: followed.refused)
@@ -490,13 +490,13 @@ def test_if_the_bus_has_several_accounts_one_must_be_named(nats_server):
                 await ReadyLease(leader.bus, account).acquire("host:0")
             followed = Followed(server.bus(), "")
             async with working(followed):
-                await scene(server, leader, followed)
+                await scenario(server, leader, followed)
 
     asyncio.run(whole())
 
 
 def test_messages_that_are_not_frames_are_skipped_and_unreadable_events_are_requested_again(nats_server):
-    async def scene(_server, leader, followed):
+    async def scenario(_server, leader, followed):
         await await_caught_up(followed, leader)
         subject = f"condord.{ACCOUNT}.frames"
         leader.bus.publish(subject, b"hello")
@@ -508,14 +508,14 @@ def test_messages_that_are_not_frames_are_skipped_and_unreadable_events_are_requ
         await await_caught_up(followed, leader)
         assert_same_document(followed, leader)
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.slow
 def test_a_snapshot_too_large_for_the_bus_leaves_the_leader_lost_with_that_reason(nats_server):
-    async def scene(_server, leader, followed):
+    async def scenario(_server, leader, followed):
         reason = "is larger than the bus takes; set max_payload: 8MB in the configuration of nats-server"
         await eventually(lambda: reason in (followed.feed.lost_reason or ""))
         assert followed.losses[-1] == "leaderLost"
 
-    play(nats_server, scene, max_payload="2KB")
+    run_scenario(nats_server, scenario, max_payload="2KB")

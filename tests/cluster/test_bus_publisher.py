@@ -10,8 +10,8 @@ from .led import ACCOUNT, Leader, working
 from .nats_server import USER, eventually, permitting
 
 
-def play(nats_server, scene):
-    """Play `scene(leader, frames, stored)`: a leader, the frames that came over the bus, and the stored snapshot."""
+def run_scenario(nats_server, scenario):
+    """Play `scenario(leader, frames, stored)`: a leader, the frames that came over the bus, and the stored snapshot."""
 
     async def whole():
         server = nats_server()
@@ -24,14 +24,14 @@ def play(nats_server, scene):
             return await key.read()
 
         async with working(leader):
-            await scene(leader, frames, stored)
+            await scenario(leader, frames, stored)
 
     asyncio.run(whole())
 
 
 @pytest.mark.slow
 def test_each_event_is_published_unchanged_with_the_one_before_it(nats_server):
-    async def scene(leader, frames, _stored):
+    async def scenario(leader, frames, _stored):
         leader.pump()  # it does not lead yet
         leader.move()
         leader.begin()
@@ -52,12 +52,12 @@ def test_each_event_is_published_unchanged_with_the_one_before_it(nats_server):
         await asyncio.sleep(0.3)
         assert len(frames) <= count + 1  # a heartbeat may have been on its way
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.slow
 def test_a_snapshot_is_stored_at_once_and_after_each_change_of_positions(nats_server):
-    async def scene(leader, _frames, stored):
+    async def scenario(leader, _frames, stored):
         leader.begin()
         first = await eventually(stored)
         assert first.fence == 7
@@ -70,14 +70,14 @@ def test_a_snapshot_is_stored_at_once_and_after_each_change_of_positions(nats_se
 
         await eventually(is_new)
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.slow
 def test_changed_prices_are_stored_after_a_delay(nats_server, monkeypatch):
     monkeypatch.setattr("condord.cluster.bus_publisher.SNAPSHOT_SECONDS", 0.2)
 
-    async def scene(leader, _frames, stored):
+    async def scenario(leader, _frames, stored):
         leader.begin()
         await eventually(stored)
         leader.move()
@@ -87,12 +87,12 @@ def test_changed_prices_are_stored_after_a_delay(nats_server, monkeypatch):
 
         await eventually(is_new)
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.slow
 def test_a_leader_that_was_replaced_notices_it_and_stops_publishing(nats_server, caplog):
-    async def scene(leader, frames, stored):
+    async def scenario(leader, frames, stored):
         other = FencedKey(KvBucket(leader.bus, SNAPSHOTS), ACCOUNT)
         await other.write(9, b"of another")
         leader.begin()
@@ -103,7 +103,7 @@ def test_a_leader_that_was_replaced_notices_it_and_stops_publishing(nats_server,
         assert frames == []
         assert (await stored()).value == b"of another"
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
     [logged] = [record for record in caplog.records if record.message == "Another leader has a higher fence"]
     assert logged.fields == {"own_fence": 7, "higher_fence": 9}
 
@@ -120,7 +120,7 @@ def test_a_leader_needs_a_user_that_may_publish_and_take_questions(nats_server, 
     monkeypatch.setattr("condord.cluster.bus_publisher.CHECK_SECONDS", 0.1)
     monkeypatch.setattr("condord.cluster.bus.SUBSCRIBE_AGAIN_SECONDS", 0.1)
 
-    async def scene():
+    async def scenario():
         server = nats_server(permitting(publish, subscribe))
         leader = Leader(server.bus(login=USER))
         async with working(leader):
@@ -138,11 +138,11 @@ def test_a_leader_needs_a_user_that_may_publish_and_take_questions(nats_server, 
             await eventually(is_permitted)
             assert leader.publisher.forbidden is None
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_leader_that_may_not_publish_any_longer_notices_it(nats_server):
-    async def scene():
+    async def scenario():
         server = nats_server(permitting([">"]))
         leader, received = Leader(server.bus(login=USER)), []
         await leader.bus.subscribe(
@@ -160,7 +160,7 @@ def test_a_leader_that_may_not_publish_any_longer_notices_it(nats_server):
             await eventually(lambda: leader.publisher.forbidden == f"publish to condord.{ACCOUNT}.frames")
             assert leader.bus.is_connected
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.slow
@@ -168,7 +168,7 @@ def test_a_state_that_cannot_be_stored_is_logged_once_and_tried_again(nats_serve
     monkeypatch.setattr("condord.cluster.bus_publisher.SNAPSHOT_SECONDS", 0.1)
     monkeypatch.setattr("condord.cluster.bus_publisher.MIN_SNAPSHOT_SECONDS", 0.0)
 
-    async def scene(leader, _frames, stored):
+    async def scenario(leader, _frames, stored):
         other = KvBucket(leader.bus, SNAPSHOTS)
         await other.put(ACCOUNT, b"no fence")
         leader.begin()
@@ -182,4 +182,4 @@ def test_a_state_that_cannot_be_stored_is_logged_once_and_tried_again(nats_serve
 
         await eventually(is_new)
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)

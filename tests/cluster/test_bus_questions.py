@@ -49,7 +49,7 @@ class Harness:
             self.at_once -= 1
 
 
-def play(nats_server, harness, **options):
+def run_scenario(nats_server, harness, **options):
     async def whole():
         made = Harness(nats_server(**options))
         async with working(made.leader), running(made.bus):
@@ -70,7 +70,7 @@ async def unavailable(harness, method="GET", target="/x"):
 
 
 def test_the_answer_of_the_leader_is_passed_back_unchanged(nats_server):
-    async def scene(made):
+    async def scenario(made):
         made.answers["/csv?a=b%20c"] = Answer(404, {"content-disposition": 'attachment; filename="x"'}, b"\x00\xff\r\n")
         assert await made.questions.ask("GET", "/csv?a=b%20c") == made.answers["/csv?a=b%20c"]
         assert await made.questions.ask("POST", "/y") == Answer(
@@ -78,11 +78,11 @@ def test_the_answer_of_the_leader_is_passed_back_unchanged(nats_server):
         )
         assert made.asked == [("GET", "/csv?a=b%20c"), ("POST", "/y")]
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 def test_while_the_leader_is_lost_a_copy_of_the_last_minute_stands_in_for_a_get(nats_server):
-    async def scene(made):
+    async def scenario(made):
         kept = await made.questions.ask("GET", "/x")
         await made.questions.ask("POST", "/x")
         made.lost = "the leader on the bus"
@@ -95,13 +95,13 @@ def test_while_the_leader_is_lost_a_copy_of_the_last_minute_stands_in_for_a_get(
         made.lost = "the bus"
         assert await unavailable(made, "POST") == f"the bus {made.bus.urls} {undone}"
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 def test_the_error_of_a_post_without_an_answer_states_whether_it_may_have_been_carried_out(nats_server, monkeypatch):
     certain, uncertain = "; it was not carried out", "; it is not known whether it was carried out"
 
-    async def scene(made):
+    async def scenario(made):
         nobody = BusQuestions(made.bus, account=lambda: "none", fence=lambda: 0, lost=lambda: None, now=lambda: 0.0)
         with pytest.raises(Unavailable) as unheard:
             await nobody.ask("POST", "/x")
@@ -118,11 +118,11 @@ def test_the_error_of_a_post_without_an_answer_states_whether_it_may_have_been_c
         assert await unavailable(made, "POST") == f"the leader does not answer: it is closed{uncertain}"
         assert await unavailable(made) == "the leader does not answer: it is closed"
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 def test_only_a_few_questions_are_open_at_once_and_the_rest_wait(nats_server):
-    async def scene(made):
+    async def scenario(made):
         other = BusQuestions(made.bus, account=lambda: ACCOUNT, fence=lambda: 0, lost=lambda: None, now=lambda: 0.0)
         made.gate = asyncio.Event()
         asking = [asyncio.create_task(one.ask("GET", "/x")) for one in (made.questions, other) for _ in range(5)]
@@ -132,13 +132,13 @@ def test_only_a_few_questions_are_open_at_once_and_the_rest_wait(nats_server):
         assert {answer.body for answer in await asyncio.gather(*asking)} == {b"yes"}
         assert made.most == AT_ONCE
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 def test_questions_beyond_the_limit_are_refused_at_once(nats_server, monkeypatch):
     monkeypatch.setattr(bus_questions, "MAX_WAITING", 1)
 
-    async def scene(made):
+    async def scenario(made):
         made.gate = asyncio.Event()
         askers = [
             BusQuestions(made.bus, account=lambda: ACCOUNT, fence=lambda: 0, lost=lambda: None, now=lambda: 0.0)
@@ -150,14 +150,14 @@ def test_questions_beyond_the_limit_are_refused_at_once(nats_server, monkeypatch
         made.gate.set()
         await asyncio.gather(*asking, return_exceptions=True)
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.slow
 def test_a_question_that_the_leader_cannot_answer_returns_its_reason(nats_server, monkeypatch):
     monkeypatch.setattr(bus_questions, "ANSWER_SECONDS", 0.5)
 
-    async def scene(made):
+    async def scenario(made):
         made.answers["/big"] = Answer(200, {}, b"x" * (MAX_BYTES + 1))
         assert "4194305 bytes, which the bus does not take" in await unavailable(made, target="/big")
         made.answers["/off"] = Unavailable("the database cannot be read", "")
@@ -167,22 +167,22 @@ def test_a_question_that_the_leader_cannot_answer_returns_its_reason(nats_server
         assert "there is no answer within" in found or "no answer in time" in found
         made.gate.set()
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 def test_the_answers_of_a_former_leader_are_ignored(nats_server):
-    async def scene(made):
+    async def scenario(made):
         made.fence = 2
         assert "a former leader has answered" in await unavailable(made)
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.slow
 def test_an_ingester_that_does_not_lead_answers_nothing(nats_server, monkeypatch):
     monkeypatch.setattr(bus_questions, "ANSWER_SECONDS", 0.3)
 
-    async def scene(made):
+    async def scenario(made):
         made.gate = asyncio.Event()
         asking = asyncio.create_task(made.questions.ask("GET", "/x"))
         await eventually(lambda: made.asked)
@@ -194,11 +194,11 @@ def test_an_ingester_that_does_not_lead_answers_nothing(nats_server, monkeypatch
         assert "no answer in time" in await unavailable(made)
         assert made.asked == []
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 def test_a_message_that_cannot_be_decoded_is_not_an_answer(nats_server):
-    async def scene(made):
+    async def scenario(made):
         message = await made.bus.ask(f"condord.{ACCOUNT}.ask", b"hello", seconds=30)
         assert message.headers["Fault"] == "the question cannot be understood"
         made.bus.publish(f"condord.{ACCOUNT}.ask", b"{}")  # nobody waits for an answer
@@ -208,4 +208,4 @@ def test_a_message_that_cannot_be_decoded_is_not_an_answer(nats_server):
         )
         assert "cannot be understood" in await unavailable(made)
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)

@@ -25,19 +25,21 @@ async def got(settings, method="GET", target="/x", headers=(), max_bytes=10_000)
         return response.status, response.headers.get("x-one"), await response.whole(max_bytes, 3.0)
 
 
-def play(*script, **options):
+def run_scenario(*script, **options):
     """The head of the request and the answer of a source that follows `script`."""
 
-    async def scene():
+    async def scenario():
         async with FakeSource([*script]) as source:
             found = await got(source.settings(options.pop("token", None), base=options.pop("base", "")), **options)
             return source.heads[0], found
 
-    return run(scene())
+    return run(scenario())
 
 
 def test_the_request_has_the_token_the_host_and_the_base_of_the_url():
-    head, found = play(answer(404, b"no", "X-One: 1"), token="hush-hush", base="/desk", headers=[("Accept", "a/b")])
+    head, found = run_scenario(
+        answer(404, b"no", "X-One: 1"), token="hush-hush", base="/desk", headers=[("Accept", "a/b")]
+    )
     assert found == (404, "1", b"no")
     line, *fields = head.split("\r\n")
     assert line == "GET /desk/x HTTP/1.1"
@@ -49,13 +51,13 @@ def test_the_request_has_the_token_the_host_and_the_base_of_the_url():
 
 
 def test_a_body_in_chunks_is_joined_and_interim_answers_are_left_out():
-    _, found = play(b"HTTP/1.1 103 Early\r\n\r\n", CHUNKED, b"2\r\nab\r\n", 1.0, b"1\r\nc\r\n0\r\n\r\n")
+    _, found = run_scenario(b"HTTP/1.1 103 Early\r\n\r\n", CHUNKED, b"2\r\nab\r\n", 1.0, b"1\r\nc\r\n0\r\n\r\n")
     assert found == (200, None, b"abc")
 
 
 def test_a_deflated_body_is_inflated():
     body = gzip.compress(b"plain")
-    _, found = play(answer(200, body, "Content-Encoding: gzip"))
+    _, found = run_scenario(answer(200, body, "Content-Encoding: gzip"))
     assert found[2] == b"plain"
 
 
@@ -74,7 +76,7 @@ def test_a_deflated_body_is_inflated():
 )
 def test_an_incomplete_answer_counts_as_a_lost_connection(script, text):
     with pytest.raises(ConnectionLost) as caught:
-        play(*script)
+        run_scenario(*script)
     assert str(caught.value) == text
 
 
@@ -98,47 +100,47 @@ def test_an_address_that_does_not_answer_is_lost_in_time(monkeypatch):
 
 
 def test_a_unix_socket_is_asked_as_localhost(tmp_path):
-    async def scene():
+    async def scenario():
         async with FakeSource([answer(200, b"over it")], uds=str(tmp_path / "s")) as source:
             assert (await got(source.settings()))[2] == b"over it"
             return source.heads[0]
 
-    assert "\r\nHost: localhost\r\n" in run(scene())
+    assert "\r\nHost: localhost\r\n" in run(scenario())
 
 
 def test_a_unix_socket_that_answers_nothing_is_not_taken_for_one_with_tls(tmp_path):
-    async def scene():
+    async def scenario():
         async with FakeSource([], uds=str(tmp_path / "s")) as source:
             return await got(source.settings())
 
     with pytest.raises(ConnectionLost) as caught:
-        run(scene())
+        run(scenario())
     assert str(caught.value) == "it has closed the connection without an answer"
 
 
 def test_a_server_with_tls_that_is_asked_without_it_is_named_as_such(tmp_path):
     path = tls.certificate(tmp_path)
 
-    async def scene():
+    async def scenario():
         server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0, ssl=tls.served(path))
         async with server:
             address = parse_url(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
             return await got(SourceSettings(address=address, token=None, context=ssl.create_default_context))
 
     with pytest.raises(ConnectionLost, match="if it expects TLS, name it with https://"):
-        asyncio.run(scene())
+        asyncio.run(scenario())
 
 
 def test_tls_requires_a_trusted_certificate(tmp_path):
     path = tls.certificate(tmp_path)
 
-    async def scene(environ):
+    async def scenario(environ):
         async with FakeSource([answer(200, b"sealed")], context=tls.served(path)) as source:
             return await got(source.settings(context=Network(environ).context))
 
-    assert asyncio.run(scene({"SSL_CERT_FILE": f"{path}.cert"}))[2] == b"sealed"
+    assert asyncio.run(scenario({"SSL_CERT_FILE": f"{path}.cert"}))[2] == b"sealed"
     with pytest.raises(ConnectionLost, match="its certificate is not trusted: self-signed certificate"):
-        asyncio.run(scene({}))
+        asyncio.run(scenario({}))
 
 
 def test_tls_to_a_server_without_it_is_lost():
@@ -146,14 +148,14 @@ def test_tls_to_a_server_without_it_is_lost():
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()
 
-    async def scene():
+    async def scenario():
         server = await asyncio.start_server(answer_at_once, "127.0.0.1", 0)
         async with server:
             address = parse_url(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", allows_tls=True)
             return await got(SourceSettings(address=address, token=None, context=ssl.create_default_context))
 
     with pytest.raises(ConnectionLost, match="it offers no TLS; check the port"):
-        asyncio.run(scene())
+        asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,17 @@ from condord.cluster.kv import KvBucket
 from .nats_server import running
 
 
-def play(nats_server, scene):
+def run_scenario(nats_server, scenario):
     async def whole():
         bus = nats_server().bus()
         async with running(bus):
-            await scene(KvBucket(bus, "condord"))
+            await scenario(KvBucket(bus, "condord"))
 
     asyncio.run(whole())
 
 
 def test_only_the_newest_leader_writes(nats_server):
-    async def scene(bucket):
+    async def scenario(bucket):
         old, new = FencedKey(bucket, "a.state.lots"), FencedKey(bucket, "a.state.lots")
         assert await new.read() is None
         await old.write(3, b"one")
@@ -34,23 +34,23 @@ def test_only_the_newest_leader_writes(nats_server):
         await new.write(8, b"")
         assert await old.read() == FencedValue(8, b"")
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 def test_two_writers_with_the_same_fence_may_both_write(nats_server):
-    async def scene(bucket):
+    async def scenario(bucket):
         one, two = FencedKey(bucket, "a"), FencedKey(bucket, "a")
         for number in range(3):
             await one.write(5, b"one %d" % number)
             await two.write(5, b"two %d" % number)
         assert await one.read() == FencedValue(5, b"two 2")
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.parametrize("stored", [b"", b"12", b"x\ny", b"-1\ny", b"9" * 20 + b"\n"])
 def test_values_written_by_other_programs_are_neither_read_nor_replaced(nats_server, stored):
-    async def scene(bucket):
+    async def scenario(bucket):
         await bucket.put("a", stored)
         key = FencedKey(bucket, "a")
         with pytest.raises(BusError, match="not written by condord"):
@@ -60,11 +60,11 @@ def test_values_written_by_other_programs_are_neither_read_nor_replaced(nats_ser
                 await key.write(9, b"x")
         assert (await bucket.get("a")).value == stored
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 def test_a_write_to_a_key_that_keeps_changing_is_given_up(nats_server):
-    async def scene(bucket):
+    async def scenario(bucket):
         class Busy:
             get = bucket.get
 
@@ -76,11 +76,11 @@ def test_a_write_to_a_key_that_keeps_changing_is_given_up(nats_server):
         with pytest.raises(BusError, match="all the time"):
             await FencedKey(Busy(), "a").write(5, b"x")
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 def test_a_new_leader_gets_what_the_former_one_wrote_last_and_ends_its_writes(nats_server):
-    async def scene(bucket):
+    async def scenario(bucket):
         old, new = FencedKey(bucket, "a"), FencedKey(bucket, "a")
         assert await new.claim(8) is None
         await old.write(3, b"one")
@@ -92,4 +92,4 @@ def test_a_new_leader_gets_what_the_former_one_wrote_last_and_ends_its_writes(na
         await new.write(8, b"two")
         assert await FencedKey(bucket, "a").claim(8) == b"two"
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)

@@ -8,18 +8,18 @@ from condord.cluster.kv import BusRefusal, Conflict, KeyState, KvBucket
 from .nats_server import eventually, running
 
 
-def play(nats_server, scene, *lines):
+def run_scenario(nats_server, scenario, *lines):
     async def whole():
         server = nats_server(*lines)
         bus = server.bus()
         async with running(bus):
-            await scene(server, bus)
+            await scenario(server, bus)
 
     asyncio.run(whole())
 
 
 def test_a_value_has_a_revision_that_a_change_expects(nats_server):
-    async def scene(_server, bus):
+    async def scenario(_server, bus):
         bucket = KvBucket(bus, "condord")
         assert await bucket.get("a.lease") is None  # not even the bucket exists
         first = await bucket.put("a.lease", b"one")
@@ -41,23 +41,23 @@ def test_a_value_has_a_revision_that_a_change_expects(nats_server):
         assert await bucket.get("b.lease") == KeyState(b"", 5)
         assert await bucket.keys() == ["a.lease", "b.lease"]
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.slow
 def test_a_value_of_megabytes_comes_back(nats_server):
-    async def scene(_server, bus):
+    async def scenario(_server, bus):
         bucket = KvBucket(bus, "condord")
         value = bytes(range(256)) * 4096 * 7
         revision = await bucket.put("snapshot", value)
         assert await bucket.get("snapshot") == KeyState(value, revision)
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.slow
 def test_values_live_as_long_as_their_bucket_is_set_to(nats_server):
-    async def scene(_server, bus):
+    async def scenario(_server, bus):
         short, other = KvBucket(bus, "leases", ttl_seconds=1.0), KvBucket(bus, "leases", ttl_seconds=30.0)
         assert (await other.ensure()).ttl_seconds == 30.0
         assert (await short.ensure()).ttl_seconds == 1.0  # nothing is in it yet
@@ -72,11 +72,11 @@ def test_values_live_as_long_as_their_bucket_is_set_to(nats_server):
         assert await other.keys() == []
         assert (await other.ensure()).ttl_seconds == 30.0
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 def test_the_bucket_is_made_again_where_the_server_has_lost_it(nats_server):
-    async def scene(_server, bus):
+    async def scenario(_server, bus):
         bucket = KvBucket(bus, "condord")
         await bucket.put("a", b"x")
         await bus.js(5.0).delete_key_value("condord")
@@ -84,12 +84,12 @@ def test_the_bucket_is_made_again_where_the_server_has_lost_it(nats_server):
         assert await bucket.keys() == []
         assert await bucket.put("a", b"y") == 1
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.slow
 def test_without_a_server_there_is_no_answer(nats_server):
-    async def scene(server, bus):
+    async def scenario(server, bus):
         bucket = KvBucket(bus, "condord", seconds=0.5)
         revision = await bucket.put("a", b"x")
         server.pause()
@@ -108,24 +108,24 @@ def test_without_a_server_there_is_no_answer(nats_server):
 
         await eventually(is_there)
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 def test_a_server_without_jetstream_is_reported_as_such(nats_server):
-    async def scene(_server, bus):
+    async def scenario(_server, bus):
         bucket = KvBucket(bus, "condord")
         with pytest.raises(BusError, match="JetStream"):
             await bucket.ensure()
         with pytest.raises(BusError, match="JetStream"):
             await bucket.put("a", b"x")
 
-    play(nats_server, scene, "nojetstream")
+    run_scenario(nats_server, scenario, "nojetstream")
 
 
 def test_a_refusal_by_jetstream_has_its_reason(nats_server):
-    async def scene(_server, bus):
+    async def scenario(_server, bus):
         await bus.js(5.0).add_stream(name="other", subjects=["$KV.condord.>"])
         with pytest.raises(BusRefusal, match="JetStream refuses: subjects overlap"):
             await KvBucket(bus, "condord").ensure()
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)

@@ -16,12 +16,12 @@ def lease(bus, nonce, seconds=60.0, account="acct"):
     return ReadyLease(bus, account, seconds=seconds, nonce=nonce)
 
 
-def play(nats_server, scene):
+def run_scenario(nats_server, scenario):
     async def whole():
         server = nats_server()
         bus = server.bus()
         async with running(bus):
-            await scene(server, bus)
+            await scenario(server, bus)
 
     asyncio.run(whole())
 
@@ -39,7 +39,7 @@ def test_without_jetstream_the_error_has_the_remedy(nats_server):
 
 
 def test_a_lease_has_one_holder_and_its_fence_rises_with_each(nats_server):
-    async def scene(_server, bus):
+    async def scenario(_server, bus):
         one, two = lease(bus, "n1"), lease(bus, "n2")
         assert await holder_of(bus, "acct") is None
         first = await one.acquire("a:1")
@@ -58,12 +58,12 @@ def test_a_lease_has_one_holder_and_its_fence_rises_with_each(nats_server):
         assert await one.acquire("a:1") is None
         assert await holder_of(bus, "acct") == ("b:2", second)
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.slow
 def test_a_lease_ends_without_renewals(nats_server):
-    async def scene(_server, bus):
+    async def scenario(_server, bus):
         one, two = lease(bus, "n1", 2.0), lease(bus, "n2", 2.0)
         first = await one.acquire("a:1")
         for _ in range(6):
@@ -73,11 +73,11 @@ def test_a_lease_ends_without_renewals(nats_server):
         assert second > first
         assert not await one.renew(first)
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 def test_each_account_has_its_own_lease(nats_server):
-    async def scene(_server, bus):
+    async def scenario(_server, bus):
         assert await accounts(bus) == []
         one, two = lease(bus, "n1", account="one"), lease(bus, "n1", account="two")
         fence = await one.acquire("a:1")
@@ -86,7 +86,7 @@ def test_each_account_has_its_own_lease(nats_server):
         await one.release(fence)
         assert await accounts(bus) == ["two"]
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 class Deaf:
@@ -114,7 +114,7 @@ class Deaf:
 
 
 def test_after_a_lost_answer_the_key_is_read_again(nats_server):
-    async def scene(_server, bus):
+    async def scenario(_server, bus):
         one, two = lease(bus, "n1"), lease(bus, "n2")
         deaf = Deaf(one)
         deaf.lost = ["create"]
@@ -145,11 +145,11 @@ def test_after_a_lost_answer_the_key_is_read_again(nats_server):
         deaf.lost = ["create"]
         assert await one.acquire("a:1") is None
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 def test_a_lease_that_ended_meanwhile_is_not_renewed_after_a_lost_answer(nats_server):
-    async def scene(_server, bus):
+    async def scenario(_server, bus):
         one, two = lease(bus, "n1"), lease(bus, "n2")
         deaf = Deaf(one)
         fence = await one.acquire("a:1")
@@ -160,11 +160,11 @@ def test_a_lease_that_ended_meanwhile_is_not_renewed_after_a_lost_answer(nats_se
         await two.acquire("b:2")
         assert not await one.renew(fence)
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 def test_the_duration_set_by_the_holder_applies_until_the_lease_is_free(nats_server, caplog):
-    async def scene(_server, bus):
+    async def scenario(_server, bus):
         one, two = lease(bus, "n1", 60.0), lease(bus, "n2", 30.0)
         fence = await one.acquire("a:1")
         for _ in range(2):
@@ -176,7 +176,7 @@ def test_the_duration_set_by_the_holder_applies_until_the_lease_is_free(nats_ser
         assert two.seconds == 30.0
 
     with caplog.at_level(logging.WARNING, logger="condord"):
-        play(nats_server, scene)
+        run_scenario(nats_server, scenario)
     fields = {"lease_seconds": 30.0}
     assert [(record.message, record.fields) for record in caplog.records] == [
         ("The cluster.lease_seconds of other ingesters applies", fields | {"in_force": 60.0}),
@@ -202,7 +202,7 @@ async def forget(bus):
 def test_after_the_store_is_lost_a_new_lease_waits_for_the_former_one_to_end_and_its_fence_is_higher(
     nats_server, caplog
 ):
-    async def scene(_server, bus):
+    async def scenario(_server, bus):
         clock = Clock()
         old, new, late = (Lease(bus, "acct", seconds=60.0, nonce=nonce, now=clock) for nonce in "abc")
         other = Lease(bus, "other", seconds=60.0, nonce="a", now=clock)
@@ -227,14 +227,14 @@ def test_after_the_store_is_lost_a_new_lease_waits_for_the_former_one_to_end_and
         assert fences[-1] < 2**53  # so that every client can read it
 
     with caplog.at_level(logging.INFO, logger="condord"):
-        play(nats_server, scene)
+        run_scenario(nats_server, scenario)
     logged = [record.message for record in caplog.records if "bus" in record.message]
     assert logged.count("The bus has lost its state") == 2 * 4 + 2 - 2
 
 
 @pytest.mark.parametrize("is_made_again", [False, True])
 def test_no_lease_is_taken_if_the_bucket_is_lost_meanwhile(nats_server, is_made_again):
-    async def scene(_server, bus):
+    async def scenario(_server, bus):
         one = Lease(bus, "acct", seconds=60.0, nonce="n1", now=Clock())
         await lease(bus, "n2", account="other").acquire("b:2")
         bucket = one._bucket
@@ -255,23 +255,23 @@ def test_no_lease_is_taken_if_the_bucket_is_lost_meanwhile(nats_server, is_made_
         for _ in range(2):
             assert await one.acquire("a:1") is None  # what was written keeps everyone out until it ends
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 def test_a_value_written_by_another_program_is_not_a_lease(nats_server):
-    async def scene(_server, bus):
+    async def scenario(_server, bus):
         await KvBucket(bus, LEASES).put("acct", b"mine!")
         with pytest.raises(BusError, match="not written by condord"):
             await holder_of(bus, "acct")
         with pytest.raises(BusError, match="has no TTL"):
             await lease(bus, "n1").acquire("a:1")
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)
 
 
 @pytest.mark.slow
 def test_a_server_that_was_killed_and_is_back_still_has_the_lease(nats_server):
-    async def scene(server, bus):
+    async def scenario(server, bus):
         one, two = lease(bus, "n1"), lease(bus, "n2")
         fence = await one.acquire("a:1")
         server.kill()
@@ -282,4 +282,4 @@ def test_a_server_that_was_killed_and_is_back_still_has_the_lease(nats_server):
         assert await eventually(lambda: one.renew(fence))
         assert await two.acquire("b:2") is None
 
-    play(nats_server, scene)
+    run_scenario(nats_server, scenario)

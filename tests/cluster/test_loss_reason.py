@@ -113,12 +113,12 @@ class Scene:
         self.following = asyncio.create_task(self.followed.follower.run())
 
 
-def play(scene):
+def run_scenario(scenario):
     async def whole():
         made = Scene()
         leading = asyncio.create_task(made.leader.run())
         await made.begin()
-        await scene(made)
+        await scenario(made)
         await made.end_following()
         await stopped((leading,))
 
@@ -126,7 +126,7 @@ def play(scene):
 
 
 def test_a_denial_that_was_the_reason_of_a_loss_is_not_that_of_the_next():
-    async def scene(made):
+    async def scenario(made):
         made.silence()
         made.bus.denials.add(FORBIDDEN)
         await asyncio.sleep(2 * LOST_SECONDS + 1)
@@ -142,11 +142,11 @@ def test_a_denial_that_was_the_reason_of_a_loss_is_not_that_of_the_next():
             seen.add(made.reason)
         assert seen == {NO_OTHER_LEADER}
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_denial_found_before_a_reconnection_is_not_shown_after_it():
-    async def scene(made):
+    async def scenario(made):
         made.silence()
         made.bus.denials.add(FORBIDDEN)
         await asyncio.sleep(2 * LOST_SECONDS + 1)
@@ -156,11 +156,11 @@ def test_a_denial_found_before_a_reconnection_is_not_shown_after_it():
         await asyncio.sleep(3 * LOST_SECONDS)
         assert made.reason == "host:1 sends no events"
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_an_ingester_that_led_last_does_not_name_an_earlier_leader():
-    async def scene(made):
+    async def scenario(made):
         made.silence()
         await asyncio.sleep(LOST_SECONDS + 1)
         assert made.reason == "host:1 sends no events"
@@ -168,11 +168,11 @@ def test_an_ingester_that_led_last_does_not_name_an_earlier_leader():
         await asyncio.sleep(LOST_SECONDS + 1)
         assert made.reason == NO_OTHER_LEADER
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_after_an_own_term_the_next_leader_is_named():
-    async def scene(made):
+    async def scenario(made):
         await made.own_term(5.0)
         made.leader.fence, made.leader.name = 3, "host:3"
         made.leader.begin()
@@ -182,12 +182,12 @@ def test_after_an_own_term_the_next_leader_is_named():
         await asyncio.sleep(LOST_SECONDS + 1)
         assert made.reason == "host:3 sends no events"
 
-    play(scene)
+    run_scenario(scenario)
 
 
 @pytest.mark.parametrize("is_heard", [True, False])
 def test_the_reason_of_one_silence_stays_the_same(is_heard):
-    async def scene(made):
+    async def scenario(made):
         made.silence()
         made.bus.is_heard = is_heard
         seen = set()
@@ -200,14 +200,14 @@ def test_the_reason_of_one_silence_stays_the_same(is_heard):
         await asyncio.sleep(1)
         assert made.reason is None
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_what_the_leader_answers_is_the_reason_until_it_answers_otherwise():
     def refuse(_version):
         raise Unavailable("its own daemon of the account is lost: it sends no events", "")
 
-    async def scene(made):
+    async def scenario(made):
         made.leader.beats = False
         made.leader.answers._resume = refuse
         await asyncio.sleep(LOST_SECONDS + 1)
@@ -220,11 +220,11 @@ def test_what_the_leader_answers_is_the_reason_until_it_answers_otherwise():
         await asyncio.sleep(LOST_SECONDS + 0.2)
         assert made.reason == "host:1 sends no events"
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_leader_whose_frames_come_and_who_does_not_answer_is_named_as_the_new_one():
-    async def scene(made):
+    async def scenario(made):
         made.silence()
         await asyncio.sleep(LOST_SECONDS + 1)
         made.leader.fence, made.leader.name = 2, "host:2"
@@ -233,4 +233,4 @@ def test_a_leader_whose_frames_come_and_who_does_not_answer_is_named_as_the_new_
         await asyncio.sleep(1.0)
         assert made.reason == "host:2 leads now, and has not answered yet"
 
-    play(scene)
+    run_scenario(scenario)

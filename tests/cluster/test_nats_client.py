@@ -62,13 +62,13 @@ async def ignored(_error):
 def connect(url, login=None, context=ssl.create_default_context):
     """Connect, and disconnect."""
 
-    async def scene():
+    async def scenario():
         client = await open_client(url, login, context, name="test", failed=ignored)
         assert client.is_connected
         await client.end()
         assert not client.is_connected
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def login(kind, text):
@@ -90,7 +90,7 @@ def test_over_tls_the_server_and_where_asked_for_the_client_show_certificates(na
 def test_the_end_of_a_connection_over_tls_is_no_warning_of_asyncio(nats_server, certificates, caplog):
     server = nats_server(certificates.tls())
 
-    async def scene():
+    async def scenario():
         url = server.url.replace("nats:", "tls:")
         client = await open_client(url, None, certificates.context(), name="test", failed=ignored)
         server.kill()
@@ -98,7 +98,7 @@ def test_the_end_of_a_connection_over_tls_is_no_warning_of_asyncio(nats_server, 
             await asyncio.sleep(0.01)
         await client.end()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
     assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
@@ -106,7 +106,7 @@ def test_nothing_is_sent_to_a_server_without_tls_where_the_url_asks_for_it(certi
     """The server's first line lacks `tls_required`, as an attacker in between would have it."""
     sent = []
 
-    async def scene():
+    async def scenario():
         async def serve(reader, writer):
             writer.write(b'INFO {"server_id":"x","max_payload":1048576,"auth_required":true,"headers":true}\r\n')
             sent.append(await reader.read())
@@ -121,7 +121,7 @@ def test_nothing_is_sent_to_a_server_without_tls_where_the_url_asks_for_it(certi
         server.close()
         await server.wait_closed()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
     assert sent == [b""]
 
 
@@ -141,7 +141,7 @@ def test_a_creds_file_is_signed_with_its_seed():
     )
     sent = []
 
-    async def scene():
+    async def scenario():
         async def serve(reader, writer):
             writer.write(b'INFO {"server_id":"x","max_payload":1,"auth_required":true,"nonce":"abc"}\r\n')
             sent.append(await reader.readline())
@@ -157,7 +157,7 @@ def test_a_creds_file_is_signed_with_its_seed():
         server.close()
         await server.wait_closed()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
     options = json.loads(sent[0].removeprefix(b"CONNECT "))
     assert options["jwt"] == "eyJ0eXAi.a.b"
     assert options["sig"]
@@ -185,7 +185,7 @@ def test_wrong_credentials_are_refused_and_not_tried_again(nats_server, kind):
     ],
 )
 def test_a_server_that_does_not_speak_nats_counts_as_lost(line, why):
-    async def scene():
+    async def scenario():
         async def serve(reader, writer):
             writer.write(line)
             await reader.read()
@@ -199,7 +199,7 @@ def test_a_server_that_does_not_speak_nats_counts_as_lost(line, why):
         server.close()
         await server.wait_closed()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_if_nothing_listens_the_reason_is_the_system_error(nats_server):

@@ -30,7 +30,7 @@ class Harness:
         return await self.questions.ask(method, target)
 
 
-def play(harness, *scripts):
+def run_scenario(harness, *scripts):
     async def whole():
         async with FakeSource(*scripts) as source:
             await harness(Harness(source))
@@ -39,7 +39,7 @@ def play(harness, *scripts):
 
 
 def test_an_answer_is_passed_back_with_its_status_and_the_headers_that_belong_to_it():
-    async def scene(made):
+    async def scenario(made):
         found = await made.ask("/api/trades?from=2026-11-20")
         assert found == (200, {"content-type": "application/json", "cache-control": "no-cache"}, b"[1]")
         assert made.source.heads[0].startswith("GET /api/trades?from=2026-11-20 HTTP/1.1")
@@ -48,11 +48,11 @@ def test_an_answer_is_passed_back_with_its_status_and_the_headers_that_belong_to
         assert made.source.heads[1].startswith("POST /api/channels/x/test HTTP/1.1")
         assert "Content-Length: 0" in made.source.heads[1]
 
-    play(scene, [TRADES], [answer(429, b"", "Retry-After: 7")])
+    run_scenario(scenario, [TRADES], [answer(429, b"", "Retry-After: 7")])
 
 
 def test_an_uncached_question_is_never_answered_by_a_copy():
-    async def scene(made):
+    async def scenario(made):
         found = await made.questions.ask_now("/metrics", "text/plain")
         assert found.body == b"[1]"
         assert "Accept: text/plain" in made.source.heads[0]
@@ -62,11 +62,11 @@ def test_an_uncached_question_is_never_answered_by_a_copy():
         with pytest.raises(Unavailable, match=r"^the source http://a is lost$"):
             await made.questions.ask_now("/metrics")
 
-    play(scene, [TRADES], [])
+    run_scenario(scenario, [TRADES], [])
 
 
 def test_while_the_source_is_lost_a_copy_of_the_last_minute_answers_reads():
-    async def scene(made):
+    async def scenario(made):
         found = await made.ask()
         made.is_lost = True
         await asyncio.sleep(COPY_SECONDS - 1)
@@ -76,22 +76,22 @@ def test_while_the_source_is_lost_a_copy_of_the_last_minute_answers_reads():
             await made.ask()
         assert made.source.connections == 1
 
-    play(scene, [TRADES])
+    run_scenario(scenario, [TRADES])
 
 
 @pytest.mark.parametrize(("method", "target"), [("POST", "/api/trades"), ("GET", "/api/other")])
 def test_nothing_else_is_answered_by_a_copy(method, target):
-    async def scene(made):
+    async def scenario(made):
         await made.ask()
         made.is_lost = True
         with pytest.raises(Unavailable):
             await made.ask(target, method)
 
-    play(scene, [TRADES])
+    run_scenario(scenario, [TRADES])
 
 
 def test_a_post_drops_the_copies_of_what_it_may_have_changed():
-    async def scene(made):
+    async def scenario(made):
         for target in ("/api/alerts", "/api/alerts?a=b", "/api/alerts.csv"):
             await made.ask(target)
         await made.ask("/api/alerts/x:y/acknowledge", "POST")
@@ -101,11 +101,11 @@ def test_a_post_drops_the_copies_of_what_it_may_have_changed():
             with pytest.raises(Unavailable):
                 await made.ask(target)
 
-    play(scene, *[[TRADES]] * 3, [answer(204, b"")])
+    run_scenario(scenario, *[[TRADES]] * 3, [answer(204, b"")])
 
 
 def test_the_error_of_a_post_without_an_answer_states_whether_it_may_have_been_carried_out():
-    async def scene(made):
+    async def scenario(made):
         await made.ask("/api/alerts")
         with pytest.raises(
             Unavailable, match=r"^the source http://a does not answer: .*; it is not known whether it was"
@@ -117,41 +117,41 @@ def test_the_error_of_a_post_without_an_answer_states_whether_it_may_have_been_c
         with pytest.raises(Unavailable, match=r"^the source http://a is lost; it was not carried out$"):
             await made.ask("/api/alerts/x/acknowledge", "POST")
 
-    play(scene, [TRADES], [60.0])
+    run_scenario(scenario, [TRADES], [60.0])
 
 
 def test_a_post_that_cannot_be_sent_was_not_carried_out():
-    async def scene(made):
+    async def scenario(made):
         await made.source.__aexit__()
         with pytest.raises(Unavailable, match=r"cannot be reached: .*; it was not carried out$"):
             await made.ask("/api/refresh", "POST")
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_copy_answers_for_a_source_that_does_not_answer_in_time():
-    async def scene(made):
+    async def scenario(made):
         found = await made.ask()
         assert await made.ask() == found
         with pytest.raises(Unavailable, match=r"^the source http://a does not answer: nothing has come for 10 s"):
             await made.ask("/api/alerts")
 
-    play(scene, [TRADES], [60.0])
+    run_scenario(scenario, [TRADES], [60.0])
 
 
 @pytest.mark.parametrize("script", [answer(404, b"no", JSON), answer(200, b"x" * (MAX_COPIED_BYTES + 1), JSON)])
 def test_errors_and_long_answers_are_not_kept(script):
-    async def scene(made):
+    async def scenario(made):
         await made.ask()
         made.is_lost = True
         with pytest.raises(Unavailable):
             await made.ask()
 
-    play(scene, [script])
+    run_scenario(scenario, [script])
 
 
 def test_the_oldest_copies_are_dropped():
-    async def scene(made):
+    async def scenario(made):
         for number in range(MAX_COPIES + 1):
             await made.ask(f"/api/trades?{number}")
         made.is_lost = True
@@ -159,26 +159,26 @@ def test_the_oldest_copies_are_dropped():
             await made.ask("/api/trades?0")
         assert (await made.ask("/api/trades?1")).body == b"[1]"
 
-    play(scene, [TRADES])
+    run_scenario(scenario, [TRADES])
 
 
 def test_a_refused_token_is_reported():
-    async def scene(made):
+    async def scenario(made):
         with pytest.raises(Unavailable, match="refuses the token"):
             await made.ask()
         assert [error.code for error in made.refused] == ["refused"]
 
-    play(scene, [answer(401)])
+    run_scenario(scenario, [answer(401)])
 
 
 def test_the_number_of_open_questions_is_bounded(monkeypatch):
     monkeypatch.setattr(module, "AT_ONCE", 2)
 
-    async def scene(made):
+    async def scenario(made):
         asking = [asyncio.create_task(made.ask(f"/api/trades?{number}")) for number in range(4)]
         await asyncio.sleep(0.5)
         assert made.source.connections == 2
         await asyncio.gather(*asking)
         assert made.source.connections == 4
 
-    play(scene, [1.0, TRADES])
+    run_scenario(scenario, [1.0, TRADES])

@@ -66,7 +66,7 @@ def run():
 
 
 def test_nothing_is_evaluated_before_the_alerts_are_recalled_and_a_reading_of_orders_was_tried(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             assert (given.evaluate(), given.service.deadline) == (NOTHING, None)
             given.store.can_read.clear()
@@ -82,11 +82,11 @@ def test_nothing_is_evaluated_before_the_alerts_are_recalled_and_a_reading_of_or
                 True,
             )
 
-    run(scene())
+    run(scenario())
 
 
 def test_until_a_reading_of_orders_was_tried_nothing_is_evaluated(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.service.note_account("one")
             await virtualtime.until(lambda: given.alerts.recalled)
@@ -94,23 +94,23 @@ def test_until_a_reading_of_orders_was_tried_nothing_is_evaluated(run):
             given.service.note_orders()
             assert given.evaluate() == given.watch.changes
 
-    run(scene())
+    run(scenario())
 
 
 @pytest.mark.parametrize("stored", [(), None, (record(),)])
 def test_stored_alerts_of_the_account_are_recalled_and_published(run, stored):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.accounts["one"] = stored
             await given.begin()
             assert (given.alerts.recalled, given.shown) == ([stored], [NOTHING])
             assert given.service.alerts.shown(NOW_AT) == list(stored or ())
 
-    run(scene())
+    run(scenario())
 
 
 def test_another_key_of_the_same_account_continues_from_memory(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             given.service.forget()
@@ -121,11 +121,11 @@ def test_another_key_of_the_same_account_continues_from_memory(run):
             assert given.evaluate() == given.watch.changes
             assert (given.store.switched, given.watch.switches) == (["one"], 1)
 
-    run(scene())
+    run(scenario())
 
 
 def test_another_account_has_its_own_alerts_and_waiting_changes_are_stored_before(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.accounts = {"two": (record("tested:QQQ-1"),)}
             await given.begin()
@@ -138,11 +138,11 @@ def test_another_account_has_its_own_alerts_and_waiting_changes_are_stored_befor
             await given.begin("one")
             assert given.store.switched == ["one", "two", "one"]
 
-    run(scene())
+    run(scenario())
 
 
 def test_while_another_account_is_read_the_alerts_of_the_previous_one_are_not_shown(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.accounts["one"] = (record(),)
             await given.begin()
@@ -152,11 +152,11 @@ def test_while_another_account_is_read_the_alerts_of_the_previous_one_are_not_sh
             await virtualtime.settle()
             assert (given.alerts.records, given.shown, given.evaluate()) == ((), [NOTHING] * 2, NOTHING)
 
-    run(scene())
+    run(scenario())
 
 
 def test_an_account_that_is_switched_while_it_is_read_is_not_recalled(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.accounts = {"one": (record(),), "two": ()}
             given.store.can_read.clear()
@@ -168,11 +168,11 @@ def test_an_account_that_is_switched_while_it_is_read_is_not_recalled(run):
             await virtualtime.until(lambda: given.alerts.recalled)
             assert (given.store.switched, given.alerts.recalled) == (["one", "two"], [()])
 
-    run(scene())
+    run(scenario())
 
 
 def test_changes_are_stored_together_with_their_documents(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             for identity in ("breached:SPY-1", "tested:SPY-1"):
@@ -182,11 +182,11 @@ def test_changes_are_stored_together_with_their_documents(run):
             assert [each.record.id for each in changes.transitions] == ["breached:SPY-1", "tested:SPY-1"]
             assert [each.id for each in changes.records] == [each.id for each in documents]
 
-    run(scene())
+    run(scenario())
 
 
 def test_only_the_last_state_of_a_record_is_stored_if_it_changes_before(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             over = record(state="resolved", until=NOW_AT, last="resolved")
@@ -198,11 +198,11 @@ def test_only_the_last_state_of_a_record_is_stored_if_it_changes_before(run):
             assert changes.records == (over,)
             assert [each.state for each in documents] == ["firing", "resolved"]
 
-    run(scene())
+    run(scenario())
 
 
 def test_a_stop_stores_waiting_changes_and_ends_the_evaluation(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             given.service.take(firing())
@@ -210,11 +210,11 @@ def test_a_stop_stores_waiting_changes_and_ends_the_evaluation(run):
             assert given.stored == [["breached:SPY-1"]]
             assert given.evaluate() == NOTHING
 
-    run(scene())
+    run(scenario())
 
 
 def test_a_disk_that_hangs_delays_a_stop_for_a_second_at_most(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             given.delivery.can_write.clear()
@@ -223,20 +223,20 @@ def test_a_disk_that_hangs_delays_a_stop_for_a_second_at_most(run):
             await given.service.finish()
             assert asyncio.get_running_loop().time() - began == STOP_SECONDS
 
-    run(scene())
+    run(scenario())
 
 
 def test_a_stop_before_the_account_is_known_stores_nothing(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.service.finish()
             assert given.stored == []
 
-    run(scene())
+    run(scenario())
 
 
 def test_other_rules_apply_at_once_and_alerts_that_end_by_them_are_published(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             given.alerts.ended = firing()
@@ -244,11 +244,11 @@ def test_other_rules_apply_at_once_and_alerts_that_end_by_them_are_published(run
             given.service.set_rules(rules)
             assert (given.alerts.rules, given.shown[-1]) == (rules, given.alerts.ended)
 
-    run(scene())
+    run(scenario())
 
 
 def test_an_acknowledgement_is_published_and_stored(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             seen = Changes(transitions=(), records=(record(acknowledged_at=NOW_AT),))
@@ -258,7 +258,7 @@ def test_an_acknowledgement_is_published_and_stored(run):
             await virtualtime.until(lambda: given.delivery.added)
             assert (given.shown[-1], given.delivery.added) == (seen, [(seen, [])])
 
-    run(scene())
+    run(scenario())
 
 
 def acknowledging(given):
@@ -269,7 +269,7 @@ def acknowledging(given):
 
 
 def test_a_daemon_on_its_own_acknowledges_without_waiting_for_the_disk(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.delivery.can_write.clear()
             given.alerts.acknowledged["breached:SPY-1"] = Changes(records=(record(acknowledged_at=NOW_AT),))
@@ -278,11 +278,11 @@ def test_a_daemon_on_its_own_acknowledges_without_waiting_for_the_disk(run):
             assert await given.service.acknowledge("breached:SPY-1")
             assert asyncio.get_running_loop().time() == began
 
-    run(scene())
+    run(scenario())
 
 
 def test_an_acknowledgement_returns_once_another_ingester_would_know_of_it(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             given.delivery.is_kept = True
@@ -293,11 +293,11 @@ def test_an_acknowledgement_returns_once_another_ingester_would_know_of_it(run):
             given.delivery.can_write.set()
             assert await acknowledgement
 
-    run(scene())
+    run(scenario())
 
 
 def test_an_acknowledgement_waits_for_its_own_copy_not_for_one_under_way(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             given.delivery.is_kept = True
@@ -311,22 +311,22 @@ def test_an_acknowledgement_waits_for_its_own_copy_not_for_one_under_way(run):
             assert await acknowledgement
             assert given.stored == [["earlier:SPY-1"], ["breached:SPY-1"]]
 
-    run(scene())
+    run(scenario())
 
 
 def test_an_acknowledgement_that_no_other_ingester_would_know_of_is_an_error(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             acknowledgement = acknowledging(given)
             with pytest.raises(Unavailable, match="the next leader may not know of it"):
                 await acknowledgement
 
-    run(scene())
+    run(scenario())
 
 
 def test_a_second_acknowledgement_changes_nothing_and_waits_too(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             acknowledgement = acknowledging(given)
@@ -338,11 +338,11 @@ def test_a_second_acknowledgement_changes_nothing_and_waits_too(run):
             assert await given.service.acknowledge("breached:SPY-1")
             assert given.stored == [["breached:SPY-1"], [], []]
 
-    run(scene())
+    run(scenario())
 
 
 def test_an_acknowledgement_waits_for_a_limited_time(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             given.delivery.is_kept = True
@@ -357,21 +357,21 @@ def test_an_acknowledgement_waits_for_a_limited_time(run):
             with pytest.raises(Unavailable):
                 await acknowledgement
 
-    run(scene())
+    run(scenario())
 
 
 def test_channels_are_set_and_named(run):
-    async def scene():
+    async def scenario():
         given = Harness()
         given.service.set_channels(["a channel"])
         assert given.delivery.set == ["a channel"]
         assert given.service.answer().channels == [CHANNEL]
 
-    run(scene())
+    run(scenario())
 
 
 def test_the_answer_has_all_alerts_except_pending_ones(run):
-    async def scene():
+    async def scenario():
         given = Harness()
         given.alerts.records = (
             record("tested:SPY-1", state="pending"),
@@ -382,11 +382,11 @@ def test_the_answer_has_all_alerts_except_pending_ones(run):
         assert (answer.as_of, answer.rules) == (NOW_AT, [])
         assert [alert.id for alert in answer.alerts] == ["stop-loss:SPY-1", "breached:SPY-1"]
 
-    run(scene())
+    run(scenario())
 
 
 def test_alerts_are_counted_by_rule_and_state(run):
-    async def scene():
+    async def scenario():
         given = Harness()
         given.service.set_rules((Rule(name="tested", when=()), Rule(name="half", when=(), enabled=False)))
         given.alerts.records = (record(), record("breached:SPY-2"))
@@ -397,18 +397,18 @@ def test_alerts_are_counted_by_rule_and_state(run):
         }
         assert given.service.evaluations == 5
 
-    run(scene())
+    run(scenario())
 
 
 def test_each_transition_is_logged_once_without_its_sentence(run, caplog):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             with caplog.at_level(logging.INFO):
                 given.service.take(firing())
                 given.service.take(firing("days-left:SPY-1", severity="info"))
                 given.service.take(Changes(transitions=(), records=(record(),)))
 
-    run(scene())
+    run(scenario())
     lines = [(line.levelname, line.message, line.fields) for line in caplog.records]
     assert lines == [
         ("INFO", "Alert fires", {"id": "breached:SPY-1", "severity": "critical"}),
@@ -417,7 +417,7 @@ def test_each_transition_is_logged_once_without_its_sentence(run, caplog):
 
 
 def test_a_database_that_cannot_be_used_causes_a_notice(run):
-    async def scene():
+    async def scenario():
         given = Harness()
         assert given.service.notices() == []
         given.store.fault = FakeFault(text="Alerts are not stored: the disk is full", since=NOW_AT)
@@ -426,4 +426,4 @@ def test_a_database_that_cannot_be_used_causes_a_notice(run):
         given.service.close()
         assert given.store.is_closed
 
-    run(scene())
+    run(scenario())

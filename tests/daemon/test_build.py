@@ -88,29 +88,29 @@ async def fetch(parts, path, **headers):
 
 
 def test_before_the_start_the_document_is_empty_and_names_the_configured_source(built):
-    async def scene():
+    async def scenario():
         with built() as parts:
             document = parts.view.document()
             assert (document.condors, document.quotes, document.unmatched) == ([], [], [])
             assert (document.status.source, document.status.feed) == ("simulator", "indicative")
             assert not parts.view.is_ready
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_each_run_has_its_own_epoch_so_that_versions_of_another_are_recognised(built):
-    async def scene():
+    async def scenario():
         versions = []
         for _ in range(2):
             with built() as parts:
                 versions.append(parts.view.document().version)
         assert versions[0] != versions[1]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_readings_of_the_supervisor_reach_the_view_the_subscribers_and_the_metrics(built):
-    async def scene():
+    async def scenario():
         with built() as parts:
             wakes = []
             subscriber = parts.subscribers.subscribe(EVERYTHING, 0.0, None, "identity", lambda: wakes.append(1))
@@ -124,11 +124,11 @@ def test_readings_of_the_supervisor_reach_the_view_the_subscribers_and_the_metri
             assert "condord_subscribers 1.0" in body
             assert "condord_condors 1.0" in body
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_all_parts_read_the_exchanges_clock_which_the_supervisor_corrects(built):
-    async def scene():
+    async def scenario():
         with built(token=Secret(TOKEN)) as parts:
             before = parts.view.document().as_of
             parts.upstream.supervisor._now_at.offset = HOUR
@@ -137,11 +137,11 @@ def test_all_parts_read_the_exchanges_clock_which_the_supervisor_corrects(built)
             assert parts.view.tickets.issue().expires_at - before >= HOUR
             assert sink_of(parts)._now_at() - before >= HOUR
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_quotes_are_published_with_the_window_and_the_least_change_of_the_configuration(built):
-    async def scene():
+    async def scenario():
         with built() as parts:
             publisher = parts.view._publisher
             assert publisher.coalescer.window_seconds == 0.5
@@ -150,7 +150,7 @@ def test_quotes_are_published_with_the_window_and_the_least_change_of_the_config
             sink_of(parts).confirm([tick(LEG, 1.0, 1.2)], sink_of(parts).era)
             assert [quote.bid for quote in parts.view.document().quotes if quote.symbol == LEG] == [1.0]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_reload_reaches_the_parts_that_serve(built):
@@ -160,7 +160,7 @@ def test_a_reload_reaches_the_parts_that_serve(built):
         server=Server(max_subscribers=1, allowed_hosts=("a.example",)),
     )
 
-    async def scene():
+    async def scenario():
         with built(reread=lambda: changed) as parts:
             assert (await fetch(parts, "/api/positions", Host="a.example")).status == 421
             parts.reload.run()
@@ -170,11 +170,11 @@ def test_a_reload_reaches_the_parts_that_serve(built):
             parts.subscribers.subscribe(EVERYTHING, 0.0, None, "identity", lambda: None)
             assert not parts.subscribers.has_room
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_without_the_token_a_request_is_refused_and_counted(built):
-    async def scene():
+    async def scenario():
         with built(token=Secret(TOKEN)) as parts:
             assert (await fetch(parts, "/api/status")).status == 401
             answer = await fetch(parts, "/api/status", Authorization=f"Bearer {TOKEN}")
@@ -183,11 +183,11 @@ def test_without_the_token_a_request_is_refused_and_counted(built):
             metrics = await fetch(parts, "/metrics", Authorization=f"Bearer {TOKEN}")
             assert 'status="401"' in metrics.body.decode()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_requests_to_alpaca_and_lost_log_lines_are_in_the_metrics(built):
-    async def scene():
+    async def scenario():
         with built(log_dropped=lambda: 3) as parts:
             parts.upstream.brokerage._calls._observe("positions", "503", 0.25)
             sink_of(parts)._observe(0.01)
@@ -196,13 +196,13 @@ def test_requests_to_alpaca_and_lost_log_lines_are_in_the_metrics(built):
             assert 'code="503"' in body
             assert "condord_update_latency_seconds_count 1.0" in body
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_reload_changes_how_long_history_is_kept(built, tmp_path):
     changed = msgspec.structs.replace(CONFIG, history=History(keep_days=7))
 
-    async def scene():
+    async def scenario():
         with built(reread=lambda: changed, history=tmp_path) as parts:
             keep_days = parts.upstream.past.store._writing.file._keep_days
             assert keep_days() == 400
@@ -210,18 +210,18 @@ def test_a_reload_changes_how_long_history_is_kept(built, tmp_path):
             assert keep_days() == 7
             parts.reload._release.cancel()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_rows_of_a_minute_reach_the_recorder_and_the_past_reaches_the_document(built, tmp_path):
-    async def scene():
+    async def scenario():
         with built(history=tmp_path) as parts:
             past = parts.upstream.past
             assert parts.publisher.recorder == past.recorder.record
             assert past.trade_book._recall == parts.publisher.book.recall_past
             assert parts.upstream.supervisor.settings.keep_days == 400
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_the_upstream_closes_threads_then_connections_then_files():

@@ -11,7 +11,7 @@ from .relayed import Relayed
 
 
 def test_a_relay_follows_its_source_and_asks_it():
-    async def scene():
+    async def scenario():
         relayed = Relayed()
         settings = SourceSettings(address=parse_url("unix:///nonexistent/x"), token=None, context=lambda: None)
         followed = FollowedSource(settings, relayed.replica, relayed.feed, [].append)
@@ -30,4 +30,4 @@ def test_a_relay_follows_its_source_and_asks_it():
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
 
-    asyncio.run(scene())
+    asyncio.run(scenario())

@@ -31,7 +31,7 @@ def test_a_relay_of_a_bus_follows_asks_and_names_the_leader(nats_server):
     async def answer(method, target):
         return Answer(200, {}, f"{method} {target}".encode())
 
-    async def scene():
+    async def scenario():
         server = nats_server()
         leader = Leader(server.bus(), fence=7, answer=answer)
         async with working(leader):
@@ -52,12 +52,12 @@ def test_a_relay_of_a_bus_follows_asks_and_names_the_leader(nats_server):
                 assert followed.cluster.dropped == 2
                 followed.retry()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.slow
 def test_several_accounts_on_the_bus_end_a_relay_unless_one_is_named(nats_server):
-    async def scene():
+    async def scenario():
         server = nats_server()
         bus = server.bus()
         async with running(bus):
@@ -68,4 +68,4 @@ def test_several_accounts_on_the_bus_end_a_relay_unless_one_is_named(nats_server
                 await eventually(lambda: refused)
             assert isinstance(refused[0], ConfigError)
 
-    asyncio.run(scene())
+    asyncio.run(scenario())

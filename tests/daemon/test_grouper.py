@@ -33,7 +33,7 @@ class EndlessSearch:
 
 
 def test_a_cancelled_search_ends_and_the_next_one_runs():
-    async def play():
+    async def scenario():
         grouper, endless = Grouper(), EndlessSearch()
         search = asyncio.create_task(grouper.run(endless.run))
         assert await asyncio.to_thread(endless.begun.wait, 30)
@@ -44,4 +44,4 @@ def test_a_cancelled_search_ends_and_the_next_one_runs():
         assert await grouper.run(Regrouping(held=frozenset(), lots=()).run) == Grouping()
         grouper.close()
 
-    asyncio.run(play())
+    asyncio.run(scenario())

@@ -93,7 +93,7 @@ class Harness:
 
 
 @contextlib.asynccontextmanager
-async def scene():
+async def leading_harness():
     made = Harness()
     task = asyncio.create_task(made.leadership.run())
     try:
@@ -106,7 +106,7 @@ async def scene():
 
 def test_the_lease_is_taken_renewed_and_the_maker_extended():
     async def main():
-        async with scene() as made:
+        async with leading_harness() as made:
             await asyncio.sleep(10.5)
             assert made.term.log == [("run", 5)]
             assert (made.leadership.role, made.leadership.fence) == ("leading", 5)
@@ -119,7 +119,7 @@ def test_the_lease_is_taken_renewed_and_the_maker_extended():
 
 def test_the_reason_why_the_lease_cannot_be_requested_is_logged_once_with_a_remedy(caplog):
     async def main():
-        async with scene() as made:
+        async with leading_harness() as made:
             none, other = BusRefusal("JetStream does not answer", "add it"), BusRefusal("the bucket has no TTL")
             made.lease.answers = [none, none, BusError("no answer in time"), none, other, other, None, none]
             await asyncio.sleep(5)
@@ -133,7 +133,7 @@ def test_the_reason_why_the_lease_cannot_be_requested_is_logged_once_with_a_reme
 
 def test_an_ingester_that_would_not_be_heard_does_not_ask_for_the_lease(caplog):
     async def main():
-        async with scene() as made:
+        async with leading_harness() as made:
             made.forbidden = BusRefusal("the bus forbids this user to publish to x", "permit it")
             await asyncio.sleep(5)
             assert made.lease.calls == []
@@ -150,7 +150,7 @@ def test_an_ingester_that_would_not_be_heard_does_not_ask_for_the_lease(caplog):
 
 def test_a_fence_that_does_not_rise_is_logged_once_with_a_remedy(caplog):
     async def main():
-        async with scene() as made:
+        async with leading_harness() as made:
             await asyncio.sleep(0.5)
             made.lease.fence = 1
             made.lease.answers = [False]
@@ -166,7 +166,7 @@ def test_a_fence_that_does_not_rise_is_logged_once_with_a_remedy(caplog):
 
 def test_the_own_last_fence_is_given_back_without_an_error(caplog):
     async def main():
-        async with scene() as made:
+        async with leading_harness() as made:
             await asyncio.sleep(0.5)
             assert made.leadership.fence == 5
             made.lease.fence = 4  # each acquisition adds one
@@ -182,7 +182,7 @@ def test_a_request_that_never_ends_has_a_reason_in_the_log(caplog):
     caplog.set_level(logging.DEBUG)
 
     async def main():
-        async with scene() as made:
+        async with leading_harness() as made:
             made.lease.delay = 1000.0
             await asyncio.sleep(3 * LEASE)
 
@@ -195,7 +195,7 @@ def test_a_request_that_never_ends_has_a_reason_in_the_log(caplog):
 
 def test_a_standby_asks_again_until_the_lease_is_free():
     async def main():
-        async with scene() as made:
+        async with leading_harness() as made:
             made.lease.answers = [None, BusError("lost"), None]
             await asyncio.sleep(0.9)
             assert (made.leadership.role, made.leadership.fence) == ("standby", None)
@@ -208,7 +208,7 @@ def test_a_standby_asks_again_until_the_lease_is_free():
 @pytest.mark.parametrize("answer", [False, "none"])
 def test_the_maker_is_killed_in_time_if_the_lease_is_lost_or_unanswered(answer):
     async def main():
-        async with scene() as made:
+        async with leading_harness() as made:
             began = asyncio.get_running_loop().time()
             await asyncio.sleep(0.5)
             if answer == "none":
@@ -230,7 +230,7 @@ def test_an_unanswered_renewal_is_tried_again_and_its_beginning_and_end_are_logg
     caplog.set_level(logging.INFO)
 
     async def main():
-        async with scene() as made:
+        async with leading_harness() as made:
             for _ in range(2):
                 await asyncio.sleep(0.5)
                 made.lease.answers = [BusError("lost"), BusError("lost")]
@@ -246,7 +246,7 @@ def test_an_unanswered_renewal_is_tried_again_and_its_beginning_and_end_are_logg
 @pytest.mark.parametrize("delay", [0.01, 60.0])
 def test_a_term_that_ends_without_an_answer_is_known_as_such(delay):
     async def main():
-        async with scene() as made:
+        async with leading_harness() as made:
             await asyncio.sleep(0.5)
             assert not made.leadership.is_unanswered
             made.lease.delay = delay
@@ -260,7 +260,7 @@ def test_a_term_that_ends_without_an_answer_is_known_as_such(delay):
 
 def test_a_request_that_has_just_been_made_is_not_unanswered():
     async def main():
-        async with scene() as made:
+        async with leading_harness() as made:
             await asyncio.sleep(0.5)
             made.lease.delay = LEASE / 4
             for _ in range(100):
@@ -273,7 +273,7 @@ def test_a_request_that_has_just_been_made_is_not_unanswered():
 
 def test_after_a_maker_ends_by_itself_others_may_take_the_lease_during_its_pause():
     async def main():
-        async with scene() as made:
+        async with leading_harness() as made:
             await asyncio.sleep(0.5)
             made.term.pause = 4.0
             made.term.ends.set()
@@ -288,7 +288,7 @@ def test_after_a_maker_ends_by_itself_others_may_take_the_lease_during_its_pause
 
 def test_leaving_ends_the_maker_gracefully_and_releases_the_lease():
     async def main():
-        async with scene() as made:
+        async with leading_harness() as made:
             await asyncio.sleep(0.5)
             await made.leadership.leave()
             assert made.term.log == [("run", 5), "stop", ("ended", 5)]
@@ -301,12 +301,12 @@ def test_leaving_ends_the_maker_gracefully_and_releases_the_lease():
 
 def test_a_standby_leaves_at_once_and_a_shorter_lease_of_others_applies():
     async def main():
-        async with scene() as made:
+        async with leading_harness() as made:
             made.lease.answers = [None]
             await asyncio.sleep(0.3)
             await made.leadership.leave()
             assert made.term.log == []
-        async with scene() as made:
+        async with leading_harness() as made:
             made.lease.seconds = 1.0
             await asyncio.sleep(0.2)
             assert made.term.until < 1.0 + asyncio.get_running_loop().time()
@@ -330,7 +330,7 @@ def test_a_bug_in_the_term_ends_the_task():
 
 def test_the_end_of_the_task_kills_the_maker():
     async def main():
-        async with scene() as made:
+        async with leading_harness() as made:
             await asyncio.sleep(0.5)
         assert made.term.log == [("run", 5), ("killed", 5)]
 

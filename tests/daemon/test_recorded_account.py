@@ -59,7 +59,7 @@ class Daemon:
 
 
 def test_the_next_daemon_continues_what_was_recorded(tmp_path):
-    async def scene():
+    async def scenario():
         first = Daemon(tmp_path)
         await first.run(ROW)
         first.past.close()
@@ -72,11 +72,11 @@ def test_the_next_daemon_continues_what_was_recorded(tmp_path):
         assert (await second.past.trade_book.recall_past())[0] == (ACTIVITY,)
         second.past.close()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_without_history_activities_are_stored_and_nothing_is_recorded_or_recalled(tmp_path):
-    async def scene():
+    async def scenario():
         first, second = Daemon(tmp_path), Daemon(tmp_path, is_enabled=False)
         await first.run(ROW)
         first.past.close()
@@ -86,7 +86,7 @@ def test_without_history_activities_are_stored_and_nothing_is_recorded_or_recall
         assert (await second.past.trade_book.recall_past())[0] == (ACTIVITY,)
         second.past.close()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_day_on_which_the_clocks_change_has_all_its_minutes(tmp_path, day, ins
     def second(text):
         return int(dt.datetime.fromisoformat(f"{day[:8]}{text}:00+00:00").timestamp())
 
-    async def scene():
+    async def scenario():
         daemon = Daemon(tmp_path)
         await daemon.run(*(msgspec.structs.replace(ROW, second=second(text)) for text in sorted([*inside, *outside])))
         query = history_query([("condor", CONDOR.condor_id), ("from", day), ("to", day)])
@@ -108,15 +108,15 @@ def test_a_day_on_which_the_clocks_change_has_all_its_minutes(tmp_path, day, ins
         assert answer.seconds == [second(text) for text in inside]
         daemon.past.close()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("is_stored", [True, False])
 def test_the_file_is_in_the_directory_if_there_is_one(tmp_path, is_stored):
-    async def scene():
+    async def scenario():
         daemon = Daemon(tmp_path if is_stored else None)
         await daemon.run(ROW)
         daemon.past.close()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
     assert (tmp_path / FILE_NAME).exists() is is_stored

@@ -56,7 +56,7 @@ def run():
 
 
 def test_each_minute_is_written_in_order(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             for number in (1, 2, 3):
@@ -65,32 +65,32 @@ def test_each_minute_is_written_in_order(run):
             assert given.written == [("one", 1), ("one", 2), ("one", 3)]
             assert given.recorder.rows == 3
 
-    run(scene())
+    run(scenario())
 
 
 def test_a_minute_without_rows_writes_nothing(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             given.recorder.record([])
             await given.recorder.finish([])
             assert given.store.recorded == []
 
-    run(scene())
+    run(scenario())
 
 
 def test_switching_returns_the_past_of_the_account_and_names_the_day_at_the_exchange(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.past = RecordedPast(quantities={"SPY-1": 2})
             assert await given.begin() == given.store.past
             assert given.store.accounts == [("one", "alpaca-paper", dt.date(2026, 11, 20))]
 
-    run(scene())
+    run(scenario())
 
 
 def test_a_stop_writes_the_running_minute_and_a_start_recalls_no_point_of_it(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             now = int(NOW_AT.timestamp())
@@ -100,11 +100,11 @@ def test_a_stop_writes_the_running_minute_and_a_start_recalls_no_point_of_it(run
             past = await given.begin()
             assert past.lines == {"SPY-1": HistoryJson(seconds=[now], cents=[1])}
 
-    run(scene())
+    run(scenario())
 
 
 def test_nothing_is_recorded_until_the_account_is_known_and_its_positions_are_shown(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.recorder.show()
             given.recorder.record(minute(1))
@@ -113,11 +113,11 @@ def test_nothing_is_recorded_until_the_account_is_known_and_its_positions_are_sh
             await given.recorder.finish([])
             assert given.written == [("one", 2)]
 
-    run(scene())
+    run(scenario())
 
 
 def test_between_two_accounts_nothing_is_recorded(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin("one")
             given.recorder.pause()
@@ -129,11 +129,11 @@ def test_between_two_accounts_nothing_is_recorded(run):
             await given.recorder.finish([])
             assert given.written == [("two", 3)]
 
-    run(scene())
+    run(scenario())
 
 
 def test_minutes_that_wait_are_not_written_to_another_account(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin("one")
             given.store.can_write.clear()
@@ -150,11 +150,11 @@ def test_minutes_that_wait_are_not_written_to_another_account(run):
             assert [number for _, number in given.written] == [1, 4]
             assert given.written[-1] == ("two", 4)
 
-    run(scene())
+    run(scenario())
 
 
 def test_the_same_account_keeps_the_minutes_that_wait(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             for number in (1, 2):
@@ -163,11 +163,11 @@ def test_the_same_account_keeps_the_minutes_that_wait(run):
             await given.recorder.finish([])
             assert given.written == [("one", 1), ("one", 2)]
 
-    run(scene())
+    run(scenario())
 
 
 def test_the_oldest_of_too_many_minutes_are_dropped(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             given.store.can_write.clear()
@@ -179,11 +179,11 @@ def test_the_oldest_of_too_many_minutes_are_dropped(run):
             await given.recorder.finish([])
             assert [number for _, number in given.written] == [0, *range(3, QUEUED_MINUTES + 3)]
 
-    run(scene())
+    run(scenario())
 
 
 def test_a_disk_that_hangs_delays_a_stop_by_a_second(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             given.store.can_write.clear()
@@ -192,22 +192,22 @@ def test_a_disk_that_hangs_delays_a_stop_by_a_second(run):
             await given.recorder.finish([])
             assert asyncio.get_running_loop().time() - began == pytest.approx(STOP_SECONDS)
 
-    run(scene())
+    run(scenario())
 
 
 def test_without_history_nothing_is_recorded_but_the_account_is_switched(run):
-    async def scene():
+    async def scenario():
         async with Harness(is_enabled=False) as given:
             await given.begin()
             given.recorder.record(minute(1))
             await given.recorder.finish([])
             assert (given.store.recorded, given.store.account) == ([], "one")
 
-    run(scene())
+    run(scenario())
 
 
 def test_rows_are_counted_when_the_database_has_them(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             counts = []
@@ -219,11 +219,11 @@ def test_rows_are_counted_when_the_database_has_them(run):
                 counts.append(given.recorder.rows)
             assert counts == [1, 1, 3]
 
-    run(scene())
+    run(scenario())
 
 
 def test_without_minutes_the_database_is_tried_again_until_its_fault_ends(run):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             given.store.fault = FakeFault(text="it is locked", since=NOW_AT)
@@ -239,11 +239,11 @@ def test_without_minutes_the_database_is_tried_again_until_its_fault_ends(run):
             await given.recorder.finish([])
             assert given.written[-1] == ("one", 2)
 
-    run(scene())
+    run(scenario())
 
 
 def test_a_fault_is_a_notice_and_its_beginning_and_end_are_logged_once(run, caplog):
-    async def scene():
+    async def scenario():
         given = Harness()
         assert (given.recorder.notices(), given.recorder.has_fault) == ([], False)
         given.store.fault = FakeFault(text="the disk is full", since=NOW_AT)
@@ -256,7 +256,7 @@ def test_a_fault_is_a_notice_and_its_beginning_and_end_are_logged_once(run, capl
             assert given.recorder.notices() == []
 
     with caplog.at_level(logging.INFO):
-        run(scene())
+        run(scenario())
     assert [record.getMessage() for record in caplog.records] == ["Notice", "Notice is over"]
     assert caplog.records[0].fields == {"code": "historyUnavailable", "reason": "the disk is full"}
 
@@ -272,11 +272,11 @@ def test_extremes_of_other_ingesters_are_joined_and_those_of_each_minute_are_sha
         async def add(self, rows):
             shared_with.append(rows)
 
-    async def scene():
+    async def scenario():
         async with Harness(shared=FakeShared()) as given:
             assert (await given.begin()).quantities == {"SPY-1": 2}
             given.recorder.record(minute(1))
             await virtualtime.settle()
             assert shared_with == ["one", minute(1)]
 
-    run(scene())
+    run(scenario())

@@ -13,15 +13,15 @@ from tests.virtualtime import run
 from .relayed import Relayed
 
 
-def play(scene):
+def run_scenario(scenario):
     async def whole():
-        await scene(Relayed())
+        await scenario(Relayed())
 
     run(whole())
 
 
 def test_events_of_the_source_wake_subscribers_and_are_measured():
-    @play
+    @run_scenario
     async def _(relayed):
         assert relayed.feed.resume_version is None
         assert relayed.feed.lost_reason == "it has not answered yet"
@@ -38,7 +38,7 @@ def test_events_of_the_source_wake_subscribers_and_are_measured():
 
 
 def test_changes_held_back_by_an_interval_are_sent_when_it_is_over():
-    @play
+    @run_scenario
     async def _(relayed):
         relayed.pass_events()
         slow, slower = relayed.follow(2.0), relayed.follow(3.0)
@@ -58,7 +58,7 @@ def test_changes_held_back_by_an_interval_are_sent_when_it_is_over():
 
 
 def test_a_lost_source_is_a_status_with_the_reason_and_a_remedy():
-    @play
+    @run_scenario
     async def _(relayed):
         relayed.pass_events()
         subscriber = relayed.follow()
@@ -88,7 +88,7 @@ def test_a_lost_source_is_a_status_with_the_reason_and_a_remedy():
 
 
 def test_the_lag_is_that_of_the_newest_event_and_grows_while_the_source_is_lost():
-    @play
+    @run_scenario
     async def _(relayed):
         assert relayed.feed.lag_ms is None
         relayed.pass_events()
@@ -103,7 +103,7 @@ def test_the_lag_is_that_of_the_newest_event_and_grows_while_the_source_is_lost(
 
 
 def test_if_a_source_has_lost_its_own_source_the_lag_is_unknown_and_the_reason_is_passed_on():
-    @play
+    @run_scenario
     async def _(relayed):
         first = Relayed()
         relayed.pass_events()
@@ -147,7 +147,7 @@ class Chain:
 def test_a_relay_logs_once_that_its_source_has_lost_its_own_source_and_once_that_it_is_back(caplog):
     caplog.set_level(logging.INFO)
 
-    @play
+    @run_scenario
     async def _(relayed):
         chain = Chain(relayed)
         assert caplog.records == []
@@ -171,7 +171,7 @@ def test_a_relay_logs_once_that_its_source_has_lost_its_own_source_and_once_that
 
 
 def test_a_leader_names_its_own_daemon_of_the_account_and_not_the_leader():
-    @play
+    @run_scenario
     async def _(relayed):
         relayed.pass_events()
         relayed.feed.lose_maker("it sends no events")
@@ -183,7 +183,7 @@ def test_a_leader_names_its_own_daemon_of_the_account_and_not_the_leader():
 
 
 def test_a_worker_leaves_these_log_lines_to_its_daemon_and_does_not_name_the_source_of_its_daemon(caplog):
-    async def scene():
+    async def scenario():
         chain = Chain(Relayed(is_worker=True))
         chain.lose("it has stopped")
         assert chain.relayed.view.status.code == "sourceLost"
@@ -192,12 +192,12 @@ def test_a_worker_leaves_these_log_lines_to_its_daemon_and_does_not_name_the_sou
         reason = f"relay-1 has lost the daemon of this worker: it sends no events; {WORKER_REMEDY}"
         assert chain.relayed.view.status.reason == reason
 
-    run(scene())
+    run(scenario())
     assert caplog.records == []
 
 
 def test_a_new_connection_begins_a_new_measurement():
-    @play
+    @run_scenario
     async def _(relayed):
         relayed.pass_events()
         relayed.source.move()

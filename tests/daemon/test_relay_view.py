@@ -8,15 +8,15 @@ from tests.virtualtime import run
 from .relayed import Relayed
 
 
-def play(scene):
+def run_scenario(scenario):
     async def whole():
-        scene(Relayed(max_subscribers=7))
+        scenario(Relayed(max_subscribers=7))
 
     run(whole())
 
 
 def test_before_the_first_document_there_is_a_reason_instead():
-    @play
+    @run_scenario
     def _(relayed):
         view = relayed.view
         expected = "this relay has read nothing from http://127.0.0.1:1 in 0 s: it has not answered yet"
@@ -37,7 +37,7 @@ def test_before_the_first_document_there_is_a_reason_instead():
     ],
 )
 def test_an_ingester_without_a_document_names_its_role(role, text):
-    @play
+    @run_scenario
     def _(relayed):
         relayed.role = role
         relayed.feed.lose("it is gone", "leaderLost")
@@ -45,7 +45,7 @@ def test_an_ingester_without_a_document_names_its_role(role, text):
 
 
 def test_a_relay_shows_the_document_of_its_source_and_is_ready_if_the_source_is():
-    @play
+    @run_scenario
     def _(relayed):
         view = relayed.view
         relayed.pass_events()
@@ -64,7 +64,7 @@ def test_a_relay_shows_the_document_of_its_source_and_is_ready_if_the_source_is(
 
 
 def test_a_single_condor_is_unconfirmed_while_the_source_is_lost():
-    @play
+    @run_scenario
     def _(relayed):
         relayed.pass_events()
         assert not any(quote.unconfirmed for quote in relayed.view.condor(SPY_ID).quotes)
@@ -75,7 +75,7 @@ def test_a_single_condor_is_unconfirmed_while_the_source_is_lost():
 
 
 def test_the_newest_message_of_a_live_stream_is_that_of_the_newest_quote():
-    @play
+    @run_scenario
     def _(relayed):
         relayed.source.set_status(status(state="live"))
         relayed.pass_events()
@@ -92,7 +92,7 @@ def test_the_newest_message_of_a_live_stream_is_that_of_the_newest_quote():
 
 
 def test_a_lost_source_leaves_the_time_of_the_newest_quote_and_no_connection():
-    @play
+    @run_scenario
     def _(relayed):
         relayed.source.set_status(status(state="live"))
         relayed.pass_events()
@@ -111,7 +111,7 @@ def test_a_lost_source_leaves_the_time_of_the_newest_quote_and_no_connection():
 
 
 def test_the_hours_of_a_lost_source_are_unknown_once_they_have_passed():
-    @play
+    @run_scenario
     def _(relayed):
         relayed.source.set_status(status("closed", market=CLOSED))
         relayed.pass_events()
@@ -122,7 +122,7 @@ def test_the_hours_of_a_lost_source_are_unknown_once_they_have_passed():
 
 
 def test_the_report_has_the_counters_of_the_relay():
-    @play
+    @run_scenario
     def _(relayed):
         relayed.pass_events()
         relayed.follow()

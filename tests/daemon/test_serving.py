@@ -105,7 +105,7 @@ class FakeDaemon:
 
 
 def test_systemd_is_pinged_twice_a_timeout_only_while_the_daemon_is_alive():
-    async def scene():
+    async def scenario():
         daemon = FakeDaemon()
         async with daemon.doing(daemon.service._feed_systemd()):
             await asyncio.sleep(5.1)
@@ -114,21 +114,21 @@ def test_systemd_is_pinged_twice_a_timeout_only_while_the_daemon_is_alive():
             await asyncio.sleep(5)
             assert daemon.count("ping") == 10
 
-    virtualtime.run(scene())
+    virtualtime.run(scenario())
 
 
 def test_the_job_learns_at_once_that_the_process_was_suspended():
-    async def scene():
+    async def scenario():
         daemon = FakeDaemon()
         daemon.now = 10.0
         daemon.suspensions.check()
         assert daemon.calls == ["suspended for 10 s"]
 
-    virtualtime.run(scene())
+    virtualtime.run(scenario())
 
 
 def test_systemd_is_sent_each_state_once():
-    async def scene():
+    async def scenario():
         daemon = FakeDaemon()
         async with daemon.doing(daemon.service._feed_systemd()):
             await asyncio.sleep(3)
@@ -139,11 +139,11 @@ def test_systemd_is_sent_each_state_once():
             "reconnecting: Alpaca closed the connection",
         ]
 
-    virtualtime.run(scene())
+    virtualtime.run(scenario())
 
 
 def test_a_job_that_stays_stuck_ends_the_daemon_and_names_the_stuck_part():
-    async def scene():
+    async def scenario():
         daemon = FakeDaemon()
         daemon.stuck_since = asyncio.get_running_loop().time() + 20
         async with daemon.doing(daemon.service._oversee()):
@@ -153,11 +153,11 @@ def test_a_job_that_stays_stuck_ends_the_daemon_and_names_the_stuck_part():
         assert str(daemon.service._lifetime.failure).startswith("it is stuck")
         assert daemon.service._lifetime.stopping.is_set()
 
-    virtualtime.run(scene())
+    virtualtime.run(scenario())
 
 
 def test_a_job_that_is_stuck_now_and_then_is_left_alone():
-    async def scene():
+    async def scenario():
         daemon = FakeDaemon()
         loop = asyncio.get_running_loop()
         async with daemon.doing(daemon.service._oversee()):
@@ -168,22 +168,22 @@ def test_a_job_that_is_stuck_now_and_then_is_left_alone():
                 await asyncio.sleep(2)
         assert daemon.service._lifetime.failure is None
 
-    virtualtime.run(scene())
+    virtualtime.run(scenario())
 
 
 def test_once_a_second_the_lag_is_measured_and_the_hang_watchdog_advanced():
-    async def scene():
+    async def scenario():
         daemon = FakeDaemon()
         async with daemon.doing(daemon.service._oversee()):
             await asyncio.sleep(5.5)
         assert daemon.lags == [pytest.approx(0.0)] * 5
         assert daemon.service._hang_watchdog._counter == 5
 
-    virtualtime.run(scene())
+    virtualtime.run(scenario())
 
 
 def test_several_hang_ups_are_one_reload_and_only_after_the_daemon_serves():
-    async def scene():
+    async def scenario():
         daemon = FakeDaemon()
         daemon.is_serving.clear()
         async with daemon.doing(daemon.service._reload_on_hang_up()):
@@ -195,7 +195,7 @@ def test_several_hang_ups_are_one_reload_and_only_after_the_daemon_serves():
             await asyncio.sleep(1)
         assert daemon.calls == ["reloading", "reload", "ready"]
 
-    virtualtime.run(scene())
+    virtualtime.run(scenario())
 
 
 def workers(daemon):
@@ -210,7 +210,7 @@ def workers(daemon):
 
 
 def test_workers_are_reloaded_after_the_daemon_and_before_systemd_is_notified():
-    async def scene():
+    async def scenario():
         daemon = FakeDaemon()
         daemon.parts.workers = workers(daemon)
         async with daemon.doing(daemon.service._reload_on_hang_up()):
@@ -218,11 +218,11 @@ def test_workers_are_reloaded_after_the_daemon_and_before_systemd_is_notified():
             await asyncio.sleep(1)
         assert daemon.calls == ["reloading", "reload", "reload workers", "ready"]
 
-    virtualtime.run(scene())
+    virtualtime.run(scenario())
 
 
 def test_a_daemon_is_ready_with_its_workers_and_stops_them_before_it_ends_their_streams():
-    async def scene():
+    async def scenario():
         daemon, announced = FakeDaemon(), []
         daemon.parts.workers = workers(daemon)
         running = asyncio.create_task(daemon.service._run_tasks(announced.append))
@@ -236,12 +236,12 @@ def test_a_daemon_is_ready_with_its_workers_and_stops_them_before_it_ends_their_
         stopping = [each for each in daemon.calls if each in ("stop workers", "stop accepting", "bye", "stop")]
         assert stopping == ["stop workers", "stop accepting", "bye", "stop"]
 
-    virtualtime.run(scene())
+    virtualtime.run(scenario())
 
 
 @pytest.mark.parametrize(("had", "has", "calls"), [(True, False, []), (False, False, ["reloading", "reload", "ready"])])
 def test_a_hang_up_of_the_terminal_that_it_was_started_from_ends_the_daemon(monkeypatch, had, has, calls):
-    async def scene():
+    async def scenario():
         monkeypatch.setattr(serving.terminal, "is_attached", lambda: had)
         daemon = FakeDaemon()
         monkeypatch.setattr(serving.terminal, "is_attached", lambda: has)
@@ -251,11 +251,11 @@ def test_a_hang_up_of_the_terminal_that_it_was_started_from_ends_the_daemon(monk
         assert daemon.calls == calls
         assert daemon.service._lifetime.stopping.is_set() is (had and not has)
 
-    virtualtime.run(scene())
+    virtualtime.run(scenario())
 
 
 def test_a_stop_first_refuses_connections_then_ends_the_streams_and_then_the_server():
-    async def scene():
+    async def scenario():
         daemon = FakeDaemon()
         announced = []
         running = asyncio.create_task(daemon.service._run_tasks(announced.append))
@@ -267,11 +267,11 @@ def test_a_stop_first_refuses_connections_then_ends_the_streams_and_then_the_ser
         ]  # fmt: skip
         assert announced[0].endswith(" serves at http://127.0.0.1:8420")
 
-    virtualtime.run(scene())
+    virtualtime.run(scenario())
 
 
 def test_a_stop_lets_the_job_finish_while_the_streams_end_and_only_then_ends_the_writers():
-    async def scene():
+    async def scenario():
         daemon = FakeDaemon()
         running = asyncio.create_task(daemon.service._run_tasks(lambda _line: None))
         await asyncio.sleep(5)
@@ -283,11 +283,11 @@ def test_a_stop_lets_the_job_finish_while_the_streams_end_and_only_then_ends_the
         assert daemon.has_written
         assert daemon.service._lifetime.failure is None
 
-    virtualtime.run(scene())
+    virtualtime.run(scenario())
 
 
 def test_a_job_that_cannot_go_on_ends_the_service_with_its_error():
-    async def scene():
+    async def scenario():
         daemon = FakeDaemon()
         running = asyncio.create_task(daemon.service.run(lambda _line: None))
         await asyncio.sleep(1)
@@ -297,7 +297,7 @@ def test_a_job_that_cannot_go_on_ends_the_service_with_its_error():
         assert daemon.calls[-1] == "close"
 
     with kept_signals():
-        virtualtime.run(scene())
+        virtualtime.run(scenario())
 
 
 @contextlib.contextmanager

@@ -26,10 +26,10 @@ def extremes(worst, best):
     return Extremes(worst=worst, best=best)
 
 
-def play(path, scene, **given):
+def run_scenario(path, scenario, **given):
     copies = []
     with contextlib.closing(Store(path, copy=lambda *copy: copies.append(copy), **given)) as store:
-        asyncio.run(scene(SharedExtremes(store)))
+        asyncio.run(scenario(SharedExtremes(store)))
     return copies
 
 
@@ -47,36 +47,36 @@ def test_the_next_ingester_continues_with_the_extremes_of_all_before(tmp_path):
         assert joined.quantities == past.quantities
         assert (await shared.join("another", RecordedPast())).extremes == {}
 
-    copies = play(tmp_path / "a", first)
-    play(tmp_path / "b", second, handed_over=dict(copies[-1:]))
+    copies = run_scenario(tmp_path / "a", first)
+    run_scenario(tmp_path / "b", second, handed_over=dict(copies[-1:]))
 
 
 def test_extremes_that_do_not_change_are_not_written_again(tmp_path):
-    async def scene(shared):
+    async def scenario(shared):
         await shared.join("key", RecordedPast())
         for _ in range(3):
             await shared.add([row(ONE, -20, 3)])
 
-    assert len(play(tmp_path, scene)) == 2  # at the beginning there were none
+    assert len(run_scenario(tmp_path, scenario)) == 2  # at the beginning there were none
 
 
 def test_other_ingesters_know_the_recorded_account_before_there_are_extremes(tmp_path):
-    async def scene(shared):
+    async def scenario(shared):
         await shared.join("key", RecordedPast())
         await shared.join("another", RecordedPast())
 
-    hashes = [state_files.account_hash(name) for name, _ in play(tmp_path, scene)]
+    hashes = [state_files.account_hash(name) for name, _ in run_scenario(tmp_path, scenario)]
     assert hashes == [hashlib.sha256(key).hexdigest()[:20] for key in (b"key", b"another")]
-    assert [state_files.account_hash(name) for name, _ in play(tmp_path, scene)] == hashes
+    assert [state_files.account_hash(name) for name, _ in run_scenario(tmp_path, scenario)] == hashes
 
 
 def test_the_newest_of_many_holdings_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(shared_extremes, "MAX_HOLDINGS", 2)
     third = Holding(condor_id="IWM-1", opened_at=None)
 
-    async def scene(shared):
+    async def scenario(shared):
         await shared.join("key", RecordedPast())
         await shared.add([row(ONE, 1, 1), row(OTHER, 1, 1), row(ONE, 2, 2), row(third, 1, 1)])
         assert set((await shared.join("key", RecordedPast())).extremes) == {ONE, third}
 
-    play(tmp_path, scene)
+    run_scenario(tmp_path, scenario)

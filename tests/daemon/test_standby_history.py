@@ -97,7 +97,7 @@ class Harness:
         ]
 
 
-def play(harness):
+def run_scenario(harness):
     async def main():
         async with Harness() as made:
             await harness(made)
@@ -110,7 +110,7 @@ def account(given):
 
 
 def test_minutes_are_recorded_for_the_account_of_the_leader():
-    async def scene(made):
+    async def scenario(made):
         made.quote(0.90)
         await made.wait(1)
         made.quote(0.40)
@@ -119,22 +119,22 @@ def test_minutes_are_recorded_for_the_account_of_the_leader():
         assert made.recorded == [[(account(ONE), 13_000, 13_000, 23_000), (account(ONE), 13_000, 13_000, 13_000)]]
         assert made.lasts == [False]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_the_history_of_an_account_at_alpaca_is_kept():
-    async def scene(made):
+    async def scenario(made):
         made.source.set_status(status(source="alpaca-live"))
         made.quote(0.90)
         await made.end_minute()
         assert made.lasts == [True]
         assert made.recorded[0][0][0] == StoredAccount(ONE, "alpaca-live")
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_before_a_maker_begins_the_running_minute_is_stored_and_the_database_is_closed():
-    async def scene(made):
+    async def scenario(made):
         made.quote(0.90)
         await made.wait(1)
         await made.history.release()
@@ -144,11 +144,11 @@ def test_before_a_maker_begins_the_running_minute_is_stored_and_the_database_is_
         await made.history.release()
         assert len(made.stores) == 1
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_when_the_maker_has_ended_the_front_opens_the_database_and_records_again():
-    async def scene(made):
+    async def scenario(made):
         made.quote(0.90)
         await made.wait(1)
         await made.history.release()
@@ -161,11 +161,11 @@ def test_when_the_maker_has_ended_the_front_opens_the_database_and_records_again
         assert made.recorded[1] == [(account(ONE), 25_000, 25_000, 25_000)]
         assert not made.stores[1].is_closed
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_the_last_event_counts_even_if_a_maker_begins_in_the_same_turn():
-    async def scene(made):
+    async def scenario(made):
         made.quote(0.90)
         await made.wait(1)
         made.quote(0.40)
@@ -175,11 +175,11 @@ def test_the_last_event_counts_even_if_a_maker_begins_in_the_same_turn():
         await made.history.release()
         assert made.recorded == [[(account(ONE), 13_000, 13_000, 23_000)]]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_takeover_does_not_wait_for_the_bus_where_the_account_is_known():
-    async def scene(made):
+    async def scenario(made):
         made.quote(0.90)
         await made.end_minute()
         made.can_answer.clear()
@@ -188,11 +188,11 @@ def test_a_takeover_does_not_wait_for_the_bus_where_the_account_is_known():
         assert asyncio.get_running_loop().time() == before
         assert len(made.recorded[0]) == 2
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_an_answer_of_the_bus_after_a_maker_has_begun_opens_no_database():
-    async def scene(made):
+    async def scenario(made):
         made.can_answer.clear()
         made.quote(0.90)
         await made.end_minute()
@@ -208,12 +208,12 @@ def test_an_answer_of_the_bus_after_a_maker_has_begun_opens_no_database():
         await made.end_minute()
         assert len(made.recorded) == 1
 
-    play(scene)
+    run_scenario(scenario)
 
 
 @pytest.mark.parametrize("answer", [None, BusError("the bus is lost")])
 def test_without_a_known_account_nothing_is_recorded(answer):
-    async def scene(made):
+    async def scenario(made):
         made.answer = answer
         made.quote(0.90)
         await made.end_minute()
@@ -224,11 +224,11 @@ def test_without_a_known_account_nothing_is_recorded(answer):
         await made.end_minute()
         assert [row[0] for row in made.recorded[0]] == [account(ONE)] * 2
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_the_minute_in_which_the_account_becomes_another_one_is_left_out():
-    async def scene(made):
+    async def scenario(made):
         made.quote(0.90)
         await made.end_minute()
         made.answer = OTHER
@@ -236,22 +236,22 @@ def test_the_minute_in_which_the_account_becomes_another_one_is_left_out():
         await made.end_minute()
         assert [row[0] for row in made.recorded[0]] == [account(ONE), account(OTHER)]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_without_history_nothing_is_recorded():
-    async def scene(made):
+    async def scenario(made):
         made.is_enabled = False
         made.quote(0.90)
         await made.end_minute()
         await made.history.release()
         assert made.stores == []
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_while_the_leader_is_lost_every_value_is_unknown():
-    async def scene(made):
+    async def scenario(made):
         made.quote(0.90)
         await made.wait(1)
         made.sink.lose("it is gone", "leaderLost")
@@ -260,11 +260,11 @@ def test_while_the_leader_is_lost_every_value_is_unknown():
         await made.end_minute(passes=False)
         assert [row[1] for row in made.recorded[0]] == [23_000, None]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_the_last_document_of_a_lost_leader_has_no_values():
-    async def scene(made):
+    async def scenario(made):
         made.quote(0.90)
         made.source.wait(1.0)
         made.sink.begin()
@@ -276,11 +276,11 @@ def test_the_last_document_of_a_lost_leader_has_no_values():
         await made.end_minute(passes=False)
         assert [row[1] for row in made.recorded[0]] in ([], [None])
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_outside_the_session_nothing_is_recorded():
-    async def scene(made):
+    async def scenario(made):
         made.source.set_status(status("closed", market=CLOSED))
         made.quote(0.90)
         await made.end_minute()
@@ -288,11 +288,11 @@ def test_outside_the_session_nothing_is_recorded():
         await made.history.release()
         assert made.recorded == [[(account(ONE), None, None, None)]]  # of the minute in which it closed
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_fault_of_the_database_is_logged_once(caplog):
-    async def scene(made):
+    async def scenario(made):
         made.quote(0.90)
         await made.end_minute()
         made.stores[0].fault = FakeFault(text="Nothing is recorded: disk full", since=dt.datetime.now(dt.UTC))
@@ -300,5 +300,5 @@ def test_a_fault_of_the_database_is_logged_once(caplog):
         await made.end_minute()
 
     with caplog.at_level(logging.WARNING):
-        play(scene)
+        run_scenario(scenario)
     assert [record.fields["reason"] for record in caplog.records] == ["Nothing is recorded: disk full"]

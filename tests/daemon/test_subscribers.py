@@ -33,7 +33,7 @@ class Harness:
         return [event.name for event in EventParser().feed(self.take(subscriber))]
 
 
-def play(test):
+def run_scenario(test):
     """Play `test` on a virtual loop."""
     run(test())
 
@@ -50,7 +50,7 @@ def test_slots_shared_between_processes_are_reserved_and_corrected():
         def note(self, own):
             self.calls.append(("note", own))
 
-    @play
+    @run_scenario
     async def _():
         harness, room = Harness(), Shared()
         subscribers = Subscribers(
@@ -64,7 +64,7 @@ def test_slots_shared_between_processes_are_reserved_and_corrected():
 
 
 def test_there_is_room_for_as_many_as_are_allowed_now():
-    @play
+    @run_scenario
     async def _():
         harness = Harness()
         first, _ = harness.join(), harness.join()
@@ -78,13 +78,13 @@ def test_there_is_room_for_as_many_as_are_allowed_now():
 
 @pytest.mark.parametrize("compression", [True, False])
 def test_compression_follows_the_configuration(compression):
-    @play
+    @run_scenario
     async def _():
         assert Harness(compression=compression).subscribers.compresses is compression
 
 
 def test_a_snapshot_in_place_of_lost_frames_has_the_current_time():
-    @play
+    @run_scenario
     async def _():
         harness = Harness()
         subscriber = harness.join()
@@ -96,7 +96,7 @@ def test_a_snapshot_in_place_of_lost_frames_has_the_current_time():
 
 
 def test_all_subscribers_get_heartbeats():
-    @play
+    @run_scenario
     async def _():
         harness = Harness()
         subscribers = [harness.join(), harness.join()]
@@ -110,7 +110,7 @@ def test_all_subscribers_get_heartbeats():
 
 
 def test_there_is_no_room_once_the_daemon_stops():
-    @play
+    @run_scenario
     async def _():
         harness = Harness()
         await harness.subscribers.say_bye("the daemon is stopping")
@@ -119,7 +119,7 @@ def test_there_is_no_room_once_the_daemon_stops():
 
 
 def test_the_daemon_stops_as_soon_as_all_subscribers_have_left():
-    @play
+    @run_scenario
     async def _():
         harness = Harness()
         subscriber = harness.join()
@@ -134,7 +134,7 @@ def test_the_daemon_stops_as_soon_as_all_subscribers_have_left():
 
 
 def test_the_daemon_waits_only_a_moment_for_subscribers():
-    @play
+    @run_scenario
     async def _():
         harness = Harness()
         harness.join()
@@ -144,7 +144,7 @@ def test_the_daemon_waits_only_a_moment_for_subscribers():
 
 
 def test_an_eviction_is_counted():
-    @play
+    @run_scenario
     async def _():
         harness = Harness()
         harness.subscribers.evict(harness.join())
@@ -152,7 +152,7 @@ def test_an_eviction_is_counted():
 
 
 def test_each_disconnect_is_counted_by_its_reason():
-    @play
+    @run_scenario
     async def _():
         harness = Harness(max_subscribers=4)
         hung_up, stalled, *others = [harness.join() for _ in range(4)]
@@ -169,7 +169,7 @@ def test_each_disconnect_is_counted_by_its_reason():
 
 
 def test_an_eviction_is_counted_for_the_subscriber_that_stalled():
-    @play
+    @run_scenario
     async def _():
         harness = Harness()
         stalled, hung_up = harness.join(), harness.join()
@@ -182,7 +182,7 @@ def test_an_eviction_is_counted_for_the_subscriber_that_stalled():
 
 
 def test_a_client_gets_heartbeats_as_often_as_it_asked_for_and_no_others():
-    @play
+    @run_scenario
     async def _():
         harness = Harness()
         beating = asyncio.create_task(harness.subscribers.heartbeats())
@@ -199,7 +199,7 @@ def test_a_client_gets_heartbeats_as_often_as_it_asked_for_and_no_others():
 
 
 def test_an_interval_of_heartbeats_is_rounded_down_to_half_seconds_and_ends_with_its_last_client():
-    @play
+    @run_scenario
     async def _():
         harness = Harness()
         first, second = harness.join(heartbeat_seconds=1.2), harness.join(heartbeat_seconds=1.4)
@@ -213,7 +213,7 @@ def test_an_interval_of_heartbeats_is_rounded_down_to_half_seconds_and_ends_with
 
 
 def test_a_client_whose_event_has_not_come_after_3_s_gets_a_snapshot():
-    @play
+    @run_scenario
     async def _():
         harness = Harness()
         subscriber = harness.join(version="test-99")
@@ -225,7 +225,7 @@ def test_a_client_whose_event_has_not_come_after_3_s_gets_a_snapshot():
 
 
 def test_a_client_that_leaves_while_it_waits_is_not_sent_anything():
-    @play
+    @run_scenario
     async def _():
         harness = Harness()
         harness.subscribers.unsubscribe(harness.join(version="test-99"))

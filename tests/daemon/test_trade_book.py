@@ -105,7 +105,7 @@ def run(main):
 
 
 def test_trades_are_computed_from_all_orders_and_activities_and_saved():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.activities, given.store.complete_from = (activity("b"),), NOW_AT - 100 * DAY
             given.worker.found = (trade("SPY-1"),)
@@ -127,11 +127,11 @@ def test_trades_are_computed_from_all_orders_and_activities_and_saved():
             assert given.store.complete_from == NOW_AT - 200 * DAY
             assert await given.shown() == ["SPY-1"]
 
-    run(scene)
+    run(scenario)
 
 
 def test_a_burst_of_changes_is_computed_once_and_no_change_is_not():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             for name in "abc":
@@ -145,22 +145,22 @@ def test_a_burst_of_changes_is_computed_once_and_no_change_is_not():
             await given.settle()
             assert len(given.worker.given) == 2
 
-    run(scene)
+    run(scenario)
 
 
 def test_without_orders_nothing_is_computed_and_stored_trades_stay():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.trades = (trade("SPY-1"),)
             await given.begin(orders=())
             assert (given.worker.given, given.store.saved) == ([], [])
             assert await given.shown() == ["SPY-1"]
 
-    run(scene)
+    run(scenario)
 
 
 def test_a_stored_trade_that_the_evidence_contradicts_is_removed():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.complete_from = NOW_AT - 100 * DAY
             given.store.trades = (trade("KEPT", days_ago=101), trade("GONE", days_ago=99))
@@ -169,12 +169,12 @@ def test_a_stored_trade_that_the_evidence_contradicts_is_removed():
             assert await given.shown() == ["NEW", "KEPT"]
             assert [each.id for each in given.store.trades] == ["NEW", "KEPT"]
 
-    run(scene)
+    run(scenario)
 
 
 @pytest.mark.parametrize("opened_days_ago", [None, WHOLE.days + 1])
 def test_a_stored_trade_whose_orders_are_no_longer_kept_stays_as_it_is(opened_days_ago):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.complete_from = NOW_AT - 1000 * DAY
             whole = trade("OLD", days_ago=350, opened_days_ago=WHOLE.days + 1)
@@ -184,23 +184,23 @@ def test_a_stored_trade_whose_orders_are_no_longer_kept_stays_as_it_is(opened_da
             await given.begin()
             assert given.store.trades == (whole if opened_days_ago is None else found,)
 
-    run(scene)
+    run(scenario)
 
 
 def test_a_trade_that_is_completed_replaces_its_earlier_form():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.trades = (trade("SPY-1", realized_e4=None),)
             given.worker.found = (trade("SPY-1"),)
             await given.begin()
             assert given.store.trades == (trade("SPY-1"),)
 
-    run(scene)
+    run(scenario)
 
 
 @pytest.mark.parametrize(("quantity", "result_e4"), [(1, -5_000_000), (2, None)])
 def test_a_result_is_kept_until_the_close_that_it_needs_is_read_again(quantity, result_e4):
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.complete_from = NOW_AT - 100 * DAY
             given.store.trades = (trade("SPY-1", how="assigned", realized_e4=-5_000_000),)
@@ -208,11 +208,11 @@ def test_a_result_is_kept_until_the_close_that_it_needs_is_read_again(quantity, 
             await given.begin()
             assert [each.realized_e4 for each in given.store.trades] == [result_e4]
 
-    run(scene)
+    run(scenario)
 
 
 def test_a_result_that_is_kept_has_the_extremes_that_the_evidence_allows():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.complete_from = NOW_AT - 100 * DAY
             given.store.trades = (trade("SPY-1", how="assigned", is_whole=False),)
@@ -220,11 +220,11 @@ def test_a_result_that_is_kept_has_the_extremes_that_the_evidence_allows():
             await given.begin()
             assert given.store.trades == (trade("SPY-1", how="assigned"),)
 
-    run(scene)
+    run(scenario)
 
 
 def test_the_closes_that_assignments_need_are_wanted_until_they_are_known():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             needed = {("SPY", NOW_AT.date()), ("QQQ", NOW_AT.date())}
             assert given.book.wanted_closes == frozenset()
@@ -236,22 +236,22 @@ def test_the_closes_that_assignments_need_are_wanted_until_they_are_known():
             given.book.forget()
             assert given.book.wanted_closes == frozenset()
 
-    run(scene)
+    run(scenario)
 
 
 def test_the_close_of_a_new_assignment_is_wanted_at_once():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin()
             assigned = msgspec.structs.replace(activity("a"), kind="OPASN")
             await given.book.add_past([assigned], NOW_AT - 100 * DAY)
             assert given.book.wanted_closes == {("SPY", assigned.day)}
 
-    run(scene)
+    run(scenario)
 
 
 def test_another_account_begins_with_its_own_past():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.past = RecordedPast(quantities={"SPY-1": 1})
             given.worker.found = (trade("SPY-1"),)
@@ -265,11 +265,11 @@ def test_another_account_begins_with_its_own_past():
             await given.settle()
             assert given.worker.given == given.worker.given[:1]  # the orders of the first account are gone
 
-    run(scene)
+    run(scenario)
 
 
 def test_orders_that_are_read_before_the_account_is_known_count():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.book.set_account([held(PUT, -1)], ORDERS)
             given.worker.found = (trade("SPY-1"),)
@@ -282,11 +282,11 @@ def test_orders_that_are_read_before_the_account_is_known_count():
             assert given.worker.given[-1]["multipliers"] == {PUT: 100}
             assert given.store.trades == (trade("SPY-1"),)
 
-    run(scene)
+    run(scenario)
 
 
 def test_results_for_the_previous_account_are_dropped():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.worker.can_work.clear()
             given.worker.found = (trade("SPY-1"),)
@@ -297,11 +297,11 @@ def test_results_for_the_previous_account_are_dropped():
             await given.settle()
             assert (await given.shown(), given.store.saved) == ([], [])
 
-    run(scene)
+    run(scenario)
 
 
 def test_an_account_that_is_switched_again_while_it_is_loaded_recalls_nothing():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.can_write.clear()
             switching = [asyncio.create_task(given.book.switch_to(name)) for name in ("one", "two")]
@@ -310,11 +310,11 @@ def test_an_account_that_is_switched_again_while_it_is_loaded_recalls_nothing():
             await asyncio.gather(*switching)
             assert len(given.recalled) == 1
 
-    run(scene)
+    run(scenario)
 
 
 def test_while_the_database_cannot_be_used_trades_come_from_memory_without_extremes():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.trades = (trade("STORED", days_ago=300),)
             given.store.complete_from = NOW_AT - 100 * DAY
@@ -331,11 +331,11 @@ def test_while_the_database_cannot_be_used_trades_come_from_memory_without_extre
             assert (shown.id, shown.worst_pl, shown.best_pl) == ("SPY-1", -50, 25)
             assert stored.id == "STORED"
 
-    run(scene)
+    run(scenario)
 
 
 def test_stored_trades_are_served_as_soon_as_the_database_can_be_used_again():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.trades = (trade("STORED"),)
             given.store.fault = FakeFault(text="it is locked", since=NOW_AT)
@@ -344,11 +344,11 @@ def test_stored_trades_are_served_as_soon_as_the_database_can_be_used_again():
             given.store.fault = None
             assert await given.shown() == ["STORED"]
 
-    run(scene)
+    run(scenario)
 
 
 def test_the_recorded_past_is_recalled_when_the_database_can_be_used_again():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.fault = FakeFault(text="it is locked", since=NOW_AT)
             await given.begin()
@@ -359,11 +359,11 @@ def test_the_recorded_past_is_recalled_when_the_database_can_be_used_again():
             assert given.recalled == [RecordedPast(), given.store.past]
             assert {account for account, *_ in given.store.accounts} == {"one"}
 
-    run(scene)
+    run(scenario)
 
 
 def test_until_the_account_is_known_no_trades_are_loaded_and_nothing_is_complete():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.trades, given.store.complete_from = (trade("STORED"),), NOW_AT - 100 * DAY
             answer = await given.book.trades(None, None)
@@ -372,11 +372,11 @@ def test_until_the_account_is_known_no_trades_are_loaded_and_nothing_is_complete
             answer = await given.book.trades(None, None)
             assert (len(answer.trades), answer.totals.complete_from) == (1, NOW_AT - 100 * DAY)
 
-    run(scene)
+    run(scenario)
 
 
 def test_the_totals_are_complete_from_the_instant_from_which_trades_were_computed():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.complete_from = NOW_AT - 100 * DAY
             await given.begin()
@@ -388,11 +388,11 @@ def test_the_totals_are_complete_from_the_instant_from_which_trades_were_compute
             await given.settle()
             assert (await given.book.trades(None, None)).totals.complete_from == NOW_AT - 200 * DAY
 
-    run(scene)
+    run(scenario)
 
 
 def test_an_account_that_has_never_filled_an_order_is_complete_without_trades():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             await given.begin(orders=())
             await given.book.add_past([], NOW_AT - 400 * DAY)
@@ -400,11 +400,11 @@ def test_an_account_that_has_never_filled_an_order_is_complete_without_trades():
             await given.settle()
             assert (await given.book.trades(None, None)).totals.complete_from == NOW_AT - 400 * DAY
 
-    run(scene)
+    run(scenario)
 
 
 def test_trades_are_those_closed_between_two_instants_with_the_totals_of_these():
-    async def scene():
+    async def scenario():
         async with Harness() as given:
             given.store.complete_from = NOW_AT - 100 * DAY
             given.worker.found = tuple(trade(f"SPY-{days}", days_ago=days) for days in (1, 2, 3))
@@ -416,4 +416,4 @@ def test_trades_are_those_closed_between_two_instants_with_the_totals_of_these()
             assert (answer.totals.trades, answer.totals.realized_pl) == (1, 100)
             assert answer.totals.complete_from == NOW_AT - 100 * DAY
 
-    run(scene)
+    run(scenario)

@@ -21,7 +21,7 @@ TOKEN = "token-of-the-worker-1"
 BOUND_SECONDS = 120
 
 
-def play(test, cluster=None):
+def run_scenario(test, cluster=None):
     """Play `test(url, reload)` in a thread beside a pool of one worker, whose daemon does not listen."""
 
     async def whole():
@@ -68,7 +68,7 @@ def test_without_its_daemon_a_worker_is_alive_and_reports_that_nothing_was_read(
         assert fetch(url + "/livez", headers={"Host": "evil.example"})[0] == 200
         assert fetch(url + "/", headers={"Host": "evil.example"})[0] == 421
 
-    play(test)
+    run_scenario(test)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_worker_that_has_read_nothing_names_the_role_and_the_source_of_its_dae
         assert problem["detail"].startswith(f"{text} in ")
         assert (problem["cluster"]["role"], problem["cluster"]["source"]) == (role, source)
 
-    play(test, cluster)
+    run_scenario(test, cluster)
 
 
 def test_a_reload_is_applied():
@@ -100,7 +100,7 @@ def test_a_reload_is_applied():
             pause.wait(0.05)
         raise AssertionError("the new name was never served")
 
-    play(test)
+    run_scenario(test)
 
 
 def test_a_worker_imports_nothing_that_reads_an_account():

@@ -65,7 +65,7 @@ def test_the_workers_of_these_tests_beat_between_two_checks():
     assert BEAT_SECONDS < worker_pool.CHECK_SECONDS
 
 
-def play(test, workers=2):
+def run_scenario(test, workers=2):
     async def whole():
         async with asyncio.timeout(BOUND_SECONDS):
             with contextlib.ExitStack() as stack:
@@ -101,7 +101,7 @@ def test_each_connection_goes_to_the_worker_with_the_fewest_connections(monkeypa
         harness.worker_resources.counts.set(1, "gone", 3)  # three of its connections were closed
         assert [(await harness.connect())[1] for _ in range(3)] == [1, 1, 1]
 
-    play(test, workers=3)
+    run_scenario(test, workers=3)
 
 
 def test_the_counts_are_the_sum_of_all_and_subscribers_are_known_at_once():
@@ -114,7 +114,7 @@ def test_the_counts_are_the_sum_of_all_and_subscribers_are_known_at_once():
         found = scraped(harness.pool.registry)
         assert (found["condord_http_requests_total",], found["process_open_fds",]) == (4, 19)
 
-    play(test)
+    run_scenario(test)
 
 
 def test_the_counts_of_an_ended_worker_remain_and_another_takes_its_place(caplog):
@@ -133,7 +133,7 @@ def test_the_counts_of_an_ended_worker_remain_and_another_takes_its_place(caplog
         assert pid not in {each for _, each in places}
         assert harness.pool.counts.subscribers == 3
 
-    play(test)
+    run_scenario(test)
     assert [record.fields["signal"] for record in caplog.records] == ["SIGKILL"]
 
 
@@ -145,7 +145,7 @@ def test_connections_wait_while_there_is_no_worker():
         await harness.until(lambda: harness.pool.counts.tasks == 0)
         assert (await harness.connect())[2] not in pids
 
-    play(test)
+    run_scenario(test)
 
 
 @contextlib.contextmanager
@@ -171,7 +171,7 @@ def test_connections_that_a_stopped_worker_was_handed_go_to_another():
         while (await harness.connect())[1] != 0:
             pass
 
-    play(test)
+    run_scenario(test)
 
 
 def test_connections_wait_for_the_first_of_several_stopped_workers_that_continues():
@@ -184,7 +184,7 @@ def test_connections_wait_for_the_first_of_several_stopped_workers_that_continue
                 await harness.until(lambda: sum(worker.load for worker in harness.pool._workers) == 6)
             assert {number for _, number, _ in await waiting} == {1}
 
-    play(test)
+    run_scenario(test)
 
 
 def test_connections_that_a_killed_worker_was_handed_go_to_another(monkeypatch):
@@ -198,7 +198,7 @@ def test_connections_that_a_killed_worker_was_handed_go_to_another(monkeypatch):
             os.kill(pids[0], signal.SIGKILL)
             assert pids[0] not in {pid for _, _, pid in await waiting}
 
-    play(test)
+    run_scenario(test)
 
 
 def test_a_reload_sends_the_settings_to_every_worker():
@@ -209,7 +209,7 @@ def test_a_reload_sends_the_settings_to_every_worker():
         for client in clients:
             assert await asyncio.get_running_loop().sock_recv(client, 100) == b"most 77\n"
 
-    play(test)
+    run_scenario(test)
 
 
 def test_a_worker_that_sends_an_unreadable_message_is_replaced(caplog):
@@ -223,7 +223,7 @@ def test_a_worker_that_sends_an_unreadable_message_is_replaced(caplog):
         await harness.until(lambda: harness.pool.counts.tasks == 2)
         assert not pids & {(await harness.connect())[2] for _ in range(2)}
 
-    play(test)
+    run_scenario(test)
     assert (
         caplog.records[0].fields["reason"] == "ValidationError" or "DecodeError" in caplog.records[0].fields["reason"]
     )
@@ -242,7 +242,7 @@ def test_a_connection_that_no_worker_takes_now_waits_until_one_does(monkeypatch)
         assert sorted(number for _, number, _ in clients) == [0, 0, 1, 1]
         assert not refusals
 
-    play(test)
+    run_scenario(test)
 
 
 def test_a_connection_that_no_worker_takes_is_closed_at_the_stop(monkeypatch):
@@ -255,7 +255,7 @@ def test_a_connection_that_no_worker_takes_is_closed_at_the_stop(monkeypatch):
             client.settimeout(BOUND_SECONDS)
             assert client.recv(10) == b""
 
-    play(test)
+    run_scenario(test)
 
 
 def test_no_client_of_a_crowd_that_comes_at_once_is_turned_away():
@@ -269,7 +269,7 @@ def test_no_client_of_a_crowd_that_comes_at_once_is_turned_away():
             os.kill(pid, signal.SIGCONT)
         assert {pid for _, _, pid in await asyncio.gather(*crowd)} == pids
 
-    play(test)
+    run_scenario(test)
 
 
 def test_connections_in_the_queue_are_handed_over_before_the_stop():
@@ -278,7 +278,7 @@ def test_connections_in_the_queue_are_handed_over_before_the_stop():
             await harness.pool.stop()
             assert client.recv(100)  # the loop has not run since it connected
 
-    play(test)
+    run_scenario(test)
 
 
 def test_too_few_descriptors_pause_the_pool_and_do_not_end_it(monkeypatch, caplog):

@@ -131,7 +131,7 @@ def is_read(document) -> bool:
 
 
 @pytest.fixture(scope="module", params=PROXIES)
-def scene(request, tmp_path_factory):
+def scenario(request, tmp_path_factory):
     """A daemon behind a proxy, without events that could push earlier ones out of a buffer."""
     folder = tmp_path_factory.mktemp(request.param)
     with pair(folder, CONDORD_STREAM_MIN_CHANGE="0") as both, proxied(request.param, folder, both.condord.url) as url:
@@ -144,25 +144,27 @@ def follow(url: str, **headers: str) -> Follower:
     return Follower(base, f"/{prefix}/api/stream", Host=NAME, **BEARER, **headers)
 
 
-def move(scene, bid: float) -> None:
+def move(scenario, bid: float) -> None:
     """Publish a new quote for one leg of a condor."""
-    leg = scene.condord.get("/api/positions", **BEARER)[1]["condors"][0]["legs"][0]["symbol"]
-    scene.simulated.post("quotes", quotes=[{"symbol": leg, "bp": bid, "ap": bid + 0.1}])
+    leg = scenario.condord.get("/api/positions", **BEARER)[1]["condors"][0]["legs"][0]["symbol"]
+    scenario.simulated.post("quotes", quotes=[{"symbol": leg, "bp": bid, "ap": bid + 0.1}])
 
 
-def test_every_route_is_reachable_below_the_prefix_with_the_token(scene):
-    status, headers, document = fetch(f"{scene.url}/api/positions", headers={**BEARER, "Host": NAME})
+def test_every_route_is_reachable_below_the_prefix_with_the_token(scenario):
+    status, headers, document = fetch(f"{scenario.url}/api/positions", headers={**BEARER, "Host": NAME})
     assert (status, headers["ETag"], len(document["condors"]) > 0) == (200, f'W/"{document["version"]}"', True)
-    assert fetch(f"{scene.url}/api/positions", headers={**BEARER, "If-None-Match": "*"})[0] == 304
-    assert fetch(f"{scene.url}/api/positions/{document['condors'][0]['id']}", headers=BEARER)[0] == 200
-    assert fetch(f"{scene.url}/api/refresh", method="POST", headers=BEARER)[0] == 202
-    assert fetch(f"{scene.url}/api/status", headers={"Host": NAME})[0] == 401
-    assert fetch(f"{scene.url}/api/status?access_token={TOKEN}", headers={"Host": NAME})[0] == 200
+    assert fetch(f"{scenario.url}/api/positions", headers={**BEARER, "If-None-Match": "*"})[0] == 304
+    assert fetch(f"{scenario.url}/api/positions/{document['condors'][0]['id']}", headers=BEARER)[0] == 200
+    assert fetch(f"{scenario.url}/api/refresh", method="POST", headers=BEARER)[0] == 202
+    assert fetch(f"{scenario.url}/api/status", headers={"Host": NAME})[0] == 401
+    assert fetch(f"{scenario.url}/api/status?access_token={TOKEN}", headers={"Host": NAME})[0] == 200
 
 
-def redirected(scene, path: str):
+def redirected(scenario, path: str):
     """The headers of a redirect."""
-    link = http.client.HTTPConnection(scene.url.removeprefix("http://").removesuffix("/condord"), timeout=SOON_SECONDS)
+    link = http.client.HTTPConnection(
+        scenario.url.removeprefix("http://").removesuffix("/condord"), timeout=SOON_SECONDS
+    )
     with closing(link):
         link.request("GET", path, headers={"Host": NAME})
         with closing(link.getresponse()) as answer:
@@ -170,57 +172,59 @@ def redirected(scene, path: str):
             return answer.headers
 
 
-def test_the_prefix_without_its_slash_redirects_to_the_page(scene):
-    assert urlsplit(redirected(scene, "/condord")["Location"]).path == "/condord/"
+def test_the_prefix_without_its_slash_redirects_to_the_page(scenario):
+    assert urlsplit(redirected(scenario, "/condord")["Location"]).path == "/condord/"
 
 
-def test_the_page_needs_no_token_and_a_ticket_opens_a_stream_below_the_prefix(scene):
-    status, headers, _ = fetch(f"{scene.url}/", headers={"Host": NAME})
+def test_the_page_needs_no_token_and_a_ticket_opens_a_stream_below_the_prefix(scenario):
+    status, headers, _ = fetch(f"{scenario.url}/", headers={"Host": NAME})
     assert (status, headers["Set-Cookie"]) == (200, None)
     origin = {"Host": NAME, "Origin": f"http://{NAME}"}
-    assert fetch(f"{scene.url}/api/tickets", method="POST", headers=origin)[0] == 401
-    status, _, answer = fetch(f"{scene.url}/api/tickets", method="POST", headers={**origin, **BEARER})
+    assert fetch(f"{scenario.url}/api/tickets", method="POST", headers=origin)[0] == 401
+    status, _, answer = fetch(f"{scenario.url}/api/tickets", method="POST", headers={**origin, **BEARER})
     assert status == 201
     opened = f"/condord/api/stream?ticket={answer['ticket']}"
-    with closing(Follower(scene.url.removesuffix("/condord"), opened, Host=NAME)) as follower:
+    with closing(Follower(scenario.url.removesuffix("/condord"), opened, Host=NAME)) as follower:
         until(lambda: follower.names[:1] == ["snapshot"], "the snapshot", SOON_SECONDS)
-    assert fetch(f"{scene.url}/api/stream?ticket={answer['ticket']}", headers={"Host": NAME})[0] == 401
+    assert fetch(f"{scenario.url}/api/stream?ticket={answer['ticket']}", headers={"Host": NAME})[0] == 401
 
 
-def test_a_host_that_is_not_allowed_is_also_refused_behind_the_proxy(scene):
-    status, _, problem = fetch(f"{scene.url}/api/status", headers={**BEARER, "Host": "evil.example.org"})
+def test_a_host_that_is_not_allowed_is_also_refused_behind_the_proxy(scenario):
+    status, _, problem = fetch(f"{scenario.url}/api/status", headers={**BEARER, "Host": "evil.example.org"})
     assert (status, "server.allowed_hosts" in problem["detail"]) == (421, True)
 
 
-def test_a_refresh_is_accepted_only_from_a_page_at_an_allowed_name(scene):
+def test_a_refresh_is_accepted_only_from_a_page_at_an_allowed_name(scenario):
     def refresh(origin: str) -> int:
-        return fetch(f"{scene.url}/api/refresh", method="POST", headers={**BEARER, "Host": NAME, "Origin": origin})[0]
+        return fetch(f"{scenario.url}/api/refresh", method="POST", headers={**BEARER, "Host": NAME, "Origin": origin})[
+            0
+        ]
 
     assert (refresh(f"https://{NAME}"), refresh("https://evil.example.org")) == (202, 403)
 
 
-def test_a_delta_arrives_even_if_nothing_follows_it(scene):
-    with closing(follow(scene.url)) as follower:
+def test_a_delta_arrives_even_if_nothing_follows_it(scenario):
+    with closing(follow(scenario.url)) as follower:
         until(lambda: follower.names[:1] == ["snapshot"], "the snapshot", SOON_SECONDS)
         for bid in (3.1, 3.4, 3.7):
             before = len(follower.events)
-            move(scene, bid)
+            move(scenario, bid)
             until(lambda before=before: "delta" in follower.names[before:], "a delta of its own", SOON_SECONDS)
 
 
-def test_a_client_resumes_after_its_last_event_id(scene):
-    with closing(follow(scene.url)) as follower:
+def test_a_client_resumes_after_its_last_event_id(scenario):
+    with closing(follow(scenario.url)) as follower:
         last = until(lambda: follower.last_id, "a snapshot")
-    move(scene, 2.1)
-    until(lambda: scene.condord.get("/api/positions", **BEARER)[1]["version"] != last, "it is published")
-    with closing(follow(scene.url, **{"Last-Event-ID": last})) as follower:
+    move(scenario, 2.1)
+    until(lambda: scenario.condord.get("/api/positions", **BEARER)[1]["version"] != last, "it is published")
+    with closing(follow(scenario.url, **{"Last-Event-ID": last})) as follower:
         until(lambda: follower.names, "something", SOON_SECONDS)
         assert follower.names[0] == "delta"
 
 
-def test_a_stream_is_compressed_once_and_its_deltas_arrive_even_if_nothing_follows(scene):
+def test_a_stream_is_compressed_once_and_its_deltas_arrive_even_if_nothing_follows(scenario):
     request = urllib.request.Request(
-        f"{scene.url}/api/stream", headers={**BEARER, "Host": NAME, "Accept-Encoding": "gzip"}
+        f"{scenario.url}/api/stream", headers={**BEARER, "Host": NAME, "Accept-Encoding": "gzip"}
     )
     with urllib.request.urlopen(request, timeout=SOON_SECONDS) as answer:
         assert answer.headers.get_all("Content-Encoding") == ["gzip"]
@@ -232,27 +236,27 @@ def test_a_stream_is_compressed_once_and_its_deltas_arrive_even_if_nothing_follo
             return [event.name for event in events]
 
         assert next_names()[0] == "snapshot"
-        move(scene, 4.2)
+        move(scenario, 4.2)
         while "delta" not in next_names():
             pass
 
 
-def test_a_subscriber_that_disconnects_from_the_proxy_is_removed_from_the_daemon(scene):
+def test_a_subscriber_that_disconnects_from_the_proxy_is_removed_from_the_daemon(scenario):
     def subscribers() -> int:
-        return scene.condord.get("/api/status", **BEARER)[1]["subscribers"]
+        return scenario.condord.get("/api/status", **BEARER)[1]["subscribers"]
 
-    with closing(follow(scene.url)) as follower:
+    with closing(follow(scenario.url)) as follower:
         until(lambda: follower.names, "a snapshot")
         assert subscribers() >= 1
     until(lambda: subscribers() == 0, "the daemon knows")
 
 
-def test_the_logs_of_the_proxy_contain_no_token_and_no_ticket(scene):
-    fetch(f"{scene.url}/api/status?access_token={TOKEN}", headers={"Host": NAME})
-    fetch(f"{scene.url}/api/stream?ticket=a-used-ticket", headers={"Host": NAME})
+def test_the_logs_of_the_proxy_contain_no_token_and_no_ticket(scenario):
+    fetch(f"{scenario.url}/api/status?access_token={TOKEN}", headers={"Host": NAME})
+    fetch(f"{scenario.url}/api/stream?ticket=a-used-ticket", headers={"Host": NAME})
     time.sleep(0.2)  # nothing signals that a line was not written
     time.sleep(0.2)  # nothing signals that a line was not written
-    texts = [path.read_text() for path in scene.folder.glob("*.*") if path.is_file()]
+    texts = [path.read_text() for path in scenario.folder.glob("*.*") if path.is_file()]
     assert not [text for text in texts if TOKEN in text or "a-used-ticket" in text]
 
 

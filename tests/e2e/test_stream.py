@@ -137,7 +137,7 @@ def test_sigterm_sends_bye_to_fifty_streams_and_exits_with_0_within_5_s(simulate
             writer.close()
             return received
 
-        async def scene() -> tuple[list[bytes], float]:
+        async def scenario() -> tuple[list[bytes], float]:
             started = [asyncio.Event() for _ in range(50)]
             streams = [asyncio.create_task(follow(event)) for event in started]
             await asyncio.gather(*(event.wait() for event in started))
@@ -148,7 +148,7 @@ def test_sigterm_sends_bye_to_fifty_streams_and_exits_with_0_within_5_s(simulate
             assert code == 0
             return await asyncio.gather(*streams), took
 
-        streams, took = asyncio.run(scene())
+        streams, took = asyncio.run(scenario())
         assert len([stream for stream in streams if b"event: bye" in stream]) == 50
         assert took < STOP_SECONDS
         assert "Traceback" not in "".join(condord.stderr)

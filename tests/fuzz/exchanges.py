@@ -129,7 +129,7 @@ class _Transport(asyncio.Transport):
 def check_frames(data):
     """Send bytes to an open socket repeatedly; check that it aborts once its queue exceeds the limit."""
 
-    async def play():
+    async def scenario():
         protocol = ClientProtocol(parse_uri("ws://x/"), state=State.OPEN, max_size=1 << 20)
         socket, transport = Socket(protocol, ping_interval=None, max_queue=None), _Transport()
         socket.connection_made(transport)
@@ -142,7 +142,7 @@ def check_frames(data):
         assert transport.waiting <= MAX_UNSENT_BYTES + MOST_ANSWER * len(data) + 200  # and a close frame
         return transport.waiting
 
-    return asyncio.run(play())
+    return asyncio.run(scenario())
 
 
 _pack = functools.partial(gzip.compress, mtime=0)

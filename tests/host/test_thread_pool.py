@@ -155,7 +155,7 @@ def test_hanging_calls_get_substitutes_up_to_a_limit_and_work_resumes_when_one_e
 def test_a_timeout_of_the_loop_abandons_a_call(pool):
     released = threading.Event()
 
-    async def scene():
+    async def scenario():
         loop = asyncio.get_running_loop()
         for _ in range(3):
             with pytest.raises(TimeoutError):
@@ -163,7 +163,7 @@ def test_a_timeout_of_the_loop_abandons_a_call(pool):
                     await loop.run_in_executor(pool, released.wait, 5)
         return await loop.run_in_executor(pool, abs, -1)
 
-    assert asyncio.run(scene()) == 1
+    assert asyncio.run(scenario()) == 1
     released.set()
 
 
@@ -207,14 +207,14 @@ def test_a_stalled_call_does_not_delay_the_end_of_the_process():
 
 
 def test_a_loop_resolves_names_without_threads_that_asyncio_waits_for():
-    async def scene():
+    async def scenario():
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM)
         return found[0][4], {thread.name.rpartition("-")[0] for thread in threading.enumerate() if thread not in before}
 
     before = set(threading.enumerate())
     with asyncio.Runner(loop_factory=ResolvingLoop) as runner:
-        address, threads = runner.run(scene())
+        address, threads = runner.run(scenario())
     assert address == ("127.0.0.1", 80)
     assert "resolver" in threads
     assert not any(name.startswith("asyncio") for name in threads)

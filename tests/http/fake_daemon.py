@@ -467,10 +467,10 @@ def ask(
 ) -> Answer:
     """The response of the application for `daemon`, wrapped by `around`."""
 
-    async def scene() -> Answer:
+    async def scenario() -> Answer:
         conversation = Conversation(around(build(daemon)), path, method=method, headers=headers)
         with contextlib.suppress(RuntimeError) if raises else contextlib.nullcontext():
             await conversation.run()
         return conversation.answer
 
-    return asyncio.run(scene())
+    return asyncio.run(scenario())

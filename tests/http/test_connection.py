@@ -64,10 +64,10 @@ async def open_request():
             app.finish.set()
 
 
-def play(scene):
+def run_scenario(scenario):
     async def main():
         async with open_request() as (client, app):
-            await scene(client, app, app.connection)
+            await scenario(client, app, app.connection)
 
     virtualtime.run(main())
 
@@ -88,7 +88,7 @@ async def drain(client, size):
 
 
 def test_an_outlet_is_called_as_soon_as_bytes_wait_and_when_none_do():
-    async def scene(client, app, connection):
+    async def scenario(client, app, connection):
         outlet = RecordingOutlet()
         connection.take_over(outlet)
         written = fill(connection)
@@ -98,11 +98,11 @@ def test_an_outlet_is_called_as_soon_as_bytes_wait_and_when_none_do():
         assert outlet.calls == ["blocked", "drained"]
         assert not connection.is_blocked
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_an_outlet_is_called_if_bytes_wait_already():
-    async def scene(client, app, connection):
+    async def scenario(client, app, connection):
         while not connection.transport.get_write_buffer_size():
             connection.transport.write(bytes(1024))
         assert not connection.is_blocked
@@ -110,32 +110,32 @@ def test_an_outlet_is_called_if_bytes_wait_already():
         connection.take_over(outlet)
         assert outlet.calls == ["blocked"]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_an_outlet_is_called_if_the_connection_is_blocked_already():
-    async def scene(client, app, connection):
+    async def scenario(client, app, connection):
         fill(connection)
         outlet = RecordingOutlet()
         connection.take_over(outlet)
         assert outlet.calls == ["blocked"]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_an_outlet_is_called_when_the_connection_is_lost():
-    async def scene(client, app, connection):
+    async def scenario(client, app, connection):
         outlet = RecordingOutlet()
         connection.take_over(outlet)
         client.close()
         await virtualtime.until(lambda: outlet.calls)
         assert outlet.calls == ["lost"]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_an_outlet_is_called_if_the_connection_was_lost_before():
-    async def scene(client, app, connection):
+    async def scenario(client, app, connection):
         client.close()
         await virtualtime.until(connection.transport.is_closing)
         await virtualtime.settle()
@@ -143,11 +143,11 @@ def test_an_outlet_is_called_if_the_connection_was_lost_before():
         connection.take_over(outlet)
         assert outlet.calls == ["lost"]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_an_outlet_that_gave_the_connection_back_is_not_called():
-    async def scene(client, app, connection):
+    async def scenario(client, app, connection):
         outlet = RecordingOutlet()
         connection.take_over(outlet)
         connection.hand_back()
@@ -158,17 +158,17 @@ def test_an_outlet_that_gave_the_connection_back_is_not_called():
         await virtualtime.until(connection.transport.is_closing)
         assert outlet.calls == []
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_an_evicted_client_gets_a_reset_even_with_unread_bytes():
-    async def scene(client, app, connection):
+    async def scenario(client, app, connection):
         fill(connection)
         connection.evict()
         with pytest.raises(ConnectionResetError):
             await client.to_the_end()
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_connection_of_a_unix_socket_can_be_evicted(tmp_path):
@@ -273,15 +273,15 @@ class BoundedServer:
         return (await (await self.send(raw)).read(Answer())).status
 
 
-def bounded(scene, app=None, *, room=1, **changed):
-    """Run `scene` with a server of few connections and short limits; afterwards no connection and no timer is left."""
+def bounded(scenario, app=None, *, room=1, **changed):
+    """Run `scenario` with a server of few connections and short limits; afterwards no connection and no timer is left."""
     limits = Limits(**{name: getattr(LIMITS, name) for name in LIMITS.__struct_fields__} | changed)
 
     async def main():
         daemon = FakeDaemon(room=100)
         async with serving(app or build(daemon), limits=limits, subscribers=lambda: room) as (server, port):
             with contextlib.ExitStack() as stack:
-                await scene(BoundedServer(server, port, daemon, stack))
+                await scenario(BoundedServer(server, port, daemon, stack))
             await virtualtime.until(lambda: not server.server_state.connections, within=3.0)
         assert not timers()
 
@@ -308,15 +308,15 @@ async def refused(client, status):
 
 @pytest.mark.parametrize("begun", [b"", b"G", HALF, GOOD[:-2]])
 def test_a_head_that_does_not_end_in_time_gets_408(begun):
-    async def scene(served):
+    async def scenario(served):
         await refused(await served.send(begun), 408)
         assert 0.4 <= served.now < 0.6
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_single_bytes_do_not_put_off_the_end_of_a_head():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send()
         with contextlib.suppress(ConnectionError):
             for byte in GOOD * 3:
@@ -325,11 +325,11 @@ def test_single_bytes_do_not_put_off_the_end_of_a_head():
         assert served.connections == []
         await refused(client, 408)
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_a_stream_has_no_timer():
-    async def scene(served):
+    async def scenario(served):
         await served.send(HALF)
         await virtualtime.until(timers)
         client = await served.follow()
@@ -338,23 +338,23 @@ def test_a_stream_has_no_timer():
         assert len(served.connections) == 1
         client.close()
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_a_head_that_arrives_in_pieces_but_in_time_is_answered():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send()
         for start in range(0, len(GOOD), 8):
             await client.send(GOOD[start : start + 8])
             await asyncio.sleep(0.04)
         assert (await client.read(Answer())).status == 200
 
-    bounded(scene)
+    bounded(scenario)
 
 
 @pytest.mark.parametrize("begun", [b"Content-Length: 9\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"])
 def test_a_body_that_trickles_is_cut_off_after_its_answer(begun):
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(b"POST /api/refresh HTTP/1.1\r\nHost: localhost\r\n" + begun)
         assert (await client.read(Answer())).status == 202
         await asyncio.sleep(0.4)
@@ -363,16 +363,16 @@ def test_a_body_that_trickles_is_cut_off_after_its_answer(begun):
             await client.some()
         assert 0.6 <= served.now < 0.8
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_a_body_that_does_not_end_ends_a_stream():
-    async def scene(served):
+    async def scenario(served):
         await served.send(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")
         await virtualtime.until(lambda: served.daemon.opened)
         await virtualtime.until(lambda: not served.daemon.fanout.subscribers, within=0.8)
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_a_body_that_does_not_end_before_the_answer_begins_gets_408():
@@ -380,28 +380,28 @@ def test_a_body_that_does_not_end_before_the_answer_begins_gets_408():
         while (await receive())["type"] != "http.disconnect":
             pass
 
-    async def scene(served):
+    async def scenario(served):
         head = b"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
         client = await served.send(head)
         assert await client.exactly(25) == b"HTTP/1.1 100 Continue\r\n\r\n"[:25]
         await refused(client, 408)
 
-    bounded(scene, reading)
+    bounded(scenario, reading)
 
 
 def test_an_idle_connection_closes_without_an_answer():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(GOOD)
         assert (await client.read(Answer())).status == 200
         with pytest.raises(EOFError):
             await client.some()
         assert 0.8 <= served.now < 1.0
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_the_time_for_a_second_head_begins_with_its_first_byte():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(GOOD)
         await client.read(Answer())
         await asyncio.sleep(0.6)
@@ -409,11 +409,11 @@ def test_the_time_for_a_second_head_begins_with_its_first_byte():
         await refused(client, 408)
         assert 1.0 <= served.now < 1.2
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_a_connection_whose_body_ends_after_the_answer_is_idle_and_closed_in_the_end():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(CHUNKED)
         assert (await client.read(Answer())).status == 202
         await client.send(b"0\r\n\r\n" + GOOD)
@@ -421,16 +421,16 @@ def test_a_connection_whose_body_ends_after_the_answer_is_idle_and_closed_in_the
         with pytest.raises(EOFError):
             await client.some()
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_half_a_pipelined_request_times_out_like_any_other():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(GOOD * 2 + HALF)
         assert [(await client.read(Answer())).status for _ in range(2)] == [200, 200]
         await refused(client, 408)
 
-    bounded(scene)
+    bounded(scenario)
 
 
 @pytest.mark.parametrize(
@@ -448,43 +448,43 @@ def test_half_a_pipelined_request_times_out_like_any_other():
     ],
 )
 def test_a_request_that_cannot_be_served_gets_a_problem(raw, status):
-    async def scene(served):
+    async def scenario(served):
         await refused(await served.send(raw), status)
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_pipelined_requests_have_the_same_limits():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(GOOD + GOOD.replace(b"/livez", b"/" + b"x" * 300))
         assert (await client.read(Answer())).status == 200
         await refused(client, 414)
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_a_refused_head_request_is_answered_without_a_body():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(b"HEAD / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n")
         answer = await client.read(Answer(), is_head=True)
         assert (answer.status, int(answer.headers["content-length"]) > 50) == (413, True)
         with pytest.raises(EOFError):
             await client.some()
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_an_unreadable_request_after_a_head_request_gets_a_problem():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(GOOD.replace(b"GET", b"HEAD") + b"no request\r\n\r\n")
         assert (await client.read(Answer(), is_head=True)).status == 200
         await refused(client, 400)
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_an_invalid_body_after_its_answer_closes_the_connection():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(CHUNKED)
         assert (await client.read(Answer())).status == 202
         await client.send(b"no chunk\r\n")
@@ -492,50 +492,50 @@ def test_an_invalid_body_after_its_answer_closes_the_connection():
             await client.some()
         assert served.now < 0.4
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_an_invalid_body_ends_a_stream():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(CHUNKED.replace(b"POST /api/refresh", b"GET /api/stream"))
         await virtualtime.until(lambda: served.daemon.fanout.subscribers)
         await client.send(b"no chunk\r\n")
         await virtualtime.until(lambda: not served.daemon.fanout.subscribers, within=0.3)
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_a_stream_request_with_an_invalid_body_never_begins():
-    async def scene(served):
+    async def scenario(served):
         raw = CHUNKED.replace(b"POST /api/refresh", b"GET /api/stream") + b"no chunk\r\n"
         await refused(await served.send(raw), 400)
         assert served.daemon.fanout.subscribers == 0
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_a_refused_client_can_read_why_while_it_keeps_sending():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(CHUNKED.replace(b"chunked", b"gzip"))
         for _ in range(10):
             await client.send(b"x" * 10_000)
             await virtualtime.settle()
         assert (await client.read(Answer())).status == 501
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_a_client_that_never_leaves_is_dropped():
-    async def scene(served):
+    async def scenario(served):
         await served.send(b"no HTTP\r\n\r\n")
         await virtualtime.until(lambda: served.connections)
         await virtualtime.until(lambda: not served.connections, within=0.5)
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_pipelined_requests_are_buffered_up_to_one_read_and_all_answered():
-    async def scene(served):
+    async def scenario(served):
         client = await served.follow()
         await client.send(GOOD * 500)
         await virtualtime.settle(1.0)
@@ -545,7 +545,7 @@ def test_pipelined_requests_are_buffered_up_to_one_read_and_all_answered():
         assert (await client.read(Answer())).body.endswith(b"}\n\n")
         assert {(await client.read(Answer())).status for _ in range(500)} == {200}
 
-    bounded(scene)
+    bounded(scenario)
 
 
 async def long_answer(scope, receive, send):
@@ -556,18 +556,18 @@ async def long_answer(scope, receive, send):
 
 @pytest.mark.parametrize("asked", [GOOD, GOOD * 5])
 def test_a_client_that_takes_nothing_of_its_answer_is_reset(asked):
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(asked, receive_bytes=4096)
         await virtualtime.until(lambda: served.connections)
         await virtualtime.until(lambda: not served.connections, within=2.5)
         with pytest.raises(ConnectionResetError):
             await client.to_the_end()
 
-    bounded(scene, long_answer)
+    bounded(scenario, long_answer)
 
 
 def test_a_client_that_takes_its_answer_slowly_gets_all_of_it():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(GOOD)
         await client.exactly(500_000)
         for _ in range(7):
@@ -577,25 +577,25 @@ def test_a_client_that_takes_its_answer_slowly_gets_all_of_it():
             await client.to_the_end()
         assert served.now > 3.0
 
-    bounded(scene, long_answer)
+    bounded(scenario, long_answer)
 
 
 # More connections than there is room for.
 
 
 def test_the_client_that_has_stalled_longest_makes_room():
-    async def scene(served):
+    async def scenario(served):
         stalled = [await served.send(HALF) for _ in range(4)]
         await virtualtime.until(lambda: len(served.connections) == 4)
         assert await served.answers(GOOD) == 200
         answer = await refused(stalled[0], 503)
         assert answer.headers["retry-after"] == "10"
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_an_idle_client_makes_room_without_an_answer():
-    async def scene(served):
+    async def scenario(served):
         idle = [await served.send(GOOD) for _ in range(4)]
         for client in idle:
             await client.read(Answer())
@@ -603,11 +603,11 @@ def test_an_idle_client_makes_room_without_an_answer():
         with pytest.raises(EOFError):
             await idle[0].some()
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_each_stream_whose_body_has_not_ended_makes_room_at_once():
-    async def scene(served):
+    async def scenario(served):
         for _ in range(4):
             await served.send(CHUNKED.replace(b"POST /api/refresh", b"GET /api/stream"))
         await virtualtime.until(lambda: served.daemon.fanout.subscribers == 4)
@@ -616,7 +616,7 @@ def test_each_stream_whose_body_has_not_ended_makes_room_at_once():
         await virtualtime.until(lambda: served.daemon.fanout.subscribers == 1, within=0.2)
         assert len(served.connections) == 4
 
-    bounded(scene)
+    bounded(scenario)
 
 
 # Strangers: requests that the application has not admitted.
@@ -646,52 +646,52 @@ def guarded(app=None):
 )
 @pytest.mark.parametrize("more", [b"", ASKED, OWNER, b"no request\r\n\r\n", b"GET"])
 def test_a_refused_request_closes_its_connection_even_with_more_after_it(raw, status, more):
-    async def scene(served):
+    async def scenario(served):
         await refused(await served.send(raw + more), status)
 
-    bounded(scene, guarded())
+    bounded(scenario, guarded())
 
 
 def test_an_error_that_answers_a_request_with_the_token_leaves_the_connection_open():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(OWNER.replace(b"/api/status", b"/no/such/thing") + OWNER)
         assert [(await client.read(Answer())).status for _ in range(2)] == [404, 200]
 
-    bounded(scene, guarded())
+    bounded(scenario, guarded())
 
 
 def test_an_error_that_needed_no_token_closes_the_connection():
     async def elsewhere(scope, receive, send):
         await problem(404, "there is no such thing")(scope, receive, send)
 
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(ASKED)
         answer = await client.read(Answer())
         assert (answer.status, answer.headers["connection"]) == (404, "close")
         with pytest.raises(EOFError):
             await client.some()
 
-    bounded(scene, elsewhere)
+    bounded(scenario, elsewhere)
 
 
 def test_a_token_that_was_shown_once_does_not_admit_a_later_request():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(OWNER + ASKED)
         assert (await client.read(Answer())).status == 200
         await refused(client, 401)
 
-    bounded(scene, guarded())
+    bounded(scenario, guarded())
 
 
 def test_a_refusal_can_be_read_while_the_client_keeps_sending():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(ASKED)
         for _ in range(10):
             await client.send(b"x" * 10_000)
             await virtualtime.settle()
         assert (await client.read(Answer())).status == 401
 
-    bounded(scene, guarded())
+    bounded(scenario, guarded())
 
 
 @pytest.mark.parametrize("raw", [GOOD, GOOD * 50, ASKED * 50, HALF, b""])
@@ -699,18 +699,18 @@ def test_clients_without_the_token_that_read_nothing_never_keep_out_one_with_the
     async def long(scope, receive, send):
         await (long_answer if scope["path"] == "/livez" else build(FakeDaemon()))(scope, receive, send)
 
-    async def scene(served):
+    async def scenario(served):
         for _ in range(12):
             await served.send(raw, receive_bytes=4096)
             await virtualtime.settle(0.01)
             assert await served.answers(OWNER) == 200
             assert len(served.connections) <= 4 + LIMITS.leaving_connections + 1
 
-    bounded(scene, guarded(long), head_seconds=50.0, unsent_seconds=50.0, idle_seconds=50.0)
+    bounded(scenario, guarded(long), head_seconds=50.0, unsent_seconds=50.0, idle_seconds=50.0)
 
 
 def test_a_client_with_the_token_that_does_not_read_makes_room_only_after_all_clients_without():
-    async def scene(served):
+    async def scenario(served):
         deaf = await served.send(OWNER, receive_bytes=4096)
         await virtualtime.until(lambda: any(each.transport.get_write_buffer_size() for each in served.connections))
         for _ in range(6):
@@ -725,11 +725,11 @@ def test_a_client_with_the_token_that_does_not_read_makes_room_only_after_all_cl
         assert await served.answers(OWNER) == 200
         await first.exactly(100_000)
 
-    bounded(scene, guarded(long_answer), head_seconds=50.0, unsent_seconds=50.0, idle_seconds=50.0)
+    bounded(scenario, guarded(long_answer), head_seconds=50.0, unsent_seconds=50.0, idle_seconds=50.0)
 
 
 def test_a_client_that_closes_its_side_and_does_not_read_makes_room():
-    async def scene(served):
+    async def scenario(served):
         for _ in range(8):
             client = await served.send(GOOD, receive_bytes=4096)
             await virtualtime.settle(0.01)
@@ -737,11 +737,11 @@ def test_a_client_that_closes_its_side_and_does_not_read_makes_room():
         await virtualtime.settle(0.01)
         assert await served.answers(OWNER) == 200
 
-    bounded(scene, guarded(long_answer), unsent_seconds=50.0)
+    bounded(scenario, guarded(long_answer), unsent_seconds=50.0)
 
 
 def test_while_streams_with_the_token_take_all_connections_a_new_one_is_refused():
-    async def scene(served):
+    async def scenario(served):
         follow = OWNER.replace(b"/api/status", b"/api/stream")
         streams = [await served.send(follow) for _ in range(4)]
         await virtualtime.until(lambda: daemon.fanout.subscribers == 4)
@@ -750,11 +750,11 @@ def test_while_streams_with_the_token_take_all_connections_a_new_one_is_refused(
         streams[0].close()
 
     daemon = FakeDaemon(room=100)
-    bounded(scene, guarded(build(daemon)))
+    bounded(scenario, guarded(build(daemon)))
 
 
 def test_a_client_that_resets_its_connection_at_any_moment_is_not_a_fault(caplog):
-    async def scene(served):
+    async def scenario(served):
         streams = [await served.follow() for _ in range(4)]
         for raw in (b"", GOOD, b"no HTTP\r\n\r\n", CHUNKED, HALF) * 4:
             client = await served.send(raw)
@@ -771,13 +771,13 @@ def test_a_client_that_resets_its_connection_at_any_moment_is_not_a_fault(caplog
             client.close()
         await virtualtime.settle(2.0)
 
-    bounded(scene)
+    bounded(scenario)
     assert caplog.records == []
 
 
 @pytest.mark.parametrize("leave", ["part", "give_way", "drop", "evict", "shutdown"])
 def test_leaving_a_connection_that_its_client_has_just_reset_is_not_a_fault(leave, caplog):
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")
         await client.read(Answer())
         (connection,) = served.connections
@@ -790,7 +790,7 @@ def test_leaving_a_connection_that_its_client_has_just_reset_is_not_a_fault(leav
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
-    bounded(scene, short)
+    bounded(scenario, short)
     assert caplog.records == []
 
 
@@ -799,7 +799,7 @@ def test_ending_a_connection_that_was_reset_while_its_refusal_waits_in_the_trans
         await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"4000000")]})
         await send({"type": "http.response.body", "body": bytes(4_000_000)})
 
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(GOOD, receive_bytes=4096)
         await virtualtime.until(lambda: served.connections and served.connections[0].transport.get_write_buffer_size())
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
@@ -810,12 +810,12 @@ def test_ending_a_connection_that_was_reset_while_its_refusal_waits_in_the_trans
         with pytest.raises(EOFError):
             await reader.some()
 
-    bounded(scene, wordy, leave_seconds=5.0)
+    bounded(scenario, wordy, leave_seconds=5.0)
     assert caplog.records == []
 
 
 def test_when_all_connections_are_busy_a_new_one_gets_503_with_retry_after():
-    async def scene(served):
+    async def scenario(served):
         streams = [await served.follow() for _ in range(4)]
         newcomer = await served.send(GOOD)
         answer = await refused(newcomer, 503)
@@ -825,12 +825,12 @@ def test_when_all_connections_are_busy_a_new_one_gets_503_with_retry_after():
         await virtualtime.until(lambda: served.daemon.fanout.subscribers == 3)
         assert await served.answers(GOOD) == 200
 
-    bounded(scene)
+    bounded(scenario)
 
 
 @pytest.mark.slow
 def test_two_hundred_stalled_clients_do_not_keep_others_out():
-    async def scene(served):
+    async def scenario(served):
         stream = await served.follow()
         for number in range(200):
             client = await served.send(HALF)
@@ -842,23 +842,23 @@ def test_two_hundred_stalled_clients_do_not_keep_others_out():
         assert served.daemon.fanout.subscribers == 1
         stream.close()
 
-    bounded(scene, head_seconds=5.0)
+    bounded(scenario, head_seconds=5.0)
 
 
 def test_a_server_that_stops_does_not_wait_for_stalled_clients():
-    async def scene(served):
+    async def scenario(served):
         for raw in (b"", HALF, CHUNKED, GOOD, b"no HTTP\r\n\r\n"):
             await served.send(raw)
         await virtualtime.settle(0.1)
         served.server.stop()
         await virtualtime.until(lambda: not served.connections, within=0.5)
 
-    bounded(scene, room=10, head_seconds=50.0, idle_seconds=50.0, body_seconds=50.0, leave_seconds=50.0)
+    bounded(scenario, room=10, head_seconds=50.0, idle_seconds=50.0, body_seconds=50.0, leave_seconds=50.0)
 
 
 @pytest.mark.parametrize("begun", [b"", b"G", GOOD[:-2]])
 def test_a_request_that_is_on_its_way_when_the_server_stops_is_answered_and_then_the_connection_ends(begun):
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(begun)
         await virtualtime.until(lambda: served.connections)
         served.server.stop()
@@ -868,11 +868,11 @@ def test_a_request_that_is_on_its_way_when_the_server_stops_is_answered_and_then
         with pytest.raises(EOFError):
             await client.some()
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_a_client_that_asks_again_while_the_server_stops_is_answered_once_more():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(GOOD)
         assert "connection" not in (await client.read(Answer())).headers
         served.server.stop()
@@ -883,7 +883,7 @@ def test_a_client_that_asks_again_while_the_server_stops_is_answered_once_more()
         with pytest.raises(EOFError):
             await client.some()
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_an_answer_that_has_not_begun_when_the_server_stops_closes_the_connection():
@@ -894,7 +894,7 @@ def test_an_answer_that_has_not_begun_when_the_server_stops_closes_the_connectio
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(GOOD)
         await virtualtime.until(lambda: served.connections and served.connections[0].cycle)
         served.server.stop()
@@ -902,11 +902,11 @@ def test_an_answer_that_has_not_begun_when_the_server_stops_closes_the_connectio
         begin.set()
         assert (await client.read(Answer())).headers["connection"] == "close"
 
-    bounded(scene, app)
+    bounded(scenario, app)
 
 
 def test_a_server_that_stops_gives_a_client_a_moment_to_read_its_answer():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(GOOD, receive_bytes=4096)
         await virtualtime.until(lambda: served.connections and served.connections[0].transport.get_write_buffer_size())
         served.server.stop()
@@ -914,7 +914,7 @@ def test_a_server_that_stops_gives_a_client_a_moment_to_read_its_answer():
         with pytest.raises(ConnectionResetError):
             await client.to_the_end()
 
-    bounded(scene, long_answer)
+    bounded(scenario, long_answer)
 
 
 def test_the_bounds_of_a_stop_are_well_within_the_five_seconds_that_it_may_take():
@@ -924,29 +924,29 @@ def test_the_bounds_of_a_stop_are_well_within_the_five_seconds_that_it_may_take(
 
 @pytest.mark.parametrize("begun", [b"G", HALF, GOOD[:-2]])
 def test_an_incomplete_request_while_the_server_stops_gets_503(begun):
-    async def scene(served):
+    async def scenario(served):
         client = await served.send(begun)
         await virtualtime.until(lambda: served.connections and served.connections[0]._reader.waiting_bytes)
         served.server.stop()
         answer = await refused(client, 503)
         assert answer.headers["retry-after"] == "10"
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_a_connection_without_a_request_closes_without_an_answer_when_the_server_stops():
-    async def scene(served):
+    async def scenario(served):
         client = await served.send()
         await virtualtime.until(lambda: served.connections)
         served.server.stop()
         with pytest.raises(EOFError):
             await client.some()
 
-    bounded(scene)
+    bounded(scenario)
 
 
 def test_a_client_that_resets_leaves_nothing_behind():
-    async def scene(served):
+    async def scenario(served):
         for raw in (b"", HALF, CHUNKED, GOOD, b"no HTTP\r\n\r\n"):
             client = await served.send(raw)
             await virtualtime.settle()
@@ -955,4 +955,4 @@ def test_a_client_that_resets_leaves_nothing_behind():
         await virtualtime.until(lambda: not served.connections, within=0.2)
         assert not timers()
 
-    bounded(scene, room=10)
+    bounded(scenario, room=10)

@@ -272,7 +272,7 @@ def test_a_request_that_the_guard_refuses_is_counted(daemon):
 
 
 def test_a_stream_is_counted_when_it_begins_and_has_no_duration(daemon):
-    async def scene():
+    async def scenario():
         conversation = Conversation(daemon.around(build(daemon)), "/api/stream")
         running = asyncio.ensure_future(conversation.run())
         await settle(5.0)
@@ -282,7 +282,7 @@ def test_a_stream_is_counted_when_it_begins_and_has_no_duration(daemon):
         conversation.hang_up()
         await running
 
-    run(scene())
+    run(scenario())
     assert daemon.counted("condord_http_request_duration_seconds_") == {}
 
 

@@ -314,7 +314,7 @@ def test_every_kind_of_trade_is_as_described(daemon):
 
 
 def test_every_event_of_a_stream_is_as_described():
-    async def scene():
+    async def scenario():
         daemon = priced()
         async with in_memory(build(daemon)) as opened:
             conversation = opened("/api/stream")
@@ -329,7 +329,7 @@ def test_every_event_of_a_stream_is_as_described():
             await streaming
         return conversation.answer
 
-    answer = asyncio.run(scene())
+    answer = asyncio.run(scenario())
     names = re.findall(r"^event: (\w+)$", answer.plain.decode(), re.MULTILINE)
     assert names == ["snapshot", "delta", "heartbeat", "bye"]
     CHECKER.check("GET", "/api/stream", answer.status, answer.headers, answer.plain)

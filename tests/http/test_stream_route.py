@@ -29,16 +29,16 @@ def coding(request):
 
 @pytest.fixture
 def follow(serve, coding):
-    """Run `scene(daemon, conversation)` beside an open stream; the answer after it has ended."""
+    """Run `scenario(daemon, conversation)` beside an open stream; the answer after it has ended."""
 
-    def run(scene, path="/api/stream", *, daemon=None, headers=None, around=lambda app: app):
-        async def play():
+    def run(scenario, path="/api/stream", *, daemon=None, headers=None, around=lambda app: app):
+        async def main():
             served = daemon or FakeDaemon()
             async with serve(around(build(served))) as opened:
                 conversation = opened(path, headers={"Accept-Encoding": coding, **(headers or {})})
                 streaming = asyncio.create_task(conversation.run())
                 await conversation.answer.has(b"retry:")
-                await scene(served, conversation)
+                await scenario(served, conversation)
                 conversation.hang_up()
                 async with asyncio.timeout(60):
                     await streaming
@@ -49,7 +49,7 @@ def follow(serve, coding):
             ]
             return conversation.answer
 
-        return virtualtime.run(play())
+        return virtualtime.run(main())
 
     return run
 
@@ -59,11 +59,11 @@ def answered(serve):
     """The answer to a request that ends."""
 
     def run(daemon, path, **request):
-        async def play():
+        async def scenario():
             async with serve(build(daemon)) as opened:
                 return await opened(path, **request).run()
 
-        return virtualtime.run(play())
+        return virtualtime.run(scenario())
 
     return run
 
@@ -90,11 +90,11 @@ def test_a_stream_begins_with_the_document_and_the_time_to_reconnect(follow):
 
 
 def test_a_quote_arrives_as_a_delta_with_whole_objects(follow):
-    async def scene(daemon, conversation):
+    async def scenario(daemon, conversation):
         daemon.quote(tick(LEG, 1.0, 1.2))
         await conversation.answer.has(b"event: delta")
 
-    _, delta = events(follow(scene).plain)
+    _, delta = events(follow(scenario).plain)
     changes = json.loads(delta.data)
     assert delta.id == "test-2"
     assert [(quote["symbol"], quote["bid"], quote["ask"], quote["mark"]) for quote in changes["quotes"]] == [
@@ -104,21 +104,21 @@ def test_a_quote_arrives_as_a_delta_with_whole_objects(follow):
 
 
 def test_each_event_can_be_read_before_the_next_one_comes(follow):
-    async def scene(daemon, conversation):
+    async def scenario(daemon, conversation):
         for number in range(5):
             daemon.quote(tick(LEG, 1.0 + number, 1.2 + number, number / 10))
             await conversation.answer.has(b"id: test-%d\n" % (2 + number))
 
-    assert [event.id for event in events(follow(scene).plain)] == [f"test-{number}" for number in range(1, 7)]
+    assert [event.id for event in events(follow(scenario).plain)] == [f"test-{number}" for number in range(1, 7)]
 
 
 def test_a_heartbeat_comes_through(follow):
-    async def scene(daemon, conversation):
+    async def scenario(daemon, conversation):
         for subscriber in daemon.fanout.heartbeat(daemon.document().as_of):
             subscriber.wake()
         await conversation.answer.has(b"event: heartbeat")
 
-    assert [event.name for event in events(follow(scene).plain)] == ["snapshot", "heartbeat"]
+    assert [event.name for event in events(follow(scenario).plain)] == ["snapshot", "heartbeat"]
 
 
 @pytest.mark.parametrize("place", ["header", "query"])
@@ -181,11 +181,11 @@ def test_a_filter_by_symbol_shows_only_its_quotes_and_condors(follow):
 
 
 def test_bye_is_the_last_event_and_ends_the_stream(follow):
-    async def scene(daemon, conversation):
+    async def scenario(daemon, conversation):
         daemon.stop()
         await conversation.answer.has(b"bye")
 
-    answer = follow(scene)
+    answer = follow(scenario)
     assert events(answer.plain)[-1].name == "bye"
     assert answer.is_complete
 
@@ -202,7 +202,7 @@ def test_a_page_of_an_allowed_origin_may_read_the_stream(follow):
 
 
 def test_a_daemon_that_does_not_compress_sends_frames_as_they_are(serve):
-    async def play():
+    async def scenario():
         daemon = FakeDaemon()
         daemon.compresses = False
         async with serve(build(daemon)) as opened:
@@ -214,7 +214,7 @@ def test_a_daemon_that_does_not_compress_sends_frames_as_they_are(serve):
         assert "content-encoding" not in conversation.answer.headers
         assert conversation.answer.body.startswith(b"retry:")
 
-    virtualtime.run(play())
+    virtualtime.run(scenario())
 
 
 @pytest.mark.parametrize("interval", ["-1", "10001", "1.5", "x", "", "1e3", "%D9%A3"])
@@ -231,7 +231,7 @@ def test_beyond_the_subscriber_limit_a_stream_gets_503_with_the_time_to_come_bac
 
 
 def test_of_many_simultaneous_clients_only_as_many_as_the_limit_are_admitted(serve):
-    async def play():
+    async def scenario():
         daemon = FakeDaemon(room=5)
         async with serve(build(daemon)) as opened:
             conversations = [opened("/api/stream") for _ in range(20)]
@@ -243,7 +243,7 @@ def test_of_many_simultaneous_clients_only_as_many_as_the_limit_are_admitted(ser
             await asyncio.gather(*streaming)
             assert daemon.fanout.subscribers == 0
 
-    virtualtime.run(play())
+    virtualtime.run(scenario())
 
 
 def test_a_head_request_ends_and_takes_no_place(answered):
@@ -256,7 +256,7 @@ def test_a_head_request_ends_and_takes_no_place(answered):
 
 
 def test_a_bug_in_one_stream_ends_only_that_stream(serve, caplog):
-    async def play():
+    async def scenario():
         daemon = FakeDaemon()
         async with serve(build(daemon)) as opened:
             conversations = [opened("/api/stream") for _ in range(2)]
@@ -272,23 +272,23 @@ def test_a_bug_in_one_stream_ends_only_that_stream(serve, caplog):
             assert isinstance(results[0], RuntimeError) or not conversations[0].answer.is_complete
             assert conversations[1].answer.is_complete
 
-    virtualtime.run(play())
+    virtualtime.run(scenario())
 
 
 def test_the_bytes_that_leave_are_counted(follow, serve):
     daemon = FakeDaemon()
 
-    async def scene(served, conversation):
+    async def scenario(served, conversation):
         served.stop()
         await virtualtime.until(lambda: conversation.answer.is_complete)
 
-    answer = follow(scene, daemon=daemon)
+    answer = follow(scenario, daemon=daemon)
     framing = sum(len(b"%x\r\n\r\n" % len(chunk)) for chunk in answer.chunks) if serve is on_our_server else 0
     assert daemon.sent_bytes == len(answer.body) + framing > 0
 
 
 def test_frames_that_arrive_during_a_send_are_joined_in_the_next():
-    async def play():
+    async def scenario():
         daemon = FakeDaemon()
         async with in_memory(build(daemon)) as opened:
             conversation = opened("/api/stream")
@@ -301,11 +301,11 @@ def test_frames_that_arrive_during_a_send_are_joined_in_the_next():
             await streaming
         assert [event.id for event in events(conversation.answer.chunks[1])] == ["test-2", "test-3"]
 
-    virtualtime.run(play())
+    virtualtime.run(scenario())
 
 
 def test_a_server_that_takes_nothing_for_30_s_loses_the_stream():
-    async def play():
+    async def scenario():
         daemon = FakeDaemon()
         async with in_memory(build(daemon)) as opened:
             conversation = opened("/api/stream")
@@ -316,7 +316,7 @@ def test_a_server_that_takes_nothing_for_30_s_loses_the_stream():
             assert asyncio.get_running_loop().time() - begin == pytest.approx(30.0)
         assert (daemon.evicted, daemon.fanout.subscribers) == (1, 0)
 
-    virtualtime.run(play())
+    virtualtime.run(scenario())
 
 
 @pytest.mark.parametrize(

@@ -81,14 +81,14 @@ class ServedDaemon:
         return json.loads(wire.encode(self.daemon.document()))
 
 
-def play(scene, **options):
-    """Run `scene(served)` and check that no subscriber, task or timer is left."""
+def run_scenario(scenario, **options):
+    """Run `scenario(served)` and check that no subscriber, task or timer is left."""
 
     async def main():
         daemon = FakeDaemon(ring_size=RING, room=100, **options)
         async with serving(build(daemon)) as (server, port):
             with contextlib.ExitStack() as stack:
-                await scene(ServedDaemon(server, port, daemon, stack))
+                await scenario(ServedDaemon(server, port, daemon, stack))
             await virtualtime.until(lambda: not daemon.fanout.subscribers)
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert not watches()
@@ -137,7 +137,7 @@ def versions(events):
 
 
 def test_a_client_without_chunks_gets_the_bytes_of_the_stream_and_the_end_of_the_connection():
-    async def scene(served):
+    async def scenario(served):
         client = await served.follow(version="1.0")
         served.quote()
         served.daemon.stop()
@@ -149,11 +149,11 @@ def test_a_client_without_chunks_gets_the_bytes_of_the_stream_and_the_end_of_the
         with pytest.raises(EOFError):
             await client.some()
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_client_with_gzip_and_without_chunks_gets_a_whole_gzip_stream():
-    async def scene(served):
+    async def scenario(served):
         client = await served.follow(version="1.0", headers={"Accept-Encoding": "gzip"})
         served.quote()
         served.daemon.stop()
@@ -161,11 +161,11 @@ def test_a_client_with_gzip_and_without_chunks_gets_a_whole_gzip_stream():
         assert answer.headers["content-encoding"] == "gzip"
         assert [event.name for event in events] == ["snapshot", "delta", "bye"]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_the_connection_can_be_used_again_after_the_end():
-    async def scene(served):
+    async def scenario(served):
         client = await served.follow()
         served.daemon.stop()
         answer, _ = await rest_of(client)
@@ -178,11 +178,11 @@ def test_the_connection_can_be_used_again_after_the_end():
             assert (await client.read(Answer())).json() == served.document
         assert len(served.connections) == 1
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_request_pipelined_after_a_stream_is_answered_after_its_end():
-    async def scene(served):
+    async def scenario(served):
         client = await served.follow()
         await client.ask("/livez")
         await client.ask("/api/stream")
@@ -196,11 +196,11 @@ def test_a_request_pipelined_after_a_stream_is_answered_after_its_end():
         _, events = await rest_of(client)
         assert [event.name for event in events] == ["snapshot", "bye"]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_each_frame_is_one_chunk_and_leaves_in_the_turn_that_made_it():
-    async def scene(served):
+    async def scenario(served):
         client = await served.follow()
         served.quote(2)
         assert client.socket.recv(65_536, socket.MSG_PEEK).count(b"event: delta") == 2
@@ -208,14 +208,14 @@ def test_each_frame_is_one_chunk_and_leaves_in_the_turn_that_made_it():
         answer, _ = await rest_of(client)
         assert [len(EventParser().feed(chunk)) for chunk in answer.chunks] == [1, 1, 1, 1]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 # Clients that leave.
 
 
 def test_a_client_that_closes_its_sending_side_counts_as_gone():
-    async def scene(served):
+    async def scenario(served):
         client = await served.follow()
         client.socket.shutdown(socket.SHUT_WR)
         await virtualtime.until(lambda: not served.daemon.fanout.subscribers)
@@ -224,11 +224,11 @@ def test_a_client_that_closes_its_sending_side_counts_as_gone():
         assert not answer.is_complete
         assert [event.name for event in events] == ["snapshot"]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_client_that_closes_its_sending_side_with_the_request_gets_the_beginning_at_most():
-    async def scene(served):
+    async def scenario(served):
         client = await served.connect()
         await client.ask("/api/stream")
         client.socket.shutdown(socket.SHUT_WR)
@@ -237,20 +237,20 @@ def test_a_client_that_closes_its_sending_side_with_the_request_gets_the_beginni
         assert [event.name for event in events] in ([], ["snapshot"])
         await virtualtime.until(lambda: not served.connections)
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_stalled_client_that_closes_its_sending_side_gives_its_place_back():
-    async def scene(served):
+    async def scenario(served):
         client = await served.stall(receive_bytes=4096)
         client.socket.shutdown(socket.SHUT_WR)
         await virtualtime.until(lambda: not served.daemon.fanout.subscribers, within=STALL_SECONDS + 1)
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_client_that_is_gone_before_the_first_byte_leaves_nothing_behind():
-    async def scene(served):
+    async def scenario(served):
         for _ in range(20):
             client = await served.connect()
             await client.ask("/api/stream")
@@ -258,11 +258,11 @@ def test_a_client_that_is_gone_before_the_first_byte_leaves_nothing_behind():
             client.close()
         await virtualtime.until(lambda: not served.connections)
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_client_that_resets_in_the_middle_of_a_frame_leaves_nothing_behind():
-    async def scene(served):
+    async def scenario(served):
         client = await served.stall(receive_bytes=4096)
         await client.exactly(300)
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
@@ -270,11 +270,11 @@ def test_a_client_that_resets_in_the_middle_of_a_frame_leaves_nothing_behind():
         await virtualtime.until(lambda: not served.daemon.fanout.subscribers, within=0.5)
         assert served.daemon.evicted == 0
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_client_that_pipelined_a_request_and_left_is_noticed_by_the_next_frames():
-    async def scene(served):
+    async def scenario(served):
         client = await served.follow()
         for _ in range(3):
             await client.ask("/livez")
@@ -285,22 +285,22 @@ def test_a_client_that_pipelined_a_request_and_left_is_noticed_by_the_next_frame
             await virtualtime.settle()
         assert served.daemon.fanout.subscribers == 0
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_frames_for_a_client_that_has_just_gone_are_not_written():
-    async def scene(served):
+    async def scenario(served):
         client = await served.follow()
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         client.close()
         served.quote(20)  # more than asyncio lets pass without a warning
         await virtualtime.until(lambda: not served.connections)
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_stream_that_is_cancelled_leaves_nothing_behind(caplog):
-    async def scene(served):
+    async def scenario(served):
         client = await served.stall(receive_bytes=4096)
         assert watches()
         (task,) = served.server.server_state.tasks
@@ -312,11 +312,11 @@ def test_a_stream_that_is_cancelled_leaves_nothing_behind(caplog):
         assert caplog.messages == ["Exception in ASGI application\n"]
         caplog.clear()
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_lost_client_is_no_longer_watched():
-    async def scene(served):
+    async def scenario(served):
         client = await served.stall(receive_bytes=4096)
         (connection,) = served.connections
         assert watches()
@@ -326,14 +326,14 @@ def test_a_lost_client_is_no_longer_watched():
         assert not watches()
         client.close()
 
-    play(scene)
+    run_scenario(scenario)
 
 
 # Clients that do not read.
 
 
 def test_frames_for_a_stalled_client_wait_and_leave_in_one_write():
-    async def scene(served):
+    async def scenario(served):
         client = await served.stall(receive_bytes=4096)
         served.quote(RING - 1)
         last = served.daemon.edition.version
@@ -343,11 +343,11 @@ def test_frames_for_a_stalled_client_wait_and_leave_in_one_write():
         assert document == served.document
         assert served.daemon.fanout.resyncs == {}
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_client_that_reads_again_in_time_gets_a_snapshot_in_place_of_lost_frames():
-    async def scene(served):
+    async def scenario(served):
         client = await served.stall(receive_bytes=4096)
         served.quote(5 * RING)
         await asyncio.sleep(0.9 * STALL_SECONDS)
@@ -371,11 +371,11 @@ def test_a_client_that_reads_again_in_time_gets_a_snapshot_in_place_of_lost_fram
         mirror.apply(event)
         return mirror.document, [event.name]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_client_that_takes_nothing_for_too_long_is_reset_and_counted():
-    async def scene(served):
+    async def scenario(served):
         client = await served.stall(receive_bytes=4096)
         await asyncio.sleep(STALL_SECONDS - 0.1)
         assert served.daemon.fanout.subscribers == 1
@@ -384,11 +384,11 @@ def test_a_client_that_takes_nothing_for_too_long_is_reset_and_counted():
         with pytest.raises(ConnectionResetError):
             await client.to_the_end()
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_client_that_reads_byte_by_byte_counts_as_stalled():
-    async def scene(served):
+    async def scenario(served):
         client = await served.stall(receive_bytes=4096)
         for _ in range(31):
             await client.exactly(1)
@@ -396,11 +396,11 @@ def test_a_client_that_reads_byte_by_byte_counts_as_stalled():
             await asyncio.sleep(STALL_SECONDS / 30)
         assert (served.daemon.fanout.subscribers, served.daemon.evicted) == (0, 1)
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_client_that_now_and_then_takes_what_waits_stays():
-    async def scene(served):
+    async def scenario(served):
         client = await served.stall(receive_bytes=4096)
         subscriber = served.daemon.opened[0]
         for _ in range(4):
@@ -414,11 +414,11 @@ def test_a_client_that_now_and_then_takes_what_waits_stays():
                 served.quote()
         assert (served.daemon.fanout.subscribers, served.daemon.evicted) == (1, 0)
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_backlog_that_shrinks_is_progress_even_if_it_never_empties():
-    async def scene(served):
+    async def scenario(served):
         await served.stall(receive_bytes=4096)
         (connection,) = served.connections
         waiting = connection.transport._buffer
@@ -430,12 +430,12 @@ def test_a_backlog_that_shrinks_is_progress_even_if_it_never_empties():
         await asyncio.sleep(2 * STALL_SECONDS)
         assert served.daemon.evicted == 1
 
-    play(scene)
+    run_scenario(scenario)
 
 
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
 def test_a_stalled_client_costs_a_bounded_amount_of_memory(coding):
-    async def scene(served):
+    async def scenario(served):
         client = await served.stall(headers={"Accept-Encoding": coding})
         served.quote(20 * RING)
         (connection,) = served.connections
@@ -449,11 +449,11 @@ def test_a_stalled_client_costs_a_bounded_amount_of_memory(coding):
         received, _, _, _, reserved, queued, *_ = array.array("I", raw)
         return received + reserved + queued
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_stalled_clients_hold_back_no_frame_of_the_others():
-    async def scene(served):
+    async def scenario(served):
         for _ in range(10):
             await served.stall(receive_bytes=4096)
         reader = await served.follow()
@@ -470,22 +470,22 @@ def test_stalled_clients_hold_back_no_frame_of_the_others():
         assert versions(events) == [*range(begin, served.daemon.edition.number + 1)]
         assert [event.name for event in events].count("snapshot") == 1
 
-    play(scene)
+    run_scenario(scenario)
 
 
 @pytest.mark.parametrize("waiting", [1, 100_000])
 def test_a_stream_pipelined_after_an_unread_answer_is_watched_too(waiting):
-    async def scene(served):
+    async def scenario(served):
         await behind_an_answer(served, waiting)
         await virtualtime.until(lambda: not served.daemon.fanout.subscribers, within=STALL_SECONDS + 1)
         assert served.daemon.evicted == 1
 
-    play(scene)
+    run_scenario(scenario)
 
 
 @pytest.mark.parametrize("waiting", [1, 100_000])
 def test_a_stream_pipelined_after_an_unread_answer_begins_with_its_head_once_that_answer_is_read(waiting):
-    async def scene(served):
+    async def scenario(served):
         client, size = await behind_an_answer(served, waiting)
         served.quote()
         assert await client.exactly(size) == b"x" * size
@@ -494,7 +494,7 @@ def test_a_stream_pipelined_after_an_unread_answer_begins_with_its_head_once_tha
         assert answer.status == 200
         assert [event.name for event in events] == ["snapshot", "delta", "bye"]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 async def behind_an_answer(served, waiting):
@@ -515,7 +515,7 @@ async def behind_an_answer(served, waiting):
 
 
 def test_a_stalled_client_that_reads_again_gets_bye_and_the_end():
-    async def scene(served):
+    async def scenario(served):
         client = await served.stall(receive_bytes=4096)
         served.daemon.stop()
         await asyncio.sleep(BYE_SECONDS / 2)
@@ -524,12 +524,12 @@ def test_a_stalled_client_that_reads_again_gets_bye_and_the_end():
         assert events[-1].name == "bye"
         assert versions(events) == [*range(1, served.daemon.edition.number + 1)]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
 def test_a_stalled_client_that_lost_frames_gets_a_snapshot_and_bye(coding):
-    async def scene(served):
+    async def scenario(served):
         client = await served.stall(receive_bytes=4096, headers={"Accept-Encoding": coding})
         served.quote(3 * RING)
         served.daemon.stop()
@@ -537,21 +537,21 @@ def test_a_stalled_client_that_lost_frames_gets_a_snapshot_and_bye(coding):
         assert answer.is_complete
         assert [event.name for event in events[-2:]] == ["snapshot", "bye"]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_client_that_does_not_read_bye_does_not_delay_the_stop():
-    async def scene(served):
+    async def scenario(served):
         for _ in range(5):
             await served.stall(receive_bytes=4096)
         served.daemon.stop()
         await virtualtime.until(lambda: not served.connections, within=BYE_SECONDS + 0.1)
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_bye_of_which_only_half_fits_does_not_delay_the_stop_further():
-    async def scene(served):
+    async def scenario(served):
         client = await served.follow(receive_bytes=4096)
         (connection,) = served.connections
         served.daemon.opened[0].ring.append(Frame(b"x" * 1_000_000))
@@ -561,11 +561,11 @@ def test_a_bye_of_which_only_half_fits_does_not_delay_the_stop_further():
         with pytest.raises(ConnectionResetError):
             await client.to_the_end()
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_client_that_reads_bye_too_slowly_does_not_delay_the_stop():
-    async def scene(served):
+    async def scenario(served):
         await served.stall(receive_bytes=4096)
         (connection,) = served.connections
         served.daemon.stop()
@@ -573,22 +573,22 @@ def test_a_client_that_reads_bye_too_slowly_does_not_delay_the_stop():
         del connection.transport._buffer[:1]  # as if the socket had taken it
         await virtualtime.until(lambda: not served.connections, within=0.2 * BYE_SECONDS)
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_nothing_comes_after_bye():
-    async def scene(served):
+    async def scenario(served):
         client = await served.follow()
         served.daemon.stop()
         served.quote(3)
         _, events = await rest_of(client)
         assert [event.name for event in events] == ["snapshot", "bye"]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_later_frames_do_not_delay_the_eviction_of_a_client_that_does_not_read_bye():
-    async def scene(served):
+    async def scenario(served):
         await served.stall(receive_bytes=4096)
         served.daemon.stop()
         for _ in range(12):
@@ -596,7 +596,7 @@ def test_later_frames_do_not_delay_the_eviction_of_a_client_that_does_not_read_b
             await asyncio.sleep(BYE_SECONDS / 10)
         assert served.daemon.fanout.subscribers == 0
 
-    play(scene)
+    run_scenario(scenario)
 
 
 # Any order of all of these.

@@ -87,7 +87,7 @@ def memory(pid, name):
 
 
 @pytest.fixture(scope="module")
-def scene():
+def scenario():
     """A daemon that has read an account from our REST server."""
     with RestServer() as server:
         good = {path: [Answer(answer)] for path, answer in GOOD.items()}
@@ -102,8 +102,8 @@ def scene():
 
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the kernel cannot forget a peak")
 @pytest.mark.parametrize("name", ANSWERS)
-def test_no_response_takes_more_than_64_mib_and_the_daemon_keeps_serving(scene, name):
-    server, condord, good = scene
+def test_no_response_takes_more_than_64_mib_and_the_daemon_keeps_serving(scenario, name):
+    server, condord, good = scenario
     hostile = ANSWERS[name]()
     pid = condord.process.pid
     Path(f"/proc/{pid}/clear_refs").write_text("5")

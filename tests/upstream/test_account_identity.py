@@ -63,7 +63,7 @@ class Harness:
         await asyncio.wait([task])
 
 
-def play(path, test, **options):
+def run_scenario(path, test, **options):
     async def whole():
         harness = Harness(path, **options)
         try:
@@ -88,8 +88,8 @@ def test_orders_and_names_of_an_account_are_loaded_as_soon_as_its_id_is_read(tmp
         await harness.identity.read()
         assert (harness.lots, harness.sink.names) == (["one"], NAMES)
 
-    play(tmp_path, fill)
-    play(tmp_path, again)
+    run_scenario(tmp_path, fill)
+    run_scenario(tmp_path, again)
 
 
 def test_another_account_or_environment_loads_nothing_of_this_one(tmp_path):
@@ -102,13 +102,13 @@ def test_another_account_or_environment_loads_nothing_of_this_one(tmp_path):
         await harness.identity.read()
         assert (harness.lots, harness.sink.names) == ([], {})
 
-    play(tmp_path, fill)
-    play(tmp_path, other)
-    play(tmp_path, live, source="alpaca-live")
+    run_scenario(tmp_path, fill)
+    run_scenario(tmp_path, other)
+    run_scenario(tmp_path, live, source="alpaca-live")
 
 
 def test_the_id_of_the_account_is_in_no_file_and_no_file_name(tmp_path):
-    play(tmp_path, fill)
+    run_scenario(tmp_path, fill)
     assert len(files(tmp_path)) == 2
     assert not any("account-one" in path.name + path.read_text() for path in tmp_path.iterdir())
 
@@ -125,8 +125,8 @@ def test_while_the_account_cannot_be_read_nothing_is_loaded_or_saved(tmp_path):
         assert harness.lots == ["one"]
         assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
 
-    play(tmp_path, fill)
-    play(tmp_path, unread)
+    run_scenario(tmp_path, fill)
+    run_scenario(tmp_path, unread)
 
 
 def test_orders_read_before_the_account_id_are_saved_once_it_is_known(tmp_path):
@@ -140,8 +140,8 @@ def test_orders_read_before_the_account_id_are_saved_once_it_is_known(tmp_path):
         await harness.identity.read()
         assert harness.lots == ["one"]
 
-    play(tmp_path, late)
-    play(tmp_path, again)
+    run_scenario(tmp_path, late)
+    run_scenario(tmp_path, again)
 
 
 def test_the_account_is_noted_each_time_it_becomes_known(tmp_path):
@@ -151,7 +151,7 @@ def test_the_account_is_noted_each_time_it_becomes_known(tmp_path):
         await harness.identity.read()
         assert harness.sink.accounts == ["account-one alpaca-paper"] * 2
 
-    play(tmp_path, test)
+    run_scenario(tmp_path, test)
 
 
 def test_the_account_id_is_requested_once(tmp_path):
@@ -160,7 +160,7 @@ def test_the_account_id_is_requested_once(tmp_path):
         await harness.identity.read()
         assert len(harness.brokerage.times("account")) == 1
 
-    play(tmp_path, test)
+    run_scenario(tmp_path, test)
 
 
 def test_another_key_of_the_same_account_keeps_orders_and_names(tmp_path):
@@ -173,8 +173,8 @@ def test_another_key_of_the_same_account_keeps_orders_and_names(tmp_path):
         await harness.identity.known.orders.read()
         assert len(harness.brokerage.times("orders")) == 2
 
-    play(tmp_path, test)
-    play(None, test)
+    run_scenario(tmp_path, test)
+    run_scenario(None, test)
 
 
 def test_a_key_of_another_account_drops_orders_and_names(tmp_path):
@@ -189,7 +189,7 @@ def test_a_key_of_another_account_drops_orders_and_names(tmp_path):
         await harness.identity.read()
         assert (harness.lots, harness.sink.names) == (["one"], NAMES)
 
-    play(tmp_path, test)
+    run_scenario(tmp_path, test)
 
 
 def test_two_changes_of_the_key_in_a_row_keep_orders_and_names(tmp_path):
@@ -200,7 +200,7 @@ def test_two_changes_of_the_key_in_a_row_keep_orders_and_names(tmp_path):
         await harness.identity.read()
         assert (harness.lots, harness.sink.names) == (["one"], NAMES)
 
-    play(None, test)
+    run_scenario(None, test)
 
 
 def test_orders_that_arrive_after_a_change_of_the_key_are_dropped(tmp_path):
@@ -215,7 +215,7 @@ def test_orders_that_arrive_after_a_change_of_the_key_are_dropped(tmp_path):
         assert before.orders == ()
         assert files(tmp_path) == []
 
-    play(tmp_path, test)
+    run_scenario(tmp_path, test)
 
 
 def test_an_account_id_requested_with_the_last_key_is_dropped(tmp_path):
@@ -230,7 +230,7 @@ def test_an_account_id_requested_with_the_last_key_is_dropped(tmp_path):
         await harness.identity.read()
         assert harness.identity.known.key == "account-two alpaca-paper"
 
-    play(tmp_path, test)
+    run_scenario(tmp_path, test)
 
 
 def test_other_polls_wait_for_the_account_for_a_limited_time():
@@ -245,7 +245,7 @@ def test_other_polls_wait_for_the_account_for_a_limited_time():
         assert loop.time() - started == pytest.approx(ACCOUNT_WAIT_SECONDS + 1.0)
         await reading
 
-    play(None, test)
+    run_scenario(None, test)
 
 
 def test_other_polls_do_not_wait_once_reading_the_account_has_failed():
@@ -257,7 +257,7 @@ def test_other_polls_do_not_wait_once_reading_the_account_has_failed():
         await harness.identity.wait()
         assert asyncio.get_running_loop().time() == started
 
-    play(None, test)
+    run_scenario(None, test)
 
 
 def test_where_only_one_account_may_be_shown_other_polls_fail_until_it_is_known():
@@ -281,7 +281,7 @@ def test_where_only_one_account_may_be_shown_other_polls_fail_until_it_is_known(
         with pytest.raises(RestFault, match="not answered yet"):
             await harness.identity.wait()
 
-    play(None, test)
+    run_scenario(None, test)
 
 
 def test_an_account_that_must_not_be_read_is_an_error_and_other_polls_still_wait(tmp_path):
@@ -298,4 +298,4 @@ def test_an_account_that_must_not_be_read_is_an_error_and_other_polls_still_wait
         assert harness.identity.known.store is None
         await waiting
 
-    play(tmp_path, test)
+    run_scenario(tmp_path, test)

@@ -71,7 +71,7 @@ class Harness:
         else:
             self.failures.pop(what, None)
 
-    def play(self, seconds, *events):
+    def run_scenario(self, seconds, *events):
         """Run for `seconds`; each event is (seconds, function of the reader)."""
 
         async def main():
@@ -107,7 +107,7 @@ class TestBalances:
     def test_balances_are_read_with_each_refresh_and_have_the_transfers_of_today(self):
         harness = Harness()
         harness.brokerage.transferred_e4 = -5_000_000
-        harness.play(65.0)
+        harness.run_scenario(65.0)
         assert len(harness.times("balances")) == 2
         assert harness.arguments("transfers") == [TODAY, TODAY]
         assert harness.sink.last("set_account_summary") == (msgspec.structs.replace(BALANCES, transfers_e4=-5_000_000),)
@@ -115,28 +115,28 @@ class TestBalances:
     def test_of_an_account_that_is_not_known_nothing_is_read(self):
         harness = Harness()
         harness.unknown = OUTAGE
-        harness.play(1.0)
+        harness.run_scenario(1.0)
         assert harness.failures == dict.fromkeys(("balances", "workingOrders", "dayFills"), "serverError")
         assert harness.brokerage.asked == []
 
     def test_without_the_transfers_the_balances_count_and_the_failure_is_noted(self):
         harness = Harness()
         harness.brokerage.failures["transfers"] = OUTAGE
-        harness.play(1.0)
+        harness.run_scenario(1.0)
         assert harness.sink.last("set_account_summary") == (BALANCES,)
         assert harness.failures == {"balances": "serverError"}
 
     def test_failures_are_tried_again_with_growing_waits(self):
         harness = Harness()
         harness.brokerage.failures["balances"] = OUTAGE
-        harness.play(100.0)
+        harness.run_scenario(100.0)
         pauses = [round(after - before) for before, after in itertools.pairwise(harness.times("balances"))]
         assert pauses == [5, 10, 20, 40]
         assert "set_account_summary" not in harness.sink.names()
 
     def test_the_transfers_of_the_next_day_are_read_when_it_begins(self):
         harness = Harness(refresh_seconds=80_000.0)
-        harness.play(51_000.0)  # the tests begin at 10:00 in New York
+        harness.run_scenario(51_000.0)  # the tests begin at 10:00 in New York
         assert harness.arguments("transfers") == [TODAY, TODAY + dt.timedelta(days=1)]
         assert harness.times("transfers")[1] == pytest.approx(50_401.0, abs=1.0)
 
@@ -145,14 +145,14 @@ class TestOrders:
     def test_orders_are_read_with_each_refresh_and_soon_after_a_trade(self):
         harness = Harness()
         harness.brokerage.working = [order("one")]
-        harness.play(40.0, (20.0, lambda reader: reader.traded()))
+        harness.run_scenario(40.0, (20.0, lambda reader: reader.traded()))
         assert harness.times("workingOrders") == [0.1, 20.1, 20.1 + SETTLE_SECONDS]
         assert harness.sink.last("set_working_orders") == ([order("one")],)
 
     def test_an_order_has_the_first_of_its_chain_as_origin(self):
         harness = Harness()
         harness.brokerage.working = [order("b", replaces="a")]
-        harness.play(
+        harness.run_scenario(
             40.0,
             (10.0, lambda _: setattr(harness.brokerage, "working", [order("c", replaces="b"), order("x")])),
             (11.0, lambda reader: reader.ask()),
@@ -166,7 +166,7 @@ class TestOrders:
         harness = Harness()
         harness.chains = {"b": "a", "c": "a"}
         harness.brokerage.working = [order("c", replaces="b")]
-        harness.play(1.0)
+        harness.run_scenario(1.0)
         assert harness.sink.last("set_working_orders")[0][0].origin == "a"
 
 
@@ -176,13 +176,13 @@ class TestFills:
         harness.brokerage.fill_pages = lambda *_: FillPage(
             fills={"b": fill(0), "c": fill(0), "a": fill(1)}, last_id="c", is_full=False
         )
-        harness.play(1.0)
+        harness.run_scenario(1.0)
         assert harness.arguments("dayFills") == [(TODAY, MIDNIGHT_AT - A_SECOND, None)]
         assert harness.sink.last("set_day_fills") == (TODAY, [fill(0), fill(0), fill(1)])
 
     def test_a_day_without_fills_is_known_to_have_none(self):
         harness = Harness()
-        harness.play(1.0)
+        harness.run_scenario(1.0)
         assert harness.sink.last("set_day_fills") == (TODAY, [])
 
     def test_every_page_is_read_before_any_fill_counts(self):
@@ -193,7 +193,7 @@ class TestFills:
             "b": FillPage(fills={"c": fill(2)}, last_id="c", is_full=False),
         }
         harness.brokerage.fill_pages = lambda day, after, token: pages[token]
-        harness.play(1.0)
+        harness.run_scenario(1.0)
         assert [token for _, _, token in harness.arguments("dayFills")] == [None, "a", "b"]
         assert harness.sink.names().count("set_day_fills") == 1
         assert harness.sink.last("set_day_fills") == (TODAY, [fill(0), fill(1), fill(2)])
@@ -205,7 +205,7 @@ class TestFills:
             FillPage(fills={"b": fill(-10), "c": fill(0)}, last_id="c", is_full=False),
         ]
         harness.brokerage.fill_pages = lambda *_: pages.pop(0)
-        harness.play(10.0, (5.0, lambda reader: reader.ask()))
+        harness.run_scenario(10.0, (5.0, lambda reader: reader.ask()))
         afters = [after for _, after, _ in harness.arguments("dayFills")]
         assert afters == [MIDNIGHT_AT - A_SECOND, STARTED_AT - dt.timedelta(minutes=15)]
         assert harness.sink.last("set_day_fills") == (TODAY, [fill(-300), fill(-10), fill(0)])
@@ -220,7 +220,7 @@ class TestFills:
             return FillPage(fills={"a": fill(0)}, last_id="a", is_full=True)
 
         harness.brokerage.day_fills = fail_on_the_second
-        harness.play(1.0)
+        harness.run_scenario(1.0)
         assert "set_day_fills" not in harness.sink.names()
         assert harness.failures == {"dayFills": "serverError"}
 
@@ -228,7 +228,7 @@ class TestFills:
     def test_a_page_that_leads_nowhere_is_the_last(self, last_id):
         harness = Harness()
         harness.brokerage.fill_pages = lambda *_: FillPage(fills={}, last_id=last_id, is_full=True)
-        harness.play(1.0)
+        harness.run_scenario(1.0)
         assert len(harness.times("dayFills")) == (1 if last_id is None else 2)
         assert harness.sink.last("set_day_fills") == (TODAY, [])
 
@@ -236,13 +236,13 @@ class TestFills:
         harness = Harness()
         numbers = itertools.count()
         harness.brokerage.fill_pages = lambda *_: FillPage(fills={}, last_id=f"{next(numbers)}", is_full=True)
-        harness.play(1.0)
+        harness.run_scenario(1.0)
         assert len(harness.times("dayFills")) == PAGES_PER_READING
         assert "set_day_fills" not in harness.sink.names()
 
     def test_fills_are_read_soon_after_a_trade_and_once_more_a_little_later(self):
         harness = Harness()
-        harness.play(40.0, (20.0, lambda reader: reader.traded()))
+        harness.run_scenario(40.0, (20.0, lambda reader: reader.traded()))
         assert harness.times("dayFills") == [0.1, 20.1, 20.1 + SETTLE_SECONDS]
 
     def test_the_next_day_begins_without_fills_as_soon_as_it_is_there(self):
@@ -250,7 +250,7 @@ class TestFills:
         harness.brokerage.fill_pages = lambda day, *_: FillPage(
             fills={"a": fill(0)} if day == TODAY else {}, last_id="a", is_full=False
         )
-        harness.play(51_000.0)
+        harness.run_scenario(51_000.0)
         given = [(day, len(fills)) for name, day, fills in (one for one in harness.sink.given if len(one) == 3)]
         assert given == [(TODAY, 1), (TODAY + dt.timedelta(days=1), 0)]
         assert harness.times("dayFills")[1] == pytest.approx(50_401.0, abs=1.0)
@@ -261,25 +261,25 @@ class TestKeys:
         harness = Harness()
         harness.brokerage.delay = 2.0
         harness.brokerage.fill_pages = lambda *_: FillPage(fills={"a": fill(0)}, last_id="a", is_full=False)
-        harness.play(3.0, (1.0, lambda reader: reader.forget()))
+        harness.run_scenario(3.0, (1.0, lambda reader: reader.forget()))
         assert harness.sink.given == []
         again = Harness()
         again.brokerage.delay = 2.0
-        again.play(12.0, (1.0, lambda reader: reader.forget()))
+        again.run_scenario(12.0, (1.0, lambda reader: reader.forget()))
         assert set(again.sink.names()) == {"set_account_summary", "set_working_orders", "set_day_fills"}
 
     def test_a_failure_of_the_transfers_sets_no_balances_of_another_key(self):
         harness = Harness()
         harness.brokerage.delay = 2.0
         harness.brokerage.failures["transfers"] = OUTAGE
-        harness.play(4.5, (3.0, lambda reader: reader.forget()))
+        harness.run_scenario(4.5, (3.0, lambda reader: reader.forget()))
         assert "set_account_summary" not in harness.sink.names()
 
 
 class TestBudget:
     def test_a_flood_of_trades_stays_within_the_share(self):
         harness = Harness(refresh_seconds=1.0)
-        harness.play(300.0, *((second / 2, lambda reader: reader.traded()) for second in range(600)))
+        harness.run_scenario(300.0, *((second / 2, lambda reader: reader.traded()) for second in range(600)))
         times = sorted(at for _, at, _ in harness.brokerage.asked)
         most, seconds = SHARES["account"]
         burst = 2 * 4  # each poll may begin with two at once, and balances take two requests
@@ -292,7 +292,7 @@ class TestBudget:
             await asyncio.Event().wait()
 
         harness.brokerage.account_summary = hang
-        harness.play(1.0)
+        harness.run_scenario(1.0)
         assert {name for name, _, _ in harness.brokerage.asked} == {"workingOrders", "dayFills"}
 
 

@@ -69,7 +69,7 @@ class Harness:
         self.positions.take(Holdings(options=tuple(map(holding, symbols)), stocks={"SPY": 7}, closes_e4={"A": 5}))
 
 
-def play(test):
+def run_scenario(test):
     """Run `test` with a harness at work, on a virtual loop."""
 
     async def whole():
@@ -82,7 +82,7 @@ def play(test):
 
 
 def test_positions_are_applied_with_everything_that_is_known():
-    @play
+    @run_scenario
     async def _(harness):
         assert (harness.positions.read_at, harness.positions.expiries) == (None, {})
         harness.take(*CONDOR)
@@ -99,7 +99,7 @@ def test_positions_are_applied_with_everything_that_is_known():
 
 
 def test_the_closes_that_came_with_the_positions_are_set_before_them():
-    @play
+    @run_scenario
     async def _(harness):
         harness.take(*CONDOR)
         await until(lambda: harness.applied)
@@ -108,7 +108,7 @@ def test_the_closes_that_came_with_the_positions_are_set_before_them():
 
 
 def test_orders_are_reported_complete_once_positions_are_set_with_them():
-    @play
+    @run_scenario
     async def _(harness):
         harness.take(*CONDOR)
         await until(lambda: harness.applied)
@@ -120,7 +120,7 @@ def test_orders_are_reported_complete_once_positions_are_set_with_them():
 
 
 def test_whether_new_symbols_are_held_is_passed_on():
-    @play
+    @run_scenario
     async def _(harness):
         for symbols in (CONDOR[:2], CONDOR[:2], CONDOR[1:3], CONDOR[1:2]):
             count = len(harness.applied)
@@ -130,7 +130,7 @@ def test_whether_new_symbols_are_held_is_passed_on():
 
 
 def test_splits_are_asked_for_when_other_stocks_are_held():
-    @play
+    @run_scenario
     async def _(harness):
         for symbol in (CONDOR[0], CONDOR[1], "QQQ261218C00650000"):
             count = len(harness.applied)
@@ -140,7 +140,7 @@ def test_splits_are_asked_for_when_other_stocks_are_held():
 
 
 def test_news_without_positions_waits_for_them():
-    @play
+    @run_scenario
     async def _(harness):
         harness.has_learned.set()
         await settle(1.0)
@@ -148,7 +148,7 @@ def test_news_without_positions_waits_for_them():
 
 
 def test_news_during_a_grouping_is_applied_after_it():
-    @play
+    @run_scenario
     async def _(harness):
         harness.sink.seconds = 5.0
         harness.take(*CONDOR)
@@ -161,7 +161,7 @@ def test_news_during_a_grouping_is_applied_after_it():
 
 
 def test_positions_of_the_last_key_are_not_applied():
-    @play
+    @run_scenario
     async def _(harness):
         harness.sink.seconds = 5.0
         harness.take(*CONDOR)
@@ -175,7 +175,7 @@ def test_positions_of_the_last_key_are_not_applied():
 
 
 def test_positions_of_the_next_key_are_applied_although_they_came_during_a_grouping_of_the_last():
-    @play
+    @run_scenario
     async def _(harness):
         harness.sink.seconds = 5.0
         harness.take(*CONDOR)

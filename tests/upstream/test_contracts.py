@@ -348,7 +348,7 @@ class Harness:
         await self.reader.read(lambda: self.symbols)
 
 
-def play(test, **options):
+def run_scenario(test, **options):
     async def whole():
         harness = Harness(**options)
         try:
@@ -371,7 +371,7 @@ def many(count):
 
 class TestReader:
     def test_one_contract_of_each_root_is_requested(self):
-        @play
+        @run_scenario
         async def _(harness):
             await harness.read()
             await harness.read()
@@ -390,7 +390,9 @@ class TestReader:
                 "XYZ1": 10,
             }
 
-        play(test, symbols=[symbol for root in ("SPY", "SPXW", "QQQ", "IWM", "XYZ1") for symbol in of_root(root, 400)])
+        run_scenario(
+            test, symbols=[symbol for root in ("SPY", "SPXW", "QQQ", "IWM", "XYZ1") for symbol in of_root(root, 400)]
+        )
 
     def test_a_contract_that_contradicts_its_root_is_requested_in_the_same_reading(self):
         async def test(harness):
@@ -402,10 +404,10 @@ class TestReader:
             assert harness.asked == [first, odd]
             assert [(one.multiplier, one.problem) for one in harness.apply()] == [(100, None), (100, None), (10, None)]
 
-        play(test, symbols=of_root("SPY", 3))
+        run_scenario(test, symbols=of_root("SPY", 3))
 
     def test_a_short_reading_reports_once_at_its_end(self):
-        @play
+        @run_scenario
         async def _(harness):
             await harness.read()
             assert harness.learned == 1
@@ -419,10 +421,10 @@ class TestReader:
             assert len(harness.asked) / PARALLEL == 29
             assert harness.learned == 30 / REPORT_SECONDS
 
-        play(test, symbols=many(58))
+        run_scenario(test, symbols=many(58))
 
     def test_answers_are_reported_while_later_requests_wait(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.delay = 1.0
             task = asyncio.ensure_future(harness.read())
@@ -434,7 +436,7 @@ class TestReader:
             assert harness.learned == 2
 
     def test_a_cancelled_reading_leaves_no_request_open(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.delay = 1.0
             task = asyncio.ensure_future(harness.read())
@@ -445,7 +447,7 @@ class TestReader:
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
     def test_contracts_added_during_a_reading_are_requested_too(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.delay = 1.0
             task = asyncio.ensure_future(harness.read())
@@ -455,7 +457,7 @@ class TestReader:
             assert harness.asked[-1] == LATE
 
     def test_every_root_is_requested_again_the_next_day(self):
-        @play
+        @run_scenario
         async def _(harness):
             await harness.read()
             await settle(DAY.total_seconds())
@@ -463,7 +465,7 @@ class TestReader:
             assert harness.asked == 2 * list(FOUR)
 
     def test_a_contract_that_alpaca_does_not_know_is_requested_again_after_an_hour(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.contracts = {FOUR[0]: None}
             await harness.read()
@@ -478,10 +480,10 @@ class TestReader:
             times = harness.brokerage.times("contract")
             assert max(times.count(when) for when in times) == PARALLEL
 
-        play(test, symbols=many(10))
+        run_scenario(test, symbols=many(10))
 
     def test_an_outage_ends_the_reading_and_the_next_one_goes_on(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.failures["contract"] = OUTAGE
             with pytest.raises(RestFault):
@@ -495,7 +497,7 @@ class TestReader:
     def test_a_contract_that_cannot_be_read_is_logged_and_does_not_end_the_reading(self, code, caplog):
         caplog.set_level(logging.WARNING, "condord.upstream.contracts")
 
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.failures["contract"] = RestFault(code, "no", may_retry=False)
             await harness.read()
@@ -513,8 +515,8 @@ class TestReader:
             assert harness.asked == [LATE]
             assert harness.learned == 2
 
-        play(first, path=tmp_path)
-        play(second, path=tmp_path)
+        run_scenario(first, path=tmp_path)
+        run_scenario(second, path=tmp_path)
 
     def test_answers_before_an_outage_are_saved(self, tmp_path):
         async def first(harness):
@@ -529,5 +531,5 @@ class TestReader:
             await harness.read()
             assert harness.asked == list(FOUR[PARALLEL:])
 
-        play(first, path=tmp_path)
-        play(second, path=tmp_path)
+        run_scenario(first, path=tmp_path)
+        run_scenario(second, path=tmp_path)

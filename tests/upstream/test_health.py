@@ -82,7 +82,7 @@ class Harness:
             pass
 
 
-def play(test):
+def run_scenario(test):
     """Run `test` with a harness on a virtual loop."""
 
     async def whole():
@@ -92,7 +92,7 @@ def play(test):
 
 
 def test_a_live_stream_has_no_reason():
-    @play
+    @run_scenario
     async def _(harness):
         status = harness.status()
         assert (status.state, status.reason, status.code, status.notices) == ("live", None, None, [])
@@ -100,21 +100,21 @@ def test_a_live_stream_has_no_reason():
 
 
 def test_a_live_stream_of_a_closed_market_is_closed():
-    @play
+    @run_scenario
     async def _(harness):
         assert (harness.status(SHUT).state, harness.status(SHUT).reason) == ("closed", None)
 
 
 @pytest.mark.parametrize("market", [OPEN, SHUT])
 def test_a_stream_is_starting_until_positions_were_read(market):
-    @play
+    @run_scenario
     async def _(harness):
         status = harness.status(market, read_at=None)
         assert (status.state, status.reason) == ("starting", "the positions have not been read yet")
 
 
 def test_a_failed_attempt_is_shown_before_the_call_gives_up():
-    @play
+    @run_scenario
     async def _(harness):
         assert harness.status(pending_fault=OUTAGE).positions.error == wire.RestError(
             code=OUTAGE.code, text=OUTAGE.text
@@ -124,7 +124,7 @@ def test_a_failed_attempt_is_shown_before_the_call_gives_up():
 
 @pytest.mark.parametrize(("code", "is_good"), [("timeout", False), ("malformed", False), ("forbidden", True)])
 def test_a_refusal_is_not_repeated_soon(code, is_good):
-    @play
+    @run_scenario
     async def _(harness):
         harness.fail("orders", RestFault(code, "no", may_retry=False))
         assert harness.health.is_good("orders", "clock") is is_good
@@ -133,14 +133,14 @@ def test_a_refusal_is_not_repeated_soon(code, is_good):
 
 @pytest.mark.parametrize("state", ["starting", "reconnecting"])
 def test_a_stream_that_is_not_up_has_a_reason_even_without_a_fault(state):
-    @play
+    @run_scenario
     async def _(harness):
         harness.stream.link = Link(state="connecting", public_state=state)
         assert harness.status().reason
 
 
 def test_a_fault_is_shown_with_its_remedy():
-    @play
+    @run_scenario
     async def _(harness):
         harness.stream.link = Link(state="backingOff", public_state="reconnecting", fault=AWAY)
         status = harness.status()
@@ -149,7 +149,7 @@ def test_a_fault_is_shown_with_its_remedy():
 
 
 def test_the_status_has_the_time_of_its_last_change_of_state():
-    @play
+    @run_scenario
     async def _(harness):
         harness.status()
         await settle(5.0)
@@ -160,7 +160,7 @@ def test_the_status_has_the_time_of_its_last_change_of_state():
 
 
 def test_the_reason_names_some_of_many_symbols_that_are_not_streamed_and_the_notice_all():
-    @play
+    @run_scenario
     async def _(harness):
         missing = [f"S{number}" for number in range(7)]
         harness.stream.missing, harness.stream.is_limited = missing, True
@@ -171,7 +171,7 @@ def test_the_reason_names_some_of_many_symbols_that_are_not_streamed_and_the_not
 
 
 def test_a_symbol_that_is_left_out_is_only_a_notice():
-    @play
+    @run_scenario
     async def _(harness):
         harness.stream.missing = [CONDOR[0]]
         status = harness.status()
@@ -180,7 +180,7 @@ def test_a_symbol_that_is_left_out_is_only_a_notice():
 
 
 def test_a_notice_keeps_its_start_until_it_ends():
-    @play
+    @run_scenario
     async def _(harness):
         harness.quotes.silent = ["A"]
         harness.status()
@@ -196,7 +196,7 @@ def test_a_notice_keeps_its_start_until_it_ends():
 
 @pytest.mark.parametrize("what", ["positions", "quotes", "poll", "clock"])
 def test_a_failed_poll_is_shown_until_it_succeeds(what):
-    @play
+    @run_scenario
     async def _(harness):
         harness.fail(what)
         assert harness.status().positions.error == wire.RestError(code=OUTAGE.code, text=OUTAGE.text)
@@ -224,7 +224,7 @@ def test_a_failed_poll_is_shown_until_it_succeeds(what):
     ],
 )
 def test_failures_that_are_not_vital_are_notices(what, code):
-    @play
+    @run_scenario
     async def _(harness):
         harness.fail(what)
         await settle(3.0)
@@ -236,7 +236,7 @@ def test_failures_that_are_not_vital_are_notices(what, code):
 
 
 def test_a_stock_stream_that_does_not_work_is_only_a_notice():
-    @play
+    @run_scenario
     async def _(harness):
         harness.stocks_fault = AWAY
         status = harness.status()
@@ -249,7 +249,7 @@ def test_a_stock_stream_that_does_not_work_is_only_a_notice():
 
 
 def test_without_the_stock_stream_and_rest_one_notice_names_both():
-    @play
+    @run_scenario
     async def _(harness):
         harness.stocks_fault = AWAY
         harness.fail("stocks")
@@ -262,13 +262,13 @@ def test_without_the_stock_stream_and_rest_one_notice_names_both():
 
 
 def test_the_status_names_the_assumptions_in_force():
-    @play
+    @run_scenario
     async def _(harness):
         assert harness.status().model == MODEL
 
 
 def test_a_state_that_cannot_be_saved_is_a_notice():
-    @play
+    @run_scenario
     async def _(harness):
         (notice,) = harness.status(state_fault="/var/lib/condord: No space left on device").notices
         assert (notice.code, notice.symbols) == ("stateUnavailable", [])
@@ -277,7 +277,7 @@ def test_a_state_that_cannot_be_saved_is_a_notice():
 
 
 def test_the_status_is_published_after_every_poll():
-    @play
+    @run_scenario
     async def _(harness):
         calls = []
         with harness.health.noting("positions", lambda: calls.append(1)):
@@ -288,7 +288,7 @@ def test_the_status_is_published_after_every_poll():
 
 
 def test_only_faults_of_rest_are_caught():
-    @play
+    @run_scenario
     async def _(harness):
         with pytest.raises(ZeroDivisionError), harness.health.noting("positions", lambda: None):
             raise ZeroDivisionError
@@ -297,7 +297,7 @@ def test_only_faults_of_rest_are_caught():
 def test_a_failure_is_logged_when_it_begins_changes_and_ends(caplog):
     caplog.set_level(logging.INFO, "condord.upstream")
 
-    @play
+    @run_scenario
     async def _(harness):
         other = RestFault("timeout", "Alpaca's REST did not answer in time", may_retry=True)
         for fault in (OUTAGE, OUTAGE, other):
@@ -311,7 +311,7 @@ def test_a_failure_is_logged_when_it_begins_changes_and_ends(caplog):
 def test_a_change_of_state_or_code_is_logged_once(caplog):
     caplog.set_level(logging.INFO, "condord.upstream")
 
-    @play
+    @run_scenario
     async def _(harness):
         for fault in (AWAY, AWAY, LinkFault(code="silent", text="it says nothing")):
             harness.stream.link = Link(state="stale", public_state="stale", fault=fault)
@@ -326,7 +326,7 @@ def test_a_change_of_state_or_code_is_logged_once(caplog):
 def test_a_limited_live_stream_is_logged_as_a_warning_and_its_end_is_not(caplog):
     caplog.set_level(logging.INFO, "condord.upstream")
 
-    @play
+    @run_scenario
     async def _(harness):
         for is_limited in (False, True, False):
             harness.stream.is_limited = is_limited
@@ -340,7 +340,7 @@ def test_a_limited_live_stream_is_logged_as_a_warning_and_its_end_is_not(caplog)
 
 
 def test_the_time_of_the_next_attempt_is_calculated_once_for_each_wait():
-    @play
+    @run_scenario
     async def _(harness):
         waiting = Link(
             state="backingOff", public_state="reconnecting", fault=AWAY, tries_at=harness.stream.now() + 30.0

@@ -28,18 +28,18 @@ def now():
     return asyncio.get_running_loop().time()
 
 
-def scene(test):
+def with_server(test):
     """Run a test with a server on a virtual loop."""
 
-    def played():
-        async def play():
+    def run_scenario():
+        async def scenario():
             async with OptionServer() as server:
                 await test(server)
 
-        run(play())
+        run(scenario())
 
-    played.__name__ = test.__name__
-    return played
+    run_scenario.__name__ = test.__name__
+    return run_scenario
 
 
 class TestHandshake:
@@ -54,7 +54,7 @@ class TestHandshake:
         ids=["before the upgrade", "after the upgrade", "after connected", "after the subscription"],
     )
     def test_a_server_that_falls_silent_in_the_handshake_times_out_after_ten_seconds(self, mute, state, told):
-        async def play():
+        async def scenario():
             async with OptionServer() as server:
                 for name, value in mute.items():
                     setattr(server, name, value)
@@ -69,13 +69,13 @@ class TestHandshake:
                     assert harness.stream.link.fault.code == "unreachable"
                     assert told in harness.stream.link.fault.text
 
-        run(play())
+        run(scenario())
 
     @pytest.mark.parametrize(
         ("status", "code"), [(403, "unreachable"), (429, "unreachable"), (502, "unreachable"), (401, "authFailed")]
     )
     def test_a_refused_upgrade_leaves_no_socket(self, status, code):
-        async def play():
+        async def scenario():
             async with OptionServer() as server:
                 server.upgrade = status
                 harness = OptionHarness(server)
@@ -85,10 +85,10 @@ class TestHandshake:
                     assert server.peers == []
                     assert harness.stream.link.fault.code == code
 
-        run(play())
+        run(scenario())
 
     def test_an_unreachable_server_is_tried_again_with_growing_waits(self):
-        async def play():
+        async def scenario():
             async with OptionServer() as server, FaultyLink(server.port) as link:
                 link.refuses = True
                 tries = []
@@ -100,22 +100,22 @@ class TestHandshake:
                 waits = [round(after - before) for before, after in itertools.pairwise(tries)]
                 assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
 
-        run(play())
+        run(scenario())
 
     def test_a_closed_port_is_unreachable(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server, url="ws://127.0.0.1:1/")
             async with harness.at_work():
                 await until(lambda: harness.state == "backingOff")
                 assert harness.stream.link.fault.code == "unreachable"
 
-        play()
+        scenario()
 
     def test_a_proxy_without_its_package_is_a_fault_and_not_a_crash(self):
 
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(
                 server, url="wss://stream.example/", network=Network({"ALL_PROXY": "socks5://127.0.0.1:1"})
             )
@@ -123,13 +123,13 @@ class TestHandshake:
                 await until(lambda: harness.state == "backingOff")
                 assert "SOCKS proxy" in harness.stream.link.fault.text
 
-        play()
+        scenario()
 
 
 class TestEnds:
     @pytest.mark.parametrize("way", ["close", "reset", "cut"])
     def test_a_connection_that_ends_is_made_again(self, way):
-        async def play():
+        async def scenario():
             async with OptionServer() as server:
                 harness = OptionHarness(server)
                 async with harness.at_work():
@@ -141,22 +141,22 @@ class TestEnds:
                     assert len(server.all_peers) == 2
                     assert harness.stream.link.reconnects == 1
 
-        run(play())
+        run(scenario())
 
     def test_a_close_right_after_the_upgrade_has_its_code(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             server.opened = lambda peer: peer.close(1001)
             harness = OptionHarness(server)
             async with harness.at_work():
                 await until(lambda: harness.state == "backingOff")
                 assert "closed with 1001" in harness.stream.link.fault.text
 
-        play()
+        scenario()
 
     def test_a_close_without_an_end_is_aborted_within_the_ping_and_the_bound(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server)
             async with harness.at_work():
                 await until(lambda: harness.state == "live")
@@ -166,11 +166,11 @@ class TestEnds:
                 await settle()
                 assert server.peers == []
 
-        play()
+        scenario()
 
     def test_a_close_without_an_echo_is_aborted_after_three_seconds(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             server.login = frame({"T": "error", "code": 402, "msg": "auth failed"})
             server.echoes = server.hangs_up = False
             harness = OptionHarness(server)
@@ -182,11 +182,11 @@ class TestEnds:
                 await settle()
                 assert server.peers == []
 
-        play()
+        scenario()
 
     def test_an_incomplete_frame_is_not_delivered(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             async with FaultyLink(server.port) as link:
                 harness = OptionHarness(server, url=f"ws://127.0.0.1:{link.port}/")
                 async with harness.at_work():
@@ -198,11 +198,11 @@ class TestEnds:
                     link.cut_after = None
                     await until(lambda: harness.state == "live")
 
-        play()
+        scenario()
 
     def test_a_frame_beyond_the_bound_ends_the_connection(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server)
             async with harness.at_work():
                 await until(lambda: harness.state == "live")
@@ -210,11 +210,11 @@ class TestEnds:
                 await until(lambda: harness.state == "backingOff")
                 assert harness.stream.refused == {}
 
-        play()
+        scenario()
 
     def test_a_network_that_swallows_everything_is_noticed_within_half_a_minute(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             async with FaultyLink(server.port) as link:
                 harness = OptionHarness(server, url=f"ws://127.0.0.1:{link.port}/")
                 async with harness.at_work():
@@ -224,13 +224,13 @@ class TestEnds:
                     assert harness.sink.gaps == 1
                     link.resume()
 
-        play()
+        scenario()
 
     def test_a_server_without_pongs_is_disconnected(self, caplog):
         caplog.set_level(logging.INFO)
 
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server)
             async with harness.at_work():
                 await until(lambda: harness.state == "live")
@@ -239,12 +239,12 @@ class TestEnds:
                 server.pongs = True
                 await until(lambda: harness.state == "live", within=5.0)
 
-        play()
+        scenario()
         assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
     def test_a_server_that_reads_nothing_does_not_delay_the_handshake_timeout(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server)
             harness.stream.authentication = lambda: b"\x00" * 32 * 2**20
             server.opened = lambda peer: (OptionServer.opened(server, peer), peer.stop_reading())
@@ -253,13 +253,13 @@ class TestEnds:
                 await until(lambda: harness.state == "backingOff", within=STEP_SECONDS + END_SECONDS)
                 server.peer.cut()
 
-        play()
+        scenario()
 
 
 class TestBugs:
     def test_a_bug_in_read_is_not_swallowed(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server)
 
             def fail(ticks):
@@ -276,7 +276,7 @@ class TestBugs:
             await settle()
             assert server.peers == []
 
-        play()
+        scenario()
 
 
 STEPS = {  # a step, and how the server is set so that the line stays in it
@@ -294,7 +294,7 @@ STEPS = {  # a step, and how the server is set so that the line stays in it
 class TestCancellation:
     @pytest.mark.parametrize("step", STEPS)
     def test_cancelling_leaves_no_socket(self, step):
-        async def play():
+        async def scenario():
             async with OptionServer() as server:
                 for name, value in STEPS[step].items():
                     setattr(server, name, value)
@@ -304,35 +304,35 @@ class TestCancellation:
                     await until(lambda: harness.state == state and (server.peers or step in ("halted", "backingOff")))
                     await settle()
 
-        run(play())
+        run(scenario())
 
     @pytest.mark.slow
     @pytest.mark.parametrize("turns", range(40))
     def test_cancelling_after_any_number_of_turns_leaves_no_socket(self, turns):
-        async def play():
+        async def scenario():
             async with OptionServer() as server:
                 harness = OptionHarness(server)
                 async with harness.at_work():
                     for _ in range(turns):
                         await asyncio.sleep(0)
 
-        run(play())
+        run(scenario())
 
     def test_cancelling_while_the_server_does_not_echo_ends_within_the_bound(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server)
             async with harness.at_work():
                 await until(lambda: harness.state == "live")
                 server.echoes = server.hangs_up = False
 
-        play()
+        scenario()
 
     @pytest.mark.parametrize("turns", range(8))
     @pytest.mark.parametrize("way", ["error", "close", "reset", "cut"])
     def test_cancelling_while_the_connection_ends_is_not_lost(self, way, turns):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server)
             async with harness.at_work():
                 await until(lambda: harness.state == "live")
@@ -343,11 +343,11 @@ class TestCancellation:
                 for _ in range(turns):
                     await asyncio.sleep(0)
 
-        play()
+        scenario()
 
     def test_cancelling_twice_aborts_at_once(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server)
             async with harness.at_work() as task:
                 await until(lambda: harness.state == "live")
@@ -359,11 +359,11 @@ class TestCancellation:
                 await settle()
                 assert server.peers == []
 
-        play()
+        scenario()
 
     def test_cancelling_in_a_probe_leaves_no_socket(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server, silence_seconds=5.0)
             async with harness.at_work():
                 await until(lambda: harness.state == "live")
@@ -371,7 +371,7 @@ class TestCancellation:
                 harness.stream.watch(is_expecting=True)
                 await until(lambda: harness.state == "stale")
 
-        play()
+        scenario()
 
 
 class TestSilence:
@@ -384,8 +384,8 @@ class TestSilence:
         await until(lambda: harness.sink.offered)
 
     def test_silence_is_noticed_without_any_other_event(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server)
             async with harness.at_work():
                 await until(lambda: harness.state == "live")
@@ -393,11 +393,11 @@ class TestSilence:
                 harness.stream.watch(is_expecting=True)
                 await until(lambda: harness.state == "stale", within=61.0)
 
-        play()
+        scenario()
 
     def test_newer_quotes_at_rest_mean_a_reconnect(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server)
             harness.newer = True
             async with harness.at_work():
@@ -408,11 +408,11 @@ class TestSilence:
                 assert harness.sink.gaps == 1
                 await until(lambda: harness.state == "live", within=5.0)
 
-        play()
+        scenario()
 
     def test_a_quiet_market_stays_stale_and_is_probed_again(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server)
             async with harness.at_work():
                 await self.silent(server, harness)
@@ -423,11 +423,11 @@ class TestSilence:
                 assert harness.asked_newer == 3
                 assert len(server.all_peers) == 1
 
-        play()
+        scenario()
 
     def test_after_ten_times_the_silence_a_quiet_market_is_treated_as_a_dead_connection(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server)
             async with harness.at_work():
                 await self.silent(server, harness)
@@ -435,11 +435,11 @@ class TestSilence:
                 await until(lambda: harness.state == "backingOff", within=700.0)
                 assert 598.0 < now() - began < 602.0
 
-        play()
+        scenario()
 
     def test_data_ends_the_silence(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server)
             async with harness.at_work():
                 await self.silent(server, harness)
@@ -449,11 +449,11 @@ class TestSilence:
                 assert harness.stream.link.fault is None
                 assert harness.sink.gaps == 0
 
-        play()
+        scenario()
 
     def test_silence_after_data_is_noticed_again(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server)
             async with harness.at_work():
                 await self.silent(server, harness)
@@ -463,11 +463,11 @@ class TestSilence:
                 await until(lambda: harness.state == "stale", within=61.0)
                 await until(lambda: harness.asked_newer == 2, within=1.0)
 
-        play()
+        scenario()
 
     def test_no_pong_to_the_probe_means_a_reconnect(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server, silence_seconds=4.0)
             async with harness.at_work():
                 await self.silent(server, harness)
@@ -479,11 +479,11 @@ class TestSilence:
                 assert "did not answer a ping" in harness.stream.link.fault.text
                 assert harness.asked_newer == 0
 
-        play()
+        scenario()
 
     def test_data_during_a_probe_over_rest_keeps_the_connection(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server)
             answered = asyncio.Event()
 
@@ -502,11 +502,11 @@ class TestSilence:
                 assert harness.state == "live"
                 assert len(server.all_peers) == 1
 
-        play()
+        scenario()
 
     def test_data_before_a_late_pong_keeps_the_connection(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server, silence_seconds=4.0)
             async with harness.at_work():
                 await self.silent(server, harness)
@@ -518,11 +518,11 @@ class TestSilence:
                 await settle(3.0)
                 assert harness.state == "live"
 
-        play()
+        scenario()
 
     def test_a_probe_belongs_to_its_connection(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             server.pongs = False
             harness = OptionHarness(server, silence_seconds=4.0)
             async with harness.at_work():
@@ -533,11 +533,11 @@ class TestSilence:
                     await until(lambda: harness.state == "closing", within=10.0)
                     assert 8.9 < now() - began < 9.2  # 4 s of silence, and 5 s for the pong
 
-        play()
+        scenario()
 
     def test_a_closed_market_is_never_silent(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server)
             async with harness.at_work():
                 await self.silent(server, harness)
@@ -546,11 +546,11 @@ class TestSilence:
                 assert harness.state == "live"
                 assert len(server.all_peers) == 1
 
-        play()
+        scenario()
 
     def test_a_silence_ends_when_the_market_closes(self):
-        @scene
-        async def play(server):
+        @with_server
+        async def scenario(server):
             harness = OptionHarness(server)
             async with harness.at_work():
                 await self.silent(server, harness)
@@ -558,7 +558,7 @@ class TestSilence:
                 harness.stream.watch(is_expecting=False)
                 assert harness.state == "live"
 
-        play()
+        scenario()
 
 
 # Never two sockets.
@@ -605,7 +605,7 @@ def do(deed, server, stream):
     )
 )
 def test_after_any_faults_there_were_never_two_sockets_and_the_link_is_live_in_the_end(deeds):
-    async def play():
+    async def scenario():
         async with OptionServer() as server:
             harness = OptionHarness(server, least=0.05, most=2.0)
             async with harness.at_work():
@@ -618,4 +618,4 @@ def test_after_any_faults_there_were_never_two_sockets_and_the_link_is_live_in_t
                 await until(lambda: harness.state == "live", within=90.0)
                 assert server.most <= 1
 
-    run(play())
+    run(scenario())

@@ -11,7 +11,7 @@ from condord.upstream.stock_stream import QUIET_SECONDS
 from tests.fakes.alpaca import KEY_ID, LOGIN, OPEN, OUTAGE, SHUT, holding, snapshot, wall
 from tests.fakes.streams import AUTHENTICATED, StockServer, error, frame
 from tests.upstream.stream_harnesses import link
-from tests.upstream.test_supervisor import OTHER, OTHER_LOGIN, play
+from tests.upstream.test_supervisor import OTHER, OTHER_LOGIN, run_scenario
 from tests.virtualtime import settle, until
 
 IWM = "IWM261218C00250000"
@@ -63,7 +63,7 @@ async def newer(symbols, take):
 
 class TestNeed:
     def test_the_stocks_of_what_is_held_are_streamed(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 assert (stocks(harness).state, stocks(harness).stream) == ("starting", [])
@@ -76,7 +76,7 @@ class TestNeed:
                 assert given(harness, "offer_stocks") == harness.supervisor.market.messages["quote"] == 1
 
     def test_without_stocks_there_is_no_connection(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.held = []
             async with harness.at_work():
@@ -91,7 +91,7 @@ class TestNeed:
                 assert harness.stocks.all_peers == []
 
     def test_new_stocks_are_subscribed_on_the_same_connection(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await streaming(harness, "SPY")
@@ -101,7 +101,7 @@ class TestNeed:
                 assert len(harness.stocks.all_peers) == 1
 
     def test_the_connection_ends_with_the_last_stock_and_begins_with_the_next(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -119,7 +119,7 @@ class TestNeed:
 
 class TestPolls:
     def test_a_stock_that_is_streamed_is_only_confirmed_now_and_then(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await streaming(harness, "SPY")
@@ -130,7 +130,7 @@ class TestPolls:
                     assert len(harness.brokerage.times("stocks")) == before + 2
 
     def test_without_the_stream_prices_and_figures_are_read_as_soon_as_positions_are(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.stocks.login = error(402)
             async with harness.at_work():
@@ -139,7 +139,7 @@ class TestPolls:
                 assert len(harness.brokerage.times("stocks")) == len(harness.brokerage.times("snapshots")) == 1
 
     def test_stocks_beyond_the_limit_are_polled_every_five_seconds(self):
-        @play(stock_symbol_limit=1)
+        @run_scenario(stock_symbol_limit=1)
         async def _(harness):
             harness.brokerage.held += [holding(OTHER), holding(IWM)]
             async with harness.at_work():
@@ -154,7 +154,7 @@ class TestPolls:
                     assert asked == [("QQQ", "IWM")] * int(20.0 / PRICE_SECONDS)
 
     def test_a_quiet_stock_is_polled_until_it_is_quoted_again(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await streaming(harness, "SPY")
@@ -165,7 +165,7 @@ class TestPolls:
                 assert len(harness.brokerage.times("stocks")) == before + 2
 
     def test_without_the_stream_all_are_polled(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.stocks.login = error(406)
             async with harness.at_work():
@@ -179,7 +179,7 @@ class TestPolls:
 
 class TestFaults:
     def test_a_fault_of_the_stock_stream_changes_only_its_own_state_and_a_notice(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.stocks.login = error(402)
             async with harness.at_work():
@@ -192,7 +192,7 @@ class TestFaults:
                 assert stocks(harness).reason in harness.status.notices[0].text
 
     def test_a_fault_of_the_option_stream_does_not_change_the_stock_stream(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -203,7 +203,7 @@ class TestFaults:
                 assert len(harness.stocks.all_peers) == 1
 
     def test_a_cut_is_not_a_lapse_and_is_read_over_rest_when_it_is_back(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -218,7 +218,7 @@ class TestFaults:
                 assert harness.sink.gaps == 0
 
     def test_without_rest_the_notice_names_both_and_ends_with_them(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.stocks.login = error(406)
             harness.brokerage.failures["stocks"] = OUTAGE
@@ -234,7 +234,7 @@ class TestFaults:
                 await until(lambda: codes(harness) == [])
 
     def test_a_silent_stream_is_probed_only_while_the_market_is_open(self):
-        @play(silence_seconds=20.0)
+        @run_scenario(silence_seconds=20.0)
         async def _(harness):
             harness.brokerage.hours = SHUT
             async with harness.at_work():
@@ -247,7 +247,7 @@ class TestFaults:
                 assert stocks(harness).state == "stale"
 
     def test_a_silent_connection_in_a_quiet_market_is_not_a_notice_but_its_prices_are_polled(self):
-        @play(silence_seconds=20.0)
+        @run_scenario(silence_seconds=20.0)
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -261,7 +261,7 @@ class TestFaults:
                 await until(lambda: stocks(harness).state == "live")
 
     def test_a_silent_stream_that_has_missed_quotes_reconnects(self):
-        @play(silence_seconds=20.0)
+        @run_scenario(silence_seconds=20.0)
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -270,7 +270,7 @@ class TestFaults:
                 assert stocks(harness).code == "silent"
 
     def test_a_probe_counts_what_rest_answered_before_it_failed(self):
-        @play(silence_seconds=20.0)
+        @run_scenario(silence_seconds=20.0)
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -280,7 +280,7 @@ class TestFaults:
                 assert len(harness.stocks.all_peers) == 1
 
     def test_stocks_that_are_not_streamed_are_subscribed_again_once_a_minute(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.stocks.ignored = {"QQQ"}
             harness.brokerage.held.append(holding(OTHER))
@@ -292,7 +292,7 @@ class TestFaults:
                 assert (wall() - before).total_seconds() > RESUBSCRIBE_SECONDS / 2
 
     def test_a_retry_ends_a_halt(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.stocks.login = error(402)
             async with harness.at_work():
@@ -302,7 +302,7 @@ class TestFaults:
                 await streaming(harness, "SPY")
 
     def test_after_a_suspend_the_prices_need_a_confirmation(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -313,7 +313,7 @@ class TestFaults:
                 assert len(harness.brokerage.times("stocks")) > before
 
     def test_a_link_that_is_about_to_start_is_not_stuck(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.held = []
             async with harness.at_work():
@@ -329,7 +329,7 @@ class TestFaults:
                 await streaming(harness, "QQQ")
 
     def test_a_stuck_link_is_reported(self, monkeypatch):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -343,7 +343,7 @@ class TestFaults:
     def test_a_change_of_state_is_logged_once(self, caplog):
         caplog.set_level(logging.INFO, "condord.upstream.stream_state")
 
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -361,7 +361,7 @@ class TestFaults:
 
 class TestReload:
     def test_another_key_reconnects_and_reads_everything_again(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -373,7 +373,7 @@ class TestReload:
                 await until(lambda: len(harness.brokerage.times("balances")) > before, within=20.0)
 
     def test_another_feed_reconnects_only_the_stock_stream(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with StockServer() as other, harness.at_work():
                 await harness.ready()
@@ -390,7 +390,7 @@ class TestReload:
                 await until(lambda: harness.stocks.peers)
 
     def test_a_lower_limit_unsubscribes_without_a_reconnect(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.held.append(holding(OTHER))
             async with harness.at_work():
@@ -401,7 +401,7 @@ class TestReload:
                 assert len(harness.stocks.all_peers) == 1
 
     def test_a_reload_without_a_connection_applies_to_the_next(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.held = []
             async with StockServer() as other, harness.at_work():
@@ -412,7 +412,7 @@ class TestReload:
                 await until(lambda: other.requests == [("subscribe", ["QQQ"])])
 
     def test_the_assumptions_in_force_are_in_the_status(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 model = msgspec.structs.replace(harness.settings.model, rate=0.01)
@@ -422,7 +422,7 @@ class TestReload:
 
 class TestReads:
     def test_a_fill_reads_balances_working_orders_and_fills_again(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -436,7 +436,7 @@ class TestReads:
                 assert after == {what: count + 1 for what, count in before.items()}
 
     def test_failures_of_stock_prices_are_notices_and_leave_positions_and_quotes_alone(self):
-        @play
+        @run_scenario
         async def _(harness):
             names = ("snapshots", "dividends", "balances", "workingOrders", "dayFills")
             harness.brokerage.failures |= dict.fromkeys(names, OUTAGE)
@@ -453,7 +453,7 @@ class TestReads:
                 assert harness.supervisor.is_ready
 
     def test_working_orders_are_traced_through_the_order_history(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()

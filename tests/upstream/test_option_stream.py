@@ -3,7 +3,7 @@ from tests.upstream.stream_harnesses import OptionHarness
 from tests.virtualtime import run, until
 
 
-def play(test):
+def run_scenario(test):
     """Run `test` with a server on a virtual loop."""
 
     async def whole():
@@ -14,7 +14,7 @@ def play(test):
 
 
 def test_a_snapshot_is_requested_after_each_time_it_is_live():
-    @play
+    @run_scenario
     async def _(server):
         harness = OptionHarness(server)
         async with harness.at_work():
@@ -26,7 +26,7 @@ def test_a_snapshot_is_requested_after_each_time_it_is_live():
 
 
 def test_each_lost_connection_is_one_gap():
-    @play
+    @run_scenario
     async def _(server):
         harness = OptionHarness(server)
         async with harness.at_work():
@@ -39,7 +39,7 @@ def test_each_lost_connection_is_one_gap():
 
 
 def test_a_connection_lost_before_it_was_live_is_not_a_gap():
-    @play
+    @run_scenario
     async def _(server):
         server.login = error(406)
         harness = OptionHarness(server)
@@ -49,7 +49,7 @@ def test_a_connection_lost_before_it_was_live_is_not_a_gap():
 
 
 def test_newly_streamed_symbols_are_passed_on():
-    @play
+    @run_scenario
     async def _(server):
         harness = OptionHarness(server, ["A"])
         async with harness.at_work():

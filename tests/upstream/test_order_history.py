@@ -626,7 +626,7 @@ class Harness:
         return at
 
 
-def play(test, path=None):
+def run_scenario(test, path=None):
     async def whole():
         harness = Harness(path)
         try:
@@ -651,11 +651,11 @@ class TestReader:
         async def second(harness):
             assert [each.filled_at for each in harness.reader.history.orders] == [TestPartialFills.TRUE_AT]
 
-        play(first, tmp_path)
-        play(second, tmp_path)
+        run_scenario(first, tmp_path)
+        run_scenario(second, tmp_path)
 
     def test_all_pages_up_to_the_newest_order_are_read(self):
-        @play
+        @run_scenario
         async def _(harness):
             at = harness.serve(5, size=3)
             await harness.reader.read()
@@ -664,7 +664,7 @@ class TestReader:
             assert len(lots(harness.reader.history.orders)) == 1
 
     def test_a_reading_ends_after_twenty_pages_and_the_next_one_goes_on(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.serve(300, size=11)
             await harness.reader.read()
@@ -673,14 +673,14 @@ class TestReader:
             assert len(lots(harness.reader.history.orders)) == 1
 
     def test_a_full_page_without_newer_orders_ends_the_reading(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.pages = lambda after: page(newest_at=NOW_AT - DAY, is_full=True)
             await harness.reader.read()
             assert len(harness.asked) == 2
 
     def test_a_reading_without_new_orders_is_not_reported(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.serve(1)
             await harness.reader.read()
@@ -690,7 +690,7 @@ class TestReader:
 
     @pytest.mark.parametrize("fails", [False, True])
     def test_the_end_of_the_first_reading_is_reported_also_if_it_failed(self, fails):
-        @play
+        @run_scenario
         async def _(harness):
             if fails:
                 harness.brokerage.failures["orders"] = OUTAGE
@@ -701,7 +701,7 @@ class TestReader:
             assert (harness.reader.was_tried, harness.learned) == (True, 1)
 
     def test_a_reading_with_the_key_before_does_not_count(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.reader.is_set_aside = True
             await harness.reader.read()
@@ -726,8 +726,8 @@ class TestReader:
             await harness.reader.read()
             assert harness.asked[0] == at[2] - HOUR
 
-        play(first, tmp_path)
-        play(second, tmp_path)
+        run_scenario(first, tmp_path)
+        run_scenario(second, tmp_path)
 
     def test_another_run_knows_the_lots_before_its_first_request(self, tmp_path):
         async def first(harness):
@@ -742,8 +742,8 @@ class TestReader:
             assert len(lots(harness.reader.history.orders)) == 1
             assert harness.asked[0] > NOW_AT - DAY
 
-        play(first, tmp_path)
-        play(second, tmp_path)
+        run_scenario(first, tmp_path)
+        run_scenario(second, tmp_path)
 
     def test_orders_saved_without_ids_of_legs_count_until_all_are_read_again_once(self, tmp_path):
         fills = tuple(msgspec.structs.replace(fill, leg_id=None) for fill in CONDOR_ORDER.fills)
@@ -762,11 +762,11 @@ class TestReader:
             await harness.reader.read()
             assert harness.asked[0] > NOW_AT - DAY
 
-        play(upgraded, tmp_path)
-        play(restarted, tmp_path)
+        run_scenario(upgraded, tmp_path)
+        run_scenario(restarted, tmp_path)
 
     def test_an_open_order_of_an_earlier_page_is_read_again(self):
-        @play
+        @run_scenario
         async def _(harness):
             def pages(after):
                 if after < NOW_AT - 2 * DAY:

@@ -213,10 +213,10 @@ class TestAnyPast:
                 stored.update({each.id: each for each in got.activities})
                 complete_from = progress.complete_from
 
-        async def play():
+        async def scenario():
             for days, pages in sorted(runs):
                 await read(OLDEST_AT + days * DAY, pages)
             await read(STARTED_AT, 1000)
 
-        run(play())
+        run(scenario())
         assert stored.keys() == {each.id for each in past}

@@ -90,21 +90,21 @@ class Harness:
         return [entry for entry in self.brokerage.asked if entry[0] in names]
 
 
-def play(test=None, **given):
+def run_scenario(test=None, **given):
     """Run `test` with a harness on a virtual loop."""
 
-    def played(test):
+    def decorate(test):
         async def whole():
             await test(Harness(**given))
 
         run(whole())
 
-    return played if test is None else played(test)
+    return decorate if test is None else decorate(test)
 
 
 class TestFirstStart:
     def test_nothing_is_read_before_the_account_is_known(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work(account_key=None):
                 harness.reader.ask()
@@ -113,7 +113,7 @@ class TestFirstStart:
                 assert harness.brokerage.asked == []
 
     def test_the_past_is_read_newest_first_and_each_page_is_stored(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.past = fills(25)
             async with harness.at_work():
@@ -126,7 +126,7 @@ class TestFirstStart:
 
     @pytest.mark.parametrize(("keep_days", "reach"), [(0, 400), (30, 30), (500, 500)])
     def test_the_past_is_read_back_as_far_as_history_is_kept(self, keep_days, reach):
-        @play(keep_days=keep_days, page_size=100)
+        @run_scenario(keep_days=keep_days, page_size=100)
         async def _(harness):
             harness.brokerage.past = fills(700)
             async with harness.at_work():
@@ -140,7 +140,7 @@ class TestFirstStart:
 
 class TestRestart:
     def test_a_restart_completes_the_stored_past_and_goes_on_where_it_stopped(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.past = fills(50)
             harness.brokerage.delay = 1.0
@@ -159,7 +159,7 @@ class TestRestart:
             assert next(entry for entry in since if entry[0] == "past") == ("past", goes_on_at, True)
 
     def test_a_complete_past_is_not_read_back_again(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.past = fills(5)
             async with harness.at_work():
@@ -171,7 +171,7 @@ class TestRestart:
             assert [what for what, _, _ in harness.asked[before:]] == ["later"]
 
     def test_a_restart_while_a_long_absence_is_completed_loses_nothing(self):
-        @play(page_size=5)
+        @run_scenario(page_size=5)
         async def _(harness):
             harness.brokerage.past = fills(60)[:10]
             async with harness.at_work():
@@ -190,7 +190,7 @@ class TestRestart:
 
 class TestDating:
     def test_both_stored_and_new_activities_date_orders(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.past = fills(5)
             async with harness.at_work():
@@ -202,7 +202,7 @@ class TestDating:
             assert harness.dated[2] == (ONE, harness.sink.past.keys())
 
     def test_a_key_that_changes_meanwhile_ends_the_reading(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.past = fills(5)
             harness.is_switching = True
@@ -213,7 +213,7 @@ class TestDating:
 
 class TestNewest:
     def test_a_fill_is_read_soon_after_its_trade_event(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await settle(100.0)
@@ -223,7 +223,7 @@ class TestNewest:
                 assert harness.sink.past.keys() == {"0001"}
 
     def test_a_fee_that_is_booked_within_a_minute_is_read_too(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await settle(100.0)
@@ -234,7 +234,7 @@ class TestNewest:
                 assert harness.sink.past.keys() == {"0001"}
 
     def test_a_fill_is_read_soon_while_a_long_past_is_being_read(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.past = fills(300)
             harness.brokerage.delay = 3.0
@@ -249,7 +249,7 @@ class TestNewest:
                 assert len(harness.sink.past) == 301
 
     def test_a_booking_that_appears_days_late_is_found_within_a_quarter_of_an_hour(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.past_order = lambda each: start_of_day(each.day)
             async with harness.at_work():
@@ -265,7 +265,7 @@ class TestNewest:
                 assert harness.sink.past.keys() == {"late"}
 
     def test_a_refresh_reads_late_bookings_at_once(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await settle(100.0)
@@ -276,7 +276,7 @@ class TestNewest:
                 assert STARTED_AT - 7 * DAY <= after_at < STARTED_AT - 7 * DAY + HOUR
 
     def test_a_flood_of_trade_events_causes_few_requests(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await settle(100.0)
@@ -289,7 +289,7 @@ class TestNewest:
 
 class TestFaults:
     def test_an_outage_is_noted_and_retried_with_growing_waits_and_the_pages_before_it_are_kept(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.past = fills(50)
             harness.brokerage.delay = 1.0
@@ -306,7 +306,7 @@ class TestFaults:
             assert [first for _, _, first in harness.asked].count(True) == 1
 
     def test_the_notice_ends_with_the_first_page_and_not_with_the_last(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.past = fills(300)
             harness.brokerage.delay = 3.0
@@ -320,7 +320,7 @@ class TestFaults:
                 assert len(harness.sink.past) < 100
 
     def test_a_refusal_is_not_repeated_soon_and_begins_with_the_first_page(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.past = fills(50)
             harness.brokerage.delay = 1.0
@@ -338,7 +338,7 @@ class TestFaults:
 
 class TestAccounts:
     def test_another_account_drops_what_is_under_way_and_is_read_from_the_start(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.past = fills(50)
             harness.brokerage.delay = 1.0
@@ -353,7 +353,7 @@ class TestAccounts:
             assert (len(one), other.keys()) == (20, {each.id for each in fills(15, first=500)})
 
     def test_a_page_that_arrives_after_the_switch_belongs_to_no_account(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.past = fills(5)
             harness.brokerage.delay = 5.0
@@ -366,7 +366,7 @@ class TestAccounts:
             assert harness.sink.accounts == {ONE: ({}, None), OTHER: ({}, start_of_day(TODAY - 400 * DAY))}
 
     def test_a_switch_while_stored_activities_are_loaded_starts_with_the_new_account(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.sink.held_back = loading = asyncio.get_running_loop().create_future()
             harness.brokerage.past = fills(5)
@@ -378,7 +378,7 @@ class TestAccounts:
             assert (harness.sink.accounts[ONE][0], len(harness.sink.accounts[OTHER][0])) == ({}, 5)
 
     def test_the_same_account_again_changes_nothing(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await settle(100.0)
@@ -393,7 +393,7 @@ class TestCloses:
     MONDAY = TODAY - 4 * DAY
 
     def test_wanted_closes_are_read_once(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.sink.wanted_closes = frozenset({("SPY", self.YESTERDAY), ("QQQ", self.MONDAY)})
             harness.brokerage.closes_e4 = {
@@ -407,7 +407,7 @@ class TestCloses:
             assert harness.closes_asked == [(("QQQ", "SPY"), self.MONDAY, self.YESTERDAY)]
 
     def test_a_close_that_is_wanted_later_is_read_within_a_minute(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.closes_e4 = {("SPY", self.MONDAY): 5_800_000}
             async with harness.at_work():
@@ -417,7 +417,7 @@ class TestCloses:
                 assert harness.sink.closes_e4 == {("SPY", self.MONDAY): 5_800_000}
 
     def test_a_close_that_alpaca_does_not_have_is_asked_for_once_a_day(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.sink.wanted_closes = frozenset({("GONE", self.MONDAY)})
             async with harness.at_work():
@@ -425,7 +425,7 @@ class TestCloses:
             assert len(harness.closes_asked) == 2
 
     def test_the_close_of_today_is_read_only_after_the_day_has_ended(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.sink.wanted_closes = frozenset({("SPY", TODAY)})
             harness.brokerage.closes_e4 = {("SPY", TODAY): 5_821_000}
@@ -436,7 +436,7 @@ class TestCloses:
                 assert harness.sink.closes_e4 == {("SPY", TODAY): 5_821_000}
 
     def test_an_outage_is_noted_and_does_not_hold_up_activities(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.sink.wanted_closes = frozenset({("SPY", self.MONDAY)})
             harness.brokerage.closes_e4 = {("SPY", self.MONDAY): 5_800_000}
@@ -450,7 +450,7 @@ class TestCloses:
                 assert (harness.failures, len(harness.sink.closes_e4)) == ({}, 1)
 
     def test_closes_that_arrive_after_a_switch_are_dropped(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.sink.wanted_closes = frozenset({("SPY", self.MONDAY)})
             harness.brokerage.closes_e4 = {("SPY", self.MONDAY): 5_800_000}

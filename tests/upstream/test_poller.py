@@ -23,7 +23,7 @@ class Harness:
         await asyncio.sleep(self._seconds)
         return self._outcomes.pop(0) if self._outcomes else True
 
-    def play(self, until, asks=(), pause=0.0, **options):
+    def run_scenario(self, until, asks=(), pause=0.0, **options):
         """When readings began within `until` seconds, of one that is asked for at each of `asks`."""
 
         async def main():
@@ -41,44 +41,44 @@ class Harness:
 
 
 def test_a_poller_reads_at_once_and_then_in_every_period():
-    assert Harness().play(130.0) == [0.0, 60.0, 120.0]
+    assert Harness().run_scenario(130.0) == [0.0, 60.0, 120.0]
 
 
 def test_a_reading_that_is_not_due_waits_for_its_period():
-    assert Harness().play(130.0, is_due=False) == [60.0, 120.0]
+    assert Harness().run_scenario(130.0, is_due=False) == [60.0, 120.0]
 
 
 def test_a_requested_reading_happens_soon_and_the_period_begins_again():
-    assert Harness().play(80.0, asks=[10.0]) == [0.0, 10.0, 70.0]
+    assert Harness().run_scenario(80.0, asks=[10.0]) == [0.0, 10.0, 70.0]
 
 
 def test_asking_during_a_reading_starts_another_after_it():
-    assert Harness(seconds=5.0).play(20.0, asks=[1.0, 2.0]) == [0.0, 5.0]
+    assert Harness(seconds=5.0).run_scenario(20.0, asks=[1.0, 2.0]) == [0.0, 5.0]
 
 
 def test_a_pause_gathers_what_is_asked_for_in_a_burst():
-    assert Harness().play(20.0, asks=[10.0, 10.1, 10.2], pause=0.5, is_due=False) == [10.5]
+    assert Harness().run_scenario(20.0, asks=[10.0, 10.1, 10.2], pause=0.5, is_due=False) == [10.5]
 
 
 def test_a_failure_is_tried_again_before_its_period():
-    assert Harness(False, False).play(40.0) == [0.0, RETRY_SECONDS, 2 * RETRY_SECONDS]
+    assert Harness(False, False).run_scenario(40.0) == [0.0, RETRY_SECONDS, 2 * RETRY_SECONDS]
 
 
 def test_a_poller_that_grows_waits_longer_after_each_failure_up_to_the_period():
-    began = Harness(*[False] * 9).play(1_000.0, period=100.0, backs_off=True)
+    began = Harness(*[False] * 9).run_scenario(1_000.0, period=100.0, backs_off=True)
     pauses = [after - before for before, after in itertools.pairwise(began)]
     assert pauses[:8] == [5.0, 10.0, 20.0, 40.0, 80.0, 100.0, 100.0, 100.0]
     assert RETRY_SECONDS * 2**MAX_DOUBLINGS > 100.0
 
 
 def test_a_success_resets_the_wait():
-    began = Harness(False, False, True, False).play(300.0, period=100.0, backs_off=True)
+    began = Harness(False, False, True, False).run_scenario(300.0, period=100.0, backs_off=True)
     assert began == [0.0, 5.0, 15.0, 115.0, 120.0, 220.0]
 
 
 @given(st.lists(st.floats(0.0, 60.0), max_size=60), st.floats(0.0, 3.0))
 def test_a_flood_costs_a_burst_and_then_one_reading_a_pace(asks, seconds):
-    began = Harness(seconds=seconds).play(90.0, asks=asks, period=1_000.0)
+    began = Harness(seconds=seconds).run_scenario(90.0, asks=asks, period=1_000.0)
     assert began
     for first, at in enumerate(began):
         for count, later in enumerate(began[first:], start=1):

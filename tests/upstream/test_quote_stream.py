@@ -16,7 +16,7 @@ def quote(symbol="A", seconds=0, **fields):
     return {"T": "q", "S": symbol, "t": f"2026-11-20T15:00:{seconds:02d}Z", "bp": 1.0, "ap": 1.2, **fields}
 
 
-def play(test):
+def run_scenario(test):
     """Run `test` with a server on a virtual loop."""
 
     async def whole():
@@ -28,7 +28,7 @@ def play(test):
 
 class TestHandshake:
     def test_the_login_and_the_subscription_follow_the_welcome(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server, ["B", "A"])
             async with harness.at_work():
@@ -38,7 +38,7 @@ class TestHandshake:
                 assert server.peer.request.headers["Content-Type"] == "application/msgpack"
 
     def test_without_symbols_it_is_live_and_subscribes_to_nothing(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server, [])
             async with harness.at_work():
@@ -50,7 +50,7 @@ class TestHandshake:
 
 class TestErrors:
     def test_a_refused_key_halts_and_closes_from_our_side(self):
-        @play
+        @run_scenario
         async def _(server):
             server.login = error(402, "auth failed")
             harness = OptionHarness(server)
@@ -62,7 +62,7 @@ class TestErrors:
                 assert harness.stream.link.fault.code == "authFailed"
 
     def test_a_halted_stream_tries_again_every_five_minutes(self):
-        @play
+        @run_scenario
         async def _(server):
             server.login = error(402, "auth failed")
             harness = OptionHarness(server)
@@ -73,7 +73,7 @@ class TestErrors:
                 assert harness.stream.link.public_state == "halted"
 
     def test_a_retry_while_a_refused_connection_closes_is_not_lost(self):
-        @play
+        @run_scenario
         async def _(server):
             granted, server.login = server.login, error(402, "auth failed")
             harness = OptionHarness(server)
@@ -84,7 +84,7 @@ class TestErrors:
                 await until(lambda: harness.state == "live", within=5.0)
 
     def test_a_halted_stream_tries_again_on_request(self):
-        @play
+        @run_scenario
         async def _(server):
             server.login = error(402, "auth failed")
             harness = OptionHarness(server)
@@ -96,7 +96,7 @@ class TestErrors:
                 assert harness.stream.link.fault is None
 
     def test_a_stream_in_backoff_tries_again_on_request(self):
-        @play
+        @run_scenario
         async def _(server):
             server.login = error(406)
             harness = OptionHarness(server)
@@ -107,7 +107,7 @@ class TestErrors:
                 await until(lambda: harness.state == "live", within=0.1)
 
     def test_a_retry_does_nothing_to_a_live_stream(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server)
             async with harness.at_work():
@@ -118,7 +118,7 @@ class TestErrors:
 
     @pytest.mark.parametrize("when", ["instead of the login", "after the login"])
     def test_a_connection_limit_waits_as_long_as_is_allowed(self, when):
-        @play
+        @run_scenario
         async def _(server):
             server.login = error(406, "connection limit exceeded")
             if when == "after the login":
@@ -142,7 +142,7 @@ class TestErrors:
         ],
     )
     def test_an_error_on_a_live_stream_ends_it_by_its_code(self, number, code, state):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server)
             async with harness.at_work():
@@ -154,7 +154,7 @@ class TestErrors:
                 assert harness.stream.link.fault.code == code
 
     def test_no_message_contains_a_secret(self):
-        @play
+        @run_scenario
         async def _(server):
             server.login = error(402, f"auth failed for {SECRET_KEY}")
             harness = OptionHarness(server)
@@ -165,7 +165,7 @@ class TestErrors:
 
 class TestQuotes:
     def test_a_batch_is_passed_on_in_order(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server)
             async with harness.at_work():
@@ -180,7 +180,7 @@ class TestQuotes:
                 assert harness.stream.last_message_at == wall()
 
     def test_ten_thousand_quotes_are_all_passed_on(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server)
             async with harness.at_work():
@@ -192,7 +192,7 @@ class TestQuotes:
 
     @pytest.mark.parametrize("junk", ["text", b"\xc1", b"", b"\x91" * 50_000, frame({"T": "zz"}), frame(None)])
     def test_an_unreadable_frame_costs_only_itself(self, junk):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server)
             async with harness.at_work():
@@ -204,7 +204,7 @@ class TestQuotes:
                 assert sum(harness.stream.refused.values()) == 1
 
     def test_quotes_among_other_messages_are_taken(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server)
             async with harness.at_work():
@@ -216,7 +216,7 @@ class TestQuotes:
                 assert [tick.symbol for tick in harness.sink.offered] == ["A", "B"]
 
     def test_messages_are_counted_by_kind_over_all_connections(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server)
             async with harness.at_work():
@@ -229,7 +229,7 @@ class TestQuotes:
                 assert harness.stream.messages == counted
 
     def test_quotes_prove_a_connection_so_that_the_next_wait_is_short(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server, chance=1.0)
             async with harness.at_work():
@@ -245,7 +245,7 @@ class TestQuotes:
 
 class TestSubscriptions:
     def test_a_server_that_requires_endless_messages_is_disconnected(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server, ["A"])
             async with harness.at_work():
@@ -256,7 +256,7 @@ class TestSubscriptions:
                 assert harness.stream.link.fault.text == "the option stream requires more than 1000 messages at once"
 
     def test_new_positions_are_subscribed_without_a_reconnect(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server, ["A"])
             async with harness.at_work():
@@ -268,7 +268,7 @@ class TestSubscriptions:
                 assert harness.snapshots == 1
 
     def test_closed_positions_are_unsubscribed_before_new_ones_are_requested(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server, ["A", "B"])
             async with harness.at_work():
@@ -278,7 +278,7 @@ class TestSubscriptions:
                 assert server.requests[1:] == [("unsubscribe", ["A"]), ("subscribe", ["C"])]
 
     def test_positions_that_change_during_the_handshake_are_caught_up_with(self):
-        @play
+        @run_scenario
         async def _(server):
             server.acknowledges = False
             harness = OptionHarness(server, ["A"])
@@ -292,7 +292,7 @@ class TestSubscriptions:
                 assert harness.state == "live"
 
     def test_a_reconnect_asks_for_what_is_held_then(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server, ["A"])
             async with harness.at_work():
@@ -305,7 +305,7 @@ class TestSubscriptions:
                 assert server.requests == [("subscribe", ["A"]), ("subscribe", ["C"])]
 
     def test_wanting_the_same_symbols_again_sends_nothing(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server)
             async with harness.at_work():
@@ -315,7 +315,7 @@ class TestSubscriptions:
                 assert len(server.requests) == 1
 
     def test_an_answer_that_lacks_a_symbol_causes_no_loop(self):
-        @play
+        @run_scenario
         async def _(server):
             server.ignored = {"B"}
             harness = OptionHarness(server)
@@ -326,7 +326,7 @@ class TestSubscriptions:
                 assert (len(harness.stream.streamed), harness.stream.refused) == (1, {"unacknowledged": 1})
 
     def test_a_symbol_limit_keeps_the_most_important_and_stays_live(self):
-        @play
+        @run_scenario
         async def _(server):
             server.limit = 3
             symbols = [f"S{number}" for number in reversed(range(10))]
@@ -341,7 +341,7 @@ class TestSubscriptions:
                 assert len(server.all_peers) == 1
 
     def test_existing_subscriptions_survive_a_symbol_limit(self):
-        @play
+        @run_scenario
         async def _(server):
             server.limit = 2
             harness = OptionHarness(server, ["A", "B"])
@@ -355,7 +355,7 @@ class TestSubscriptions:
                 assert harness.stream.missing == ["C", "D"]
 
     def test_a_limit_met_in_the_handshake_is_found_before_it_is_live(self):
-        @play
+        @run_scenario
         async def _(server):
             server.limit = 3
             harness = OptionHarness(server, [f"S{number}" for number in range(10)])
@@ -366,7 +366,7 @@ class TestSubscriptions:
                 assert len(streamed[0]) == 2
 
     def test_with_room_for_no_symbol_it_is_live_and_limited(self):
-        @play
+        @run_scenario
         async def _(server):
             server.limit = 0
             harness = OptionHarness(server)
@@ -377,7 +377,7 @@ class TestSubscriptions:
                 assert (harness.state, len(server.all_peers)) == ("live", 1)
 
     def test_a_limit_that_is_gone_is_noticed_when_it_subscribes_again(self):
-        @play
+        @run_scenario
         async def _(server):
             server.limit = 1
             harness = OptionHarness(server)
@@ -389,7 +389,7 @@ class TestSubscriptions:
                 assert server.peer.subscribed == {"A", "B"}
 
     def test_an_unanswered_subscription_reconnects_a_live_stream(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server, ["A"])
             async with harness.at_work():
@@ -403,7 +403,7 @@ class TestSubscriptions:
 
     @pytest.mark.parametrize("answers", [True, False])
     def test_settled_returns_with_the_answers_or_after_its_timeout(self, answers):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server, ["A"])
             async with harness.at_work():
@@ -416,7 +416,7 @@ class TestSubscriptions:
                 assert (harness.stream.now() - started < 1.0) == answers
 
     def test_waiting_for_answers_ends_when_the_connection_does(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server, ["A"])
             async with harness.at_work():
@@ -431,7 +431,7 @@ class TestSubscriptions:
                 assert harness.stream.now() - started < 1.0
 
     def test_more_than_our_own_limit_is_never_requested(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server, ["C", "B", "A"], symbol_limit=2)
             async with harness.at_work():
@@ -441,7 +441,7 @@ class TestSubscriptions:
 
     @pytest.mark.slow
     def test_ten_thousand_symbols_are_subscribed(self):
-        @play
+        @run_scenario
         async def _(server):
             symbols = [f"SPY261218P{number:08d}" for number in range(1, 10_001)]
             harness = OptionHarness(server, symbols, symbol_limit=20_000)
@@ -449,7 +449,7 @@ class TestSubscriptions:
                 await until(lambda: len(harness.stream.streamed) == 10_000)
 
     def test_the_status_is_published_when_a_subscription_is_answered(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server, ["A"])
             async with harness.at_work():
@@ -463,7 +463,7 @@ class TestSubscriptions:
 
 class TestReload:
     def test_another_key_reconnects_at_once_but_not_before_the_old_connection_has_ended(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = OptionHarness(server)
             async with harness.at_work():
@@ -475,7 +475,7 @@ class TestReload:
                 assert (harness.sink.gaps, harness.snapshots, server.most) == (1, 2, 1)
 
     def test_a_key_that_was_refused_is_replaced_at_once(self):
-        @play
+        @run_scenario
         async def _(server):
             server.login = error(402, "auth failed")
             harness = OptionHarness(server)
@@ -487,7 +487,7 @@ class TestReload:
 
     @pytest.mark.parametrize("upgrade", [None, 101])
     def test_a_reload_in_the_handshake_ends_it(self, upgrade):
-        @play
+        @run_scenario
         async def _(server):
             server.upgrade, server.welcome = upgrade, None
             harness = OptionHarness(server)
@@ -500,7 +500,7 @@ class TestReload:
                 assert server.logins == [("NEWKEY", "newsecret")]
 
     def test_the_next_connection_goes_to_the_new_url(self):
-        @play
+        @run_scenario
         async def _(server):
             async with OptionServer() as other:
                 harness = OptionHarness(server, ["A", "B", "C"])

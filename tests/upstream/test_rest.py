@@ -583,14 +583,14 @@ class TestLogin:
         server.script[POSITIONS] = [late]
         made = harness()
 
-        async def scene():
+        async def scenario():
             task = asyncio.ensure_future(made.rest.holdings())
             await asyncio.to_thread(server.was_asked.wait, 60)
             made.rest.relogin(made.settings, LOGIN)
             late.released.set()
             return await task
 
-        assert len(asyncio.run(scene()).options) == 1
+        assert len(asyncio.run(scenario()).options) == 1
 
 
 class TestClients:

@@ -174,7 +174,7 @@ class TestBudget:
     def test_a_pause_of_one_host_does_not_delay_the_other(self, server, harness):
         server.script[QUOTES] = lambda query: Answer({"quotes": {}})
 
-        async def scene():
+        async def scenario():
             made = AlpacaRest(harness(threads=1).settings, LOGIN, now_at=lambda: NOW_AT, network=NETWORK)
             loop = asyncio.get_running_loop()
             made._calls.budget.pause("data", 30.0, loop.time())
@@ -186,10 +186,10 @@ class TestBudget:
             made.close()
             return loop.time()
 
-        assert 1030.0 <= virtualtime.run(scene()) < 1031.0
+        assert 1030.0 <= virtualtime.run(scenario()) < 1031.0
 
     def test_a_backlog_is_served_first_come_first_served(self, harness):
-        async def scene():
+        async def scenario():
             made = AlpacaRest(harness().settings, LOGIN, now_at=lambda: NOW_AT, network=NETWORK)
             made._blocking.contract = lambda symbol: symbol
             went, loop = [], asyncio.get_running_loop()
@@ -204,7 +204,7 @@ class TestBudget:
             made.close()
             return went
 
-        went = virtualtime.run(scene())
+        went = virtualtime.run(scenario())
         assert [number // 20 for number, _ in went] == [number // 20 for number in range(50)]
         assert [round(at) for _, at in went] == [0] * 20 + [60] * 20 + [120] * 10
 
@@ -744,12 +744,12 @@ class TestMeasures:
         late = Late(5.0, Answer([ROW]))
         server.script[POSITIONS] = [late]
 
-        async def scene():
+        async def scenario():
             task = asyncio.ensure_future(measured.rest.holdings())
             await asyncio.to_thread(server.was_asked.wait, 60)
             task.cancel()
             await asyncio.wait([task])
             late.released.set()
 
-        asyncio.run(scene())
+        asyncio.run(scenario())
         assert measured.observed == []

@@ -31,7 +31,7 @@ class TestRedirects:
     def test_a_redirect_of_the_upgrade_is_not_followed_and_its_target_is_reported(
         self, served, made, is_elsewhere, status
     ):
-        async def play():
+        async def scenario():
             async with served() as server, served() as other:
                 target = f"{(other if is_elsewhere else server).url}/elsewhere"
                 server.upgrade, server.headers = status, [("Location", target)]
@@ -43,10 +43,10 @@ class TestRedirects:
                     assert "not followed" in line.link.fault.text
                 assert (len(server.all_peers), other.all_peers, server.logins, other.logins) == (1, [], [], [])
 
-        run(play())
+        run(scenario())
 
     def test_trial_connections_follow_no_redirects_either(self):
-        async def play():
+        async def scenario():
             async with OptionServer() as server, OptionServer() as other:
                 server.upgrade, server.headers = 302, [("Location", other.url)]
                 quotes, _ = await stream_trial.quote_stream(
@@ -55,11 +55,11 @@ class TestRedirects:
                 trades = await stream_trial.trading_stream(server.url, LOGIN, network=NETWORK)
                 assert (other.url in quotes.text, other.url in trades.text, other.all_peers) == (True, True, [])
 
-        run(play())
+        run(scenario())
 
 
 def test_cookies_of_one_connection_are_not_sent_with_the_next():
-    async def play():
+    async def scenario():
         async with OptionServer() as server:
             server.headers = [("Set-Cookie", f"c{number}=x; Path=/") for number in range(90)]
             harness = OptionHarness(server)
@@ -69,14 +69,14 @@ def test_cookies_of_one_connection_are_not_sent_with_the_next():
                 await until(lambda: harness.state == "live" and len(server.all_peers) == 2)
                 assert all("Cookie" not in peer.request.headers for peer in server.all_peers)
 
-    run(play())
+    run(scenario())
 
 
 @pytest.mark.slow
 def test_a_server_that_sends_many_pings_and_does_not_read_is_cut_off():
     most = 0
 
-    async def play():
+    async def scenario():
         nonlocal most
         async with OptionServer() as server:
             harness = OptionHarness(server)
@@ -98,14 +98,14 @@ def test_a_server_that_sends_many_pings_and_does_not_read_is_cut_off():
             most = max(most, self.transport.get_write_buffer_size())
 
         patch.setattr(sockets.Socket, "data_received", measured)
-        run(play())
+        run(scenario())
     assert most < 4 * sockets.MAX_UNSENT_BYTES
 
 
 class TestTls:
     @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
     def test_a_stream_uses_a_tunnel_through_the_proxy_which_sees_no_key(self, certificate, variable):
-        async def play():
+        async def scenario():
             loop = asyncio.get_running_loop()
             async with OptionServer() as server:
                 peers = await loop.create_server(
@@ -128,10 +128,10 @@ class TestTls:
                 assert KEY_ID.encode() not in head
                 peers.close()
 
-        asyncio.run(play())
+        asyncio.run(scenario())
 
     def test_an_untrusted_certificate_ends_the_attempt(self, certificate):
-        async def play():
+        async def scenario():
             async def serve(_reader, writer):
                 writer.close()
 
@@ -140,4 +140,4 @@ class TestTls:
                 with pytest.raises(ssl.SSLCertVerificationError):
                     await dial(f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}/", {}, NETWORK)
 
-        asyncio.run(play())
+        asyncio.run(scenario())

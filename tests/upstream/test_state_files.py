@@ -199,7 +199,7 @@ class TestBadFiles:
         path = tmp_path / "state"
         path.touch()  # a file where the directory should be
 
-        async def play(store):
+        async def scenario(store):
             await store.write("rows", ROWS)
             await store.write("rows", ROWS)
             path.unlink()
@@ -207,7 +207,7 @@ class TestBadFiles:
             assert await store.read("rows", list[Row]) == ROWS
 
         with closing(Store(path, account="A")) as store:
-            asyncio.run(play(store))
+            asyncio.run(scenario(store))
         assert [record.fields["action"] for record in logs.records] == ["write"]
 
     def test_the_write_fault_is_that_of_the_last_write(self, tmp_path):
@@ -227,7 +227,7 @@ class TestBadFiles:
         path = tmp_path / "state"
         path.touch()  # a file where the directory should be
 
-        async def play(store, other):
+        async def scenario(store, other):
             await store.write("rows", ROWS)
             await other.write("rows", ROWS[:1])
             await store.write("others", ROWS[1:])
@@ -243,14 +243,14 @@ class TestBadFiles:
             assert await other.read("rows", list[Row]) == ROWS[:1]
 
         with closing(Store(path, account="A")) as store:
-            asyncio.run(play(store, store.of("B")))
+            asyncio.run(scenario(store, store.of("B")))
         assert [record.fields["action"] for record in logs.records] == ["write"] * 3
 
     def test_a_file_that_is_written_while_another_is_retried_is_not_retried(self, tmp_path):
         path = tmp_path / "state"
         path.touch()  # a file where the directory should be
 
-        async def play(store):
+        async def scenario(store):
             for kind in ("one", "two"):
                 await store.write(kind, ROWS)
             path.unlink()
@@ -259,7 +259,7 @@ class TestBadFiles:
             assert await store.read("two", list[Row]) == ROWS[:1]
 
         with closing(Store(path, account="A")) as store:
-            asyncio.run(play(store))
+            asyncio.run(scenario(store))
 
     def test_a_full_disk_leaves_the_old_file(self, tmp_path, logs):
         write(tmp_path)
@@ -287,12 +287,12 @@ class TestBadFiles:
         monkeypatch.setattr(state_files, "DISK_TIMEOUT_SECONDS", 0.05)
         began = time.monotonic()
 
-        async def play(store):
+        async def scenario(store):
             assert await store.read("rows", list[Row]) is None
             await store.write("rows", ROWS)
 
         with closing(Store(tmp_path, account="A")) as store:
-            asyncio.run(play(store))
+            asyncio.run(scenario(store))
         assert time.monotonic() - began < 30.0
         assert [record.fields["reason"] for record in logs.records] == ["the disk does not respond"]
         answer.set()  # lets the thread go on
@@ -300,7 +300,7 @@ class TestBadFiles:
     def test_the_files_that_another_ingester_needs_are_copied_when_they_are_read_or_written(self, tmp_path):
         copies = []
 
-        async def play(store):
+        async def scenario(store):
             assert await store.read("names", list[Row]) is None
             await store.write("names", ROWS)
             await store.write("rows", ROWS)
@@ -308,7 +308,7 @@ class TestBadFiles:
             assert await store.read("names", list[Row]) == ROWS
 
         with closing(Store(tmp_path / "a", account="A", copy=lambda *copy: copies.append(copy))) as store:
-            asyncio.run(play(store))
+            asyncio.run(scenario(store))
         assert [name.partition("-")[2] for name, _ in copies] == ["names.json", "life.json", "names.json"]
         for name, content in copies:
             assert (tmp_path / "a" / name).read_bytes() == content
@@ -324,7 +324,7 @@ class TestBadFiles:
         (tmp_path / "file").touch()
         copies = []
 
-        async def play(store):
+        async def scenario(store):
             assert await store.read("names", list[Row]) == ROWS
             assert store.write_fault
             (tmp_path / "file").unlink()
@@ -334,7 +334,7 @@ class TestBadFiles:
         with closing(
             Store(directory, account="A", copy=lambda *copy: copies.append(copy), handed_over={name: content})
         ) as store:
-            asyncio.run(play(store))
+            asyncio.run(scenario(store))
         assert copies == [(name, content)]
         assert read(directory, kind="names") == ROWS
 

@@ -28,7 +28,7 @@ def quote(symbol="SPY", at=None, **fields):
     }
 
 
-def play(test):
+def run_scenario(test):
     """Run `test` with a server on a virtual loop."""
 
     async def whole():
@@ -39,7 +39,7 @@ def play(test):
 
 
 def test_the_stock_stream_logs_in_with_messagepack_and_subscribes_to_quotes_only():
-    @play
+    @run_scenario
     async def _(server):
         harness = StockHarness(server)
         async with harness.at_work():
@@ -50,7 +50,7 @@ def test_the_stock_stream_logs_in_with_messagepack_and_subscribes_to_quotes_only
 
 
 def test_quotes_are_passed_on_as_alpaca_sends_them():
-    @play
+    @run_scenario
     async def _(server):
         harness = StockHarness(server)
         async with harness.at_work():
@@ -65,7 +65,7 @@ def test_quotes_are_passed_on_as_alpaca_sends_them():
 
 @pytest.mark.parametrize("kind", ["b", "d", "u", "c", "x", "l", "s", "t"])
 def test_other_messages_are_ignored_and_refuse_nothing(kind):
-    @play
+    @run_scenario
     async def _(server):
         harness = StockHarness(server)
         async with harness.at_work():
@@ -78,7 +78,7 @@ def test_other_messages_are_ignored_and_refuse_nothing(kind):
 
 
 def test_unreadable_messages_are_counted_separately_from_the_option_stream():
-    @play
+    @run_scenario
     async def _(server):
         server.ignored = {"QQQ"}
         harness = StockHarness(server)
@@ -92,7 +92,7 @@ def test_unreadable_messages_are_counted_separately_from_the_option_stream():
 
 
 def test_no_more_stocks_than_the_limit_are_requested_and_the_first_come_first():
-    @play
+    @run_scenario
     async def _(server):
         harness = StockHarness(server, ("SPY", "QQQ", "IWM"), symbol_limit=2)
         async with harness.at_work():
@@ -102,7 +102,7 @@ def test_no_more_stocks_than_the_limit_are_requested_and_the_first_come_first():
 
 
 def test_a_plan_that_streams_fewer_stocks_keeps_the_connection():
-    @play
+    @run_scenario
     async def _(server):
         server.limit = 1
         harness = StockHarness(server)
@@ -112,7 +112,7 @@ def test_a_plan_that_streams_fewer_stocks_keeps_the_connection():
 
 
 def test_after_each_reconnect_missed_prices_are_read_over_rest():
-    @play
+    @run_scenario
     async def _(server):
         harness = StockHarness(server)
         async with harness.at_work():
@@ -135,7 +135,7 @@ def test_after_each_reconnect_missed_prices_are_read_over_rest():
     ],
 )
 def test_a_refusal_ends_the_connection_by_its_code_with_a_remedy_for_stocks(number, code, state, remedy):
-    @play
+    @run_scenario
     async def _(server):
         server.login = error(number)
         harness = StockHarness(server)
@@ -149,7 +149,7 @@ def test_a_refusal_ends_the_connection_by_its_code_with_a_remedy_for_stocks(numb
 
 class TestDelivered:
     def test_a_stock_is_delivered_from_its_first_quote_until_it_is_quiet(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = StockHarness(server)
             async with harness.at_work():
@@ -164,7 +164,7 @@ class TestDelivered:
                 assert harness.stream.delivered == frozenset()
 
     def test_nothing_is_delivered_without_a_live_connection(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = StockHarness(server)
             async with harness.at_work():
@@ -178,7 +178,7 @@ class TestDelivered:
                 assert harness.stream.delivered == frozenset()
 
     def test_a_stock_that_was_not_asked_for_is_not_delivered(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = StockHarness(server)
             async with harness.at_work():
@@ -190,7 +190,7 @@ class TestDelivered:
 
 class TestSilence:
     def test_a_silent_stream_reconnects_if_rest_has_newer_quotes(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = StockHarness(server, silence_seconds=20.0)
             harness.newer = True
@@ -201,7 +201,7 @@ class TestSilence:
                 assert harness.stream.link.failures == {"silent": 1}
 
     def test_a_quiet_market_keeps_the_connection(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = StockHarness(server, silence_seconds=20.0)
             async with harness.at_work():
@@ -212,7 +212,7 @@ class TestSilence:
                 assert len(server.all_peers) == 1
 
     def test_a_quote_of_rest_was_missed_if_it_is_newer_than_what_the_stream_sent(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = StockHarness(server)
             async with harness.at_work():
@@ -226,7 +226,7 @@ class TestSilence:
                 assert harness.stream.has_missed([snapshot("SPY", at=wall())])
 
     def test_a_quote_from_before_the_subscription_was_not_missed(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = StockHarness(server)
             async with harness.at_work():
@@ -235,7 +235,7 @@ class TestSilence:
                 assert not harness.stream.has_missed([msgspec.structs.replace(snapshot("SPY"), quote=None)])
 
     def test_a_stock_that_is_not_streamed_misses_nothing(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = StockHarness(server)
             async with harness.at_work():
@@ -244,7 +244,7 @@ class TestSilence:
                 assert not harness.stream.has_missed([snapshot("IWM", at=wall())])
 
     def test_a_quote_from_the_future_does_not_make_later_ones_look_old(self):
-        @play
+        @run_scenario
         async def _(server):
             harness = StockHarness(server)
             async with harness.at_work():

@@ -154,22 +154,22 @@ class Harness:
         await settle(SETTLED_SECONDS)
 
 
-def play(test=None, **bounds):
+def run_scenario(test=None, **bounds):
     """Run `test` with a harness on a virtual loop."""
 
-    def played(test):
+    def decorate(test):
         async def whole():
             async with OptionServer() as options, TradingServer() as trading, StockServer() as stocks:
                 await test(Harness(options, trading, stocks, **bounds))
 
         run(whole())
 
-    return played if test is None else played(test)
+    return decorate if test is None else decorate(test)
 
 
 class TestReadings:
     def test_everything_is_read_at_the_start(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -181,7 +181,7 @@ class TestReadings:
 
     @pytest.mark.slow
     def test_everything_is_read_again_every_refresh(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -191,7 +191,7 @@ class TestReadings:
                 assert after == {"positions": 3, "quotes": 3, "clock": 3}
 
     def test_held_contracts_are_subscribed_and_quoted(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -199,7 +199,7 @@ class TestReadings:
                 assert {tick.symbol for tick in harness.sink.confirmed[-1]} == set(CONDOR)
 
     def test_a_symbol_that_cannot_be_parsed_is_never_subscribed(self):
-        @play
+        @run_scenario
         async def _(harness):
             bad = Position(symbol="???", contract=None, quantity=1, average_entry_e4=None, cost_basis_e4=None)
             harness.brokerage.held = [bad, holding(EXTRA)]
@@ -209,7 +209,7 @@ class TestReadings:
                 assert harness.status.stream.requested == 1
 
     def test_a_new_symbol_is_quoted_and_subscribed_at_once(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -220,7 +220,7 @@ class TestReadings:
                 assert len(harness.options.all_peers) == 1
 
     def test_a_new_symbol_is_subscribed_before_it_is_shown(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -238,7 +238,7 @@ class TestReadings:
                 assert EXTRA in streamed[0]
 
     def test_a_stream_that_does_not_answer_holds_positions_up_for_a_second_at_most(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -248,7 +248,7 @@ class TestReadings:
                 await until(lambda: EXTRA in harness.sink.symbols, within=1.3)
 
     def test_a_vanished_position_is_unsubscribed(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -258,7 +258,7 @@ class TestReadings:
 
     @pytest.mark.slow
     def test_an_account_without_options_is_ready_and_asks_for_no_quotes(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.held = []
             async with harness.at_work():
@@ -268,7 +268,7 @@ class TestReadings:
                 assert harness.status.state == "live"
 
     def test_a_fill_reads_the_positions_again(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -278,7 +278,7 @@ class TestReadings:
                 assert len(harness.brokerage.times("positions")) == before + 1
 
     def test_a_burst_of_fills_reads_the_positions_once(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -290,7 +290,7 @@ class TestReadings:
                 assert len(harness.brokerage.times("positions")) == before + 1
 
     def test_a_fill_during_a_poll_causes_another_poll(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -303,7 +303,7 @@ class TestReadings:
                 assert len(harness.brokerage.times("positions")) == before + 2
 
     def test_a_refresh_reads_everything_now(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -318,7 +318,7 @@ class TestReadings:
                 ]
 
     def test_quotes_are_read_after_every_reconnect(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -351,7 +351,7 @@ class TestFloods:
 
     @pytest.mark.parametrize("way", ["refresh", "retry"])
     def test_a_flood_of_refreshes_or_signals_reads_each_kind_a_few_times(self, way):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -361,7 +361,7 @@ class TestFloods:
                 assert all(1 < count <= MOST <= 7 for count in asked.values()), asked
 
     def test_a_position_that_changes_in_a_flood_is_seen_within_two_seconds(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -373,7 +373,7 @@ class TestFloods:
 
     @pytest.mark.slow
     def test_thousands_of_trade_updates_read_positions_and_orders_a_few_times(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -382,7 +382,7 @@ class TestFloods:
                 assert all(1 < len(harness.brokerage.times(what)) - count <= MOST for what, count in before.items())
 
     def test_the_last_of_a_flood_is_read_too(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -395,7 +395,7 @@ class TestFloods:
                 assert all(harness.brokerage.times(what)[-1] >= last for what in self.READINGS)
 
     def test_a_flood_of_signals_tries_a_refused_key_a_few_times(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.options.login = error(402)
             async with harness.at_work():
@@ -419,7 +419,7 @@ class TestFloods:
                 assert harness.supervisor.stream.link.reconnects > MOST
                 assert 1 < len(harness.brokerage.times("quotes")) - before <= MOST
 
-        play(_, backoff_min_seconds=0.05, backoff_max_seconds=0.1)
+        run_scenario(_, backoff_min_seconds=0.05, backoff_max_seconds=0.1)
 
     def test_a_period_shorter_than_the_pace_is_kept_in_a_flood(self):
         async def _(harness):
@@ -430,7 +430,7 @@ class TestFloods:
                 seconds = FLOOD_SECONDS + PACE_SECONDS
                 assert seconds / 1.2 - 1 <= len(harness.brokerage.times("positions")) - before <= seconds + 2
 
-        play(_, refresh_seconds=1.0)
+        run_scenario(_, refresh_seconds=1.0)
 
     def test_quotes_of_many_contracts_are_read_less_often(self):
         async def _(harness):
@@ -442,12 +442,12 @@ class TestFloods:
                 await flood(harness.supervisor.refresh)
                 assert 1 < len(harness.brokerage.times("quotes")) - before <= BURST + 1
 
-        play(_, symbol_limit=1000)
+        run_scenario(_, symbol_limit=1000)
 
 
 class TestContractsAndOrders:
     def test_contracts_are_applied_to_the_last_positions(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.contracts = dict.fromkeys(CONDOR, Contract(multiplier=10, underlying="XYZ"))
             async with harness.at_work():
@@ -459,7 +459,7 @@ class TestContractsAndOrders:
                 assert len(harness.brokerage.times("positions")) == 1
 
     def test_positions_do_not_wait_for_either(self):
-        @play
+        @run_scenario
         async def _(harness):
             answer = harness.brokerage._answer
 
@@ -475,7 +475,7 @@ class TestContractsAndOrders:
 
     @pytest.mark.slow
     def test_one_contract_per_root_is_requested_once_although_positions_are_read_again(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -483,7 +483,7 @@ class TestContractsAndOrders:
                 assert len(harness.brokerage.times("contract")) == 1
 
     def test_a_new_root_is_looked_up_at_once(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -494,7 +494,7 @@ class TestContractsAndOrders:
                 )
 
     def test_the_condors_that_orders_opened_are_passed_on(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -507,7 +507,7 @@ class TestContractsAndOrders:
 
     @pytest.mark.slow
     def test_orders_are_read_every_few_minutes_anyway(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -526,7 +526,7 @@ class TestContractsAndOrders:
         ],
     )
     def test_a_failure_is_only_a_notice(self, what, code, words):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.failures[what] = OUTAGE
             async with harness.at_work():
@@ -544,7 +544,7 @@ class TestContractsAndOrders:
 
 class TestPast:
     def test_activities_and_splits_are_passed_on_with_the_positions(self):
-        @play
+        @run_scenario
         async def _(harness):
             booked = Activity(id="1", kind="OPASN", symbol=SHORT_PUT, quantity=1, at=wall(), day=wall().date())
             split = Split(symbol="SPY", new_shares="4", old_shares="1", day=wall().date())
@@ -570,10 +570,10 @@ class TestPast:
                     await settle(1.5)
                 assert await store.read("life", Past) == harness.sink.memory
 
-        play(test, state_path=tmp_path)
+        run_scenario(test, state_path=tmp_path)
 
     def test_another_account_is_begun_without_a_past(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -584,7 +584,7 @@ class TestPast:
 
 class TestReadingBack:
     def test_the_past_is_read_once_the_account_is_known(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.failures["account"] = OUTAGE
             harness.brokerage.past = [fill("one")]
@@ -597,7 +597,7 @@ class TestReadingBack:
                 assert harness.past.past.keys() == {"one"}
 
     def test_the_past_is_read_as_far_back_as_history_is_kept_even_after_a_reload(self):
-        @play(keep_days=500)
+        @run_scenario(keep_days=500)
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -611,7 +611,7 @@ class TestReadingBack:
                 assert STARTED_AT - harness.past.complete_from >= dt.timedelta(days=600)
 
     def test_a_trade_event_is_followed_by_its_fill(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -621,7 +621,7 @@ class TestReadingBack:
 
     @pytest.mark.slow
     def test_a_booking_is_read_soon_after_what_it_explains_has_left_the_account(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -635,7 +635,7 @@ class TestReadingBack:
                 assert 4 <= len(harness.brokerage.times("later")) - before <= 6
 
     def test_the_update_of_an_order_filled_in_part_reaches_the_condor(self):
-        @play
+        @run_scenario
         async def _(harness):
             part = Fill(
                 symbol=SHORT_PUT, contract=occ.parse(SHORT_PUT), quantity=-1, price_e6=1, opens=True, leg_id="leg"
@@ -653,7 +653,7 @@ class TestReadingBack:
                 assert [each.filled_at for each in harness.sink.orders] == [fill("one").at]
 
     def test_another_key_drops_the_past_until_its_account_is_known(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -665,7 +665,7 @@ class TestReadingBack:
                 assert (one, two.keys()) == ({}, {"two"})
 
     def test_while_the_past_cannot_be_read_there_is_a_notice_and_everything_else_goes_on(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.failures["past"] = OUTAGE
             async with harness.at_work():
@@ -679,7 +679,7 @@ class TestReadingBack:
 
 class TestFailures:
     def test_a_failed_poll_keeps_what_was_read_and_the_status_has_the_reason(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -692,7 +692,7 @@ class TestFailures:
 
     @pytest.mark.slow
     def test_an_error_stays_until_a_poll_succeeds(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.failures["positions"] = OUTAGE
             harness.brokerage.delay = 5.0
@@ -704,7 +704,7 @@ class TestFailures:
                 assert None not in [status.positions.error for status in harness.sink.statuses]
 
     def test_an_error_clears_when_a_poll_succeeds(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.failures["positions"] = OUTAGE
             async with harness.at_work():
@@ -717,7 +717,7 @@ class TestFailures:
 
     @pytest.mark.parametrize("what", ["quotes", "clock"])
     def test_failures_of_the_other_polls_are_in_the_status_too(self, what):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.failures[what] = OUTAGE
             async with harness.at_work():
@@ -725,7 +725,7 @@ class TestFailures:
                 await until(lambda: harness.supervisor.is_ready)
 
     def test_the_error_of_the_positions_comes_first(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.failures["quotes"] = OUTAGE
             harness.brokerage.failures["positions"] = RestFault("timeout", "late", may_retry=True)
@@ -737,7 +737,7 @@ class TestFailures:
     def test_one_outage_is_logged_once(self, caplog):
         caplog.set_level(logging.INFO, "condord.upstream")
 
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.failures["positions"] = OUTAGE
             async with harness.at_work():
@@ -749,13 +749,13 @@ class TestFailures:
         assert messages == ["REST reading failed", "REST reading works again"]
 
     def test_the_breaker_is_shown(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.breaker = "open"
             assert harness.status.positions.breaker == "open"
 
     def test_a_bug_ends_the_supervisor(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.failures["clock"] = ZeroDivisionError()
             with pytest.raises(ExceptionGroup) as caught:
@@ -767,7 +767,7 @@ class TestFailures:
 
 class TestState:
     def test_the_first_state_is_starting(self):
-        @play
+        @run_scenario
         async def _(harness):
             status = harness.status
             assert (status.state, status.since, status.source, status.feed) == (
@@ -780,7 +780,7 @@ class TestState:
             assert not harness.supervisor.is_ready
 
     def test_a_closed_market_is_closed(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.hours = SHUT
             async with harness.at_work():
@@ -788,7 +788,7 @@ class TestState:
                 assert (harness.status.state, harness.status.market.is_open) == ("closed", False)
 
     def test_options_on_an_index_fund_trade_a_quarter_of_an_hour_longer_than_alpacas_clock_shows(self):
-        @play
+        @run_scenario
         async def _(harness):
             ago = dt.timedelta(minutes=10)
             harness.brokerage.hours = SHUT
@@ -802,7 +802,7 @@ class TestState:
                 assert len(harness.brokerage.times("calendar")) == 1
 
     def test_a_calendar_that_cannot_be_read_is_only_a_notice(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.failures["calendar"] = OUTAGE
             async with harness.at_work():
@@ -813,7 +813,7 @@ class TestState:
                 await until(lambda: harness.status.notices == [], within=61.0)
 
     def test_the_clock_does_not_wait_for_the_calendar(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.calendar = lambda *_: asyncio.Event().wait()
             async with harness.at_work():
@@ -822,7 +822,7 @@ class TestState:
                 assert len(harness.brokerage.times("clock")) == 4
 
     def test_the_market_opens_between_two_polls_of_the_clock(self):
-        @play(refresh_seconds=7200.0)
+        @run_scenario(refresh_seconds=7200.0)
         async def _(harness):
             soon = STARTED_AT + dt.timedelta(seconds=100)
             harness.brokerage.hours = msgspec.structs.replace(SHUT, next_open=soon)
@@ -834,7 +834,7 @@ class TestState:
                 assert (harness.sink.status.since - soon).total_seconds() <= 1.0
 
     def test_alpacas_clock_counts_when_it_is_ahead_of_the_machines(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.hours = msgspec.structs.replace(OPEN, offset=dt.timedelta(hours=7))
             async with harness.at_work():
@@ -842,7 +842,7 @@ class TestState:
                 assert harness.status.state == "closed"
 
     def test_a_lost_stream_is_reconnecting_and_not_ready(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -855,7 +855,7 @@ class TestState:
                 assert harness.sink.status.stream.subscribed == 0
 
     def test_a_refused_key_is_halted_and_a_retry_heals_it(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.options.login = error(402, "auth failed")
             async with harness.at_work():
@@ -867,7 +867,7 @@ class TestState:
                 await until(lambda: harness.sink.status.state == "live", within=0.5)
 
     def test_a_lost_trading_stream_leaves_the_state(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.trading.status = "unauthorized"
             async with harness.at_work():
@@ -875,7 +875,7 @@ class TestState:
                 assert (harness.status.state, harness.status.code) == ("live", None)
 
     def test_a_symbol_limit_is_shown_and_the_state_stays_live(self):
-        @play(symbol_limit=3)
+        @run_scenario(symbol_limit=3)
         async def _(harness):
             async with harness.at_work():
                 await until(lambda: harness.sink.statuses and harness.sink.status.stream.subscribed)
@@ -888,7 +888,7 @@ class TestState:
                 assert harness.options.peer.subscribed == set(CONDOR[:3])
 
     def test_a_405_is_shown_as_a_symbol_limit(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.options.limit = 2
             async with harness.at_work():
@@ -898,7 +898,7 @@ class TestState:
                 await until(lambda: harness.sink.status.notices[0].symbols == list(CONDOR[2:]))
 
     def test_contracts_that_are_not_streamed_are_polled_over_rest(self):
-        @play(symbol_limit=3)
+        @run_scenario(symbol_limit=3)
         async def _(harness):
             async with harness.at_work():
                 await until(lambda: harness.sink.statuses and harness.sink.status.stream.subscribed == 3)
@@ -908,7 +908,7 @@ class TestState:
                 assert [later - earlier for earlier, later in itertools.pairwise(polls)] == pytest.approx([5.0] * 3)
 
     def test_a_limit_that_is_gone_is_found_out_within_a_minute(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.options.limit = 2
             async with harness.at_work():
@@ -919,7 +919,7 @@ class TestState:
                 assert harness.sink.status.notices == []
 
     def test_a_limit_is_shown_as_long_as_it_lasts(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.options.limit = 2
             async with harness.at_work():
@@ -930,7 +930,7 @@ class TestState:
                 assert {status.code for status in harness.sink.statuses[before:]} == {"symbolLimit"}
 
     def test_nothing_is_polled_while_the_market_is_closed(self):
-        @play(symbol_limit=3)
+        @run_scenario(symbol_limit=3)
         async def _(harness):
             harness.brokerage.hours = SHUT
             async with harness.at_work():
@@ -939,7 +939,7 @@ class TestState:
                 assert (CONDOR[3],) not in [asked for _, _, asked in harness.brokerage.asked]
 
     def test_everything_is_polled_without_a_stream(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -951,7 +951,7 @@ class TestState:
                 assert len(harness.brokerage.times("quotes")) == before + 4
 
     def test_a_silent_symbol_is_a_notice_and_is_polled_and_the_connection_stays(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -966,7 +966,7 @@ class TestState:
                 assert len(harness.options.all_peers) == 1
 
     def test_a_disconnected_trading_stream_is_a_notice(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -984,7 +984,7 @@ class TestState:
                 await until(lambda: not harness.sink.status.notices)
 
     def test_the_time_of_the_next_attempt_is_shown_without_jitter(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -999,7 +999,7 @@ class TestState:
                 await until(lambda: harness.status.stream.next_attempt_at != next_at, within=31.0)
 
     def test_since_moves_only_with_the_state(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1012,7 +1012,7 @@ class TestState:
                 assert harness.sink.status.since == since
 
     def test_since_of_a_steady_state_stays(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1023,7 +1023,7 @@ class TestState:
                 assert harness.status.since == since
 
     def test_the_time_of_the_last_message_is_shown(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1037,7 +1037,7 @@ class TestState:
     def test_a_change_of_state_is_logged_once_by_its_weight(self, caplog):
         caplog.set_level(logging.INFO, "condord.upstream")
 
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1055,7 +1055,7 @@ class TestState:
 
 class TestSilence:
     def test_a_silent_stream_is_stale_and_then_live_again(self):
-        @play(silence_seconds=30.0)
+        @run_scenario(silence_seconds=30.0)
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1067,7 +1067,7 @@ class TestSilence:
                 assert harness.sink.status.reason is None
 
     def test_newer_quotes_at_rest_mean_a_reconnect(self):
-        @play(silence_seconds=30.0)
+        @run_scenario(silence_seconds=30.0)
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1081,7 +1081,7 @@ class TestSilence:
                 await until(lambda: harness.sink.status.state == "live", within=1.1)
 
     def test_a_failure_of_rest_does_not_change_the_state_of_the_stream(self):
-        @play(silence_seconds=30.0)
+        @run_scenario(silence_seconds=30.0)
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1092,7 +1092,7 @@ class TestSilence:
                 assert harness.status.state == "stale"
 
     def test_silence_is_noticed_though_rest_is_never_read_again(self):
-        @play(silence_seconds=30.0, refresh_seconds=36_000.0)
+        @run_scenario(silence_seconds=30.0, refresh_seconds=36_000.0)
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1100,7 +1100,7 @@ class TestSilence:
 
     @pytest.mark.slow
     def test_a_closed_market_may_be_silent(self):
-        @play(silence_seconds=30.0)
+        @run_scenario(silence_seconds=30.0)
         async def _(harness):
             harness.brokerage.hours = SHUT
             async with harness.at_work():
@@ -1110,7 +1110,7 @@ class TestSilence:
                 assert len(harness.options.all_peers) == 1
 
     def test_changed_bounds_take_effect_without_a_reconnect(self):
-        @play(silence_seconds=30.0)
+        @run_scenario(silence_seconds=30.0)
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1122,7 +1122,7 @@ class TestSilence:
 
 class TestReload:
     def test_another_key_is_another_account_on_both_streams_and_over_rest(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1136,7 +1136,7 @@ class TestReload:
                 assert harness.sink.status.stream.reconnects == 1
 
     def test_another_key_of_the_same_account_keeps_the_condors_of_its_orders(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.pages = lambda after: OPENED
             async with harness.at_work():
@@ -1148,7 +1148,7 @@ class TestReload:
                 assert [lot.id for lot in harness.sink.lots] == ["opened"]
 
     def test_another_key_of_another_account_forgets_them(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.pages = lambda after: OPENED
             async with harness.at_work():
@@ -1161,7 +1161,7 @@ class TestReload:
                 assert harness.sink.lots == ()
 
     def test_an_account_that_cannot_be_read_is_a_notice_and_requested_again(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.failures["account"] = OUTAGE
             async with harness.at_work():
@@ -1172,7 +1172,7 @@ class TestReload:
                 await until(lambda: not harness.status.notices, within=61.0)
 
     def test_an_answer_about_the_last_account_is_not_shown(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1186,7 +1186,7 @@ class TestReload:
                 await until(lambda: harness.sink.positions is not None, within=6.0)
 
     def test_another_feed_reconnects_only_the_option_stream(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with OptionServer() as other, harness.at_work():
                 await harness.ready()
@@ -1198,7 +1198,7 @@ class TestReload:
                 assert (harness.options.peers, len(harness.trading.all_peers)) == ([], 1)
 
     def test_the_same_configuration_keeps_both_connections(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1207,7 +1207,7 @@ class TestReload:
                 assert (len(harness.options.all_peers), len(harness.trading.all_peers)) == (1, 1)
 
     def test_a_changed_symbol_limit_keeps_the_connection(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1222,7 +1222,7 @@ class TestReload:
 
 class TestTime:
     def test_the_time_at_the_exchange_is_passed_on(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.hours = msgspec.structs.replace(OPEN, offset=dt.timedelta(minutes=5))
             async with harness.at_work():
@@ -1232,7 +1232,7 @@ class TestTime:
                 )
 
     def test_quotes_at_odds_with_the_clock_have_it_read_again_soon_and_not_all_the_time(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1245,7 +1245,7 @@ class TestTime:
 
 class TestTrust:
     def test_a_failed_poll_is_due_again_soon(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1268,7 +1268,7 @@ class TestTrust:
         ],
     )
     def test_polls_without_a_breaker_are_due_again_after_growing_waits(self, what, waits):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.failures[what] = OUTAGE
             async with harness.at_work():
@@ -1279,7 +1279,7 @@ class TestTrust:
                 assert [wait for wait in between if wait > PACE_SECONDS][: len(waits)] == waits
 
     def test_a_retry_asks_rest_as_well(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1289,7 +1289,7 @@ class TestTrust:
                 assert len(harness.brokerage.times("positions")) == before + 1
 
     def test_quotes_known_only_from_rest_are_unconfirmed_when_rest_is_down(self):
-        @play(symbol_limit=3)
+        @run_scenario(symbol_limit=3)
         async def _(harness):
             async with harness.at_work():
                 await until(lambda: harness.sink.statuses and harness.sink.status.stream.subscribed == 3)
@@ -1305,7 +1305,7 @@ class TestTrust:
                 assert len(harness.sink.lapsed) == before
 
     def test_after_a_suspend_every_quote_is_unconfirmed_and_read_again(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1318,7 +1318,7 @@ class TestTrust:
                 assert harness.sink.gaps == 1
 
     def test_after_a_suspend_the_stream_is_stale_at_once_and_live_with_the_next_quote(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1335,7 +1335,7 @@ class TestTrust:
                 assert harness.sink.gaps == 1
 
     def test_while_the_market_is_closed_a_suspend_leaves_the_stream_closed(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.hours = SHUT
             async with harness.at_work():
@@ -1347,7 +1347,7 @@ class TestTrust:
 
 class TestProgress:
     def test_a_supervisor_at_work_is_never_stuck(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.options.upgrade = harness.trading.upgrade = None
             harness.brokerage.delay = 300.0
@@ -1357,7 +1357,7 @@ class TestProgress:
                     assert harness.supervisor.stuck(harness.supervisor.stream.now()) is None
 
     def test_a_supervisor_that_does_not_tick_is_stuck(self):
-        @play
+        @run_scenario
         async def _(harness):
             async with harness.at_work():
                 await harness.ready()
@@ -1366,7 +1366,7 @@ class TestProgress:
 
     @pytest.mark.parametrize("end", ["returns", "raises", "is cancelled by nobody"])
     def test_any_end_of_a_task_ends_the_supervisor(self, end):
-        @play
+        @run_scenario
         async def _(harness):
             async def work():
                 await settle(5.0)
@@ -1383,7 +1383,7 @@ class TestProgress:
 
     @pytest.mark.parametrize("name", ["stream", "trades"])
     def test_a_link_that_nothing_serves_is_stuck(self, name):
-        @play
+        @run_scenario
         async def _(harness):
             getattr(harness.supervisor, name).run = asyncio.Event().wait
             async with harness.at_work():
@@ -1396,7 +1396,7 @@ class TestProgress:
 
 class TestLife:
     def test_the_supervisor_keeps_ticking_while_alpaca_is_unreachable(self):
-        @play
+        @run_scenario
         async def _(harness):
             harness.options.upgrade = harness.trading.upgrade = None
             harness.brokerage.delay = 300.0
@@ -1407,7 +1407,7 @@ class TestLife:
 
     @pytest.mark.parametrize("seconds", [0.0, 0.05, 0.5, 3.0])
     def test_a_supervisor_can_be_ended_at_any_time_and_leaves_no_socket(self, seconds):
-        @play
+        @run_scenario
         async def _(harness):
             harness.brokerage.delay = 0.3
             async with harness.at_work():

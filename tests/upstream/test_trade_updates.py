@@ -25,7 +25,7 @@ FILL = {
 }
 
 
-def play(test):
+def run_scenario(test):
     """Run `test` with a server on a virtual loop."""
 
     async def whole():
@@ -37,7 +37,7 @@ def play(test):
 
 @pytest.mark.parametrize("is_text", [False, True], ids=["paper", "live"])
 def test_a_fill_has_the_positions_read(is_text):
-    @play
+    @run_scenario
     async def _(server):
         server.is_text = is_text
         harness = TradingHarness(server)
@@ -49,7 +49,7 @@ def test_a_fill_has_the_positions_read(is_text):
 
 
 def test_the_login_names_key_and_secret():
-    @play
+    @run_scenario
     async def _(server):
         harness = TradingHarness(server)
         async with harness.at_work():
@@ -59,7 +59,7 @@ def test_the_login_names_key_and_secret():
 
 @pytest.mark.parametrize("event", ["new", "partial_fill", "canceled", "expired", "nobody_knows_this_yet"])
 def test_any_order_event_is_a_hint(event):
-    @play
+    @run_scenario
     async def _(server):
         harness = TradingHarness(server)
         async with harness.at_work():
@@ -69,7 +69,7 @@ def test_any_order_event_is_a_hint(event):
 
 
 def test_events_missed_in_a_gap_are_made_up_for_when_it_is_live_again():
-    @play
+    @run_scenario
     async def _(server):
         harness = TradingHarness(server)
         async with harness.at_work():
@@ -81,7 +81,7 @@ def test_events_missed_in_a_gap_are_made_up_for_when_it_is_live_again():
 
 
 def test_a_refused_key_halts():
-    @play
+    @run_scenario
     async def _(server):
         server.status = "unauthorized"
         harness = TradingHarness(server)
@@ -95,7 +95,7 @@ def test_a_refused_key_halts():
 
 @pytest.mark.parametrize("mute", [{"upgrade": None}, {"status": None}, {"listens": False}])
 def test_a_server_that_falls_silent_in_the_handshake_times_out_after_ten_seconds(mute):
-    @play
+    @run_scenario
     async def _(server):
         for name, value in mute.items():
             setattr(server, name, value)
@@ -107,7 +107,7 @@ def test_a_server_that_falls_silent_in_the_handshake_times_out_after_ten_seconds
 
 
 def test_a_quiet_account_is_not_suspicious():
-    @play
+    @run_scenario
     async def _(server):
         harness = TradingHarness(server)
         async with harness.at_work():
@@ -118,7 +118,7 @@ def test_a_quiet_account_is_not_suspicious():
 
 
 def test_no_other_source_has_newer_trade_updates():
-    @play
+    @run_scenario
     async def _(server):
         harness = TradingHarness(server, silence_seconds=5.0)
         async with harness.at_work():
@@ -147,7 +147,7 @@ def test_no_other_source_has_newer_trade_updates():
     ids=range(11),
 )
 def test_unreadable_frames_are_counted_and_cost_only_themselves(junk):
-    @play
+    @run_scenario
     async def _(server):
         harness = TradingHarness(server)
         async with harness.at_work():
@@ -162,7 +162,7 @@ def test_unreadable_frames_are_counted_and_cost_only_themselves(junk):
     "message", [{}, {"action": "error", "data": {"error_message": "internal server error"}}, {"stream": "news"}]
 )
 def test_unsolicited_messages_change_nothing(message):
-    @play
+    @run_scenario
     async def _(server):
         harness = TradingHarness(server)
         async with harness.at_work():
@@ -185,7 +185,7 @@ def test_no_bytes_ever_raise(data):
 
 
 def test_messages_are_counted_by_kind_and_unknown_kinds_together():
-    @play
+    @run_scenario
     async def _(server):
         harness = TradingHarness(server)
         async with harness.at_work():

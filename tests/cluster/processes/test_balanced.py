@@ -120,7 +120,7 @@ def proxied(kind, folder, relays):
 
 
 @pytest.fixture(params=PROXIES)
-def scene(request, tmp_path):
+def scenario(request, tmp_path):
     """A source, two relays of it with one token, the second by a link that can fail, and a proxy before both."""
     with ExitStack() as stack:
         enter = stack.enter_context
@@ -143,8 +143,8 @@ def scene(request, tmp_path):
         yield SimpleNamespace(source=source, relays=relays, link=link, balanced=balanced)
 
 
-def subscribers(scene):
-    return [relay.get("/api/status", **HEADERS)[1]["subscribers"] for relay in scene.relays]
+def subscribers(scenario):
+    return [relay.get("/api/status", **HEADERS)[1]["subscribers"] for relay in scenario.relays]
 
 
 def answered_by(balanced):
@@ -153,12 +153,12 @@ def answered_by(balanced):
         return json.loads(answer.read())["pid"]
 
 
-def test_relays_share_subscribers_and_one_that_is_lost_loses_no_client(scene):
-    balanced = scene.balanced
+def test_relays_share_subscribers_and_one_that_is_lost_loses_no_client(scenario):
+    balanced = scenario.balanced
     with ExitStack() as stack:
         streams = [stack.enter_context(balanced.open("/api/stream")) for _ in range(6)]
         assert [stream.status for stream in streams] == [200] * 6
-        until(lambda: subscribers(scene) == [3, 3], lambda: f"both have three: {subscribers(scene)}")
+        until(lambda: subscribers(scenario) == [3, 3], lambda: f"both have three: {subscribers(scenario)}")
         # A ticket of either relay opens a stream at either.
         with balanced.open("/api/tickets", "POST") as answer:
             assert answer.status == 201
@@ -169,15 +169,15 @@ def test_relays_share_subscribers_and_one_that_is_lost_loses_no_client(scene):
             version = re.search(rb'"version":"([^"]+)"', answer.read())[1].decode()
 
         # One that has lost its source answers 503 to those who ask whether it is ready, and still serves.
-        scene.link.do("stall")
-        until(lambda: scene.relays[1].get("/readyz", **HEADERS)[0] == 503, "the second relay has lost its source")
+        scenario.link.do("stall")
+        until(lambda: scenario.relays[1].get("/readyz", **HEADERS)[0] == 503, "the second relay has lost its source")
         until(lambda: [balanced.status("/readyz") for _ in range(6)] == [200] * 6, "the proxy asks the other")
-        scene.link.do("resume")
-        until(lambda: scene.relays[1].get("/readyz", **HEADERS)[0] == 200, "the source is back")
+        scenario.link.do("resume")
+        until(lambda: scenario.relays[1].get("/readyz", **HEADERS)[0] == 200, "the source is back")
 
-        until(lambda: answered_by(balanced) == scene.relays[1].process.pid, "the proxy asks it again")
+        until(lambda: answered_by(balanced) == scenario.relays[1].process.pid, "the proxy asks it again")
 
-        scene.relays[0].process.send_signal(signal.SIGKILL)
+        scenario.relays[0].process.send_signal(signal.SIGKILL)
         assert [balanced.status() for _ in range(8)] == [200] * 8
         with balanced.open("/api/stream", **{"Last-Event-ID": version}) as resumed:
             assert resumed.status == 200
@@ -210,16 +210,16 @@ def reaches(stream, number):
     return False
 
 
-nginx_only = pytest.mark.parametrize("scene", ["nginx"], indirect=True)
+nginx_only = pytest.mark.parametrize("scenario", ["nginx"], indirect=True)
 
 
 @nginx_only
-def test_clients_of_a_relay_that_hangs_are_served_by_another(scene):
-    balanced = scene.balanced
+def test_clients_of_a_relay_that_hangs_are_served_by_another(scenario):
+    balanced = scenario.balanced
     with ExitStack() as stack:
         streams = [stack.enter_context(balanced.open("/api/stream")) for _ in range(4)]
-        until(lambda: subscribers(scene) == [2, 2], lambda: f"both have two: {subscribers(scene)}")
-        with stopped(scene.relays[1]):
+        until(lambda: subscribers(scenario) == [2, 2], lambda: f"both have two: {subscribers(scenario)}")
+        with stopped(scenario.relays[1]):
             for path, method, wanted in (
                 ("/api/positions", "GET", 200),
                 ("/api/tickets", "POST", 201),
@@ -232,14 +232,14 @@ def test_clients_of_a_relay_that_hangs_are_served_by_another(scene):
                 assert reaches(stream, number_now(balanced))
             number = number_now(balanced)
             assert sorted(reaches(stream, number) for stream in streams) == [False, False, True, True]
-    until(lambda: answered_by(balanced) == scene.relays[1].process.pid, "the proxy asks it again")
+    until(lambda: answered_by(balanced) == scenario.relays[1].process.pid, "the proxy asks it again")
 
 
 @nginx_only
-def test_if_no_relay_can_answer_a_request_the_proxy_passes_on_their_refusal_and_other_requests_work(scene):
-    balanced = scene.balanced
-    with stopped(scene.source):
-        until(lambda: all(relay.get("/readyz", **HEADERS)[0] == 503 for relay in scene.relays), "both have lost it")
+def test_if_no_relay_can_answer_a_request_the_proxy_passes_on_their_refusal_and_other_requests_work(scenario):
+    balanced = scenario.balanced
+    with stopped(scenario.source):
+        until(lambda: all(relay.get("/readyz", **HEADERS)[0] == 503 for relay in scenario.relays), "both have lost it")
         for _ in range(4):
             with balanced.open("/api/refresh", "POST") as answer:
                 assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
