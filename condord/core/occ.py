@@ -46,11 +46,6 @@ class OptionSymbol(msgspec.Struct, frozen=True, kw_only=True, order=False):
         return f"{self.root}{date}{self.right[0].upper()}{self.strike_mills:08}"
 
     @property
-    def osi(self) -> str:
-        """The symbol as the OSI defines it, with the root padded to 6: always 21 characters."""
-        return f"{self.root:<6}{self.compact[len(self.root) :]}"
-
-    @property
     def root_is_adjusted(self) -> bool:
         """Whether the root contains a digit, as in adjusted (XOM2) and FLEX (4SPX) contracts."""
         return any(character.isdigit() for character in self.root)

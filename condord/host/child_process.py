@@ -155,8 +155,7 @@ class RestartDelays:
 class RestartedChild:
     """Keeps a child running: `run` starts another one when it ends, with backoff.
 
-    `start` starts a child; `name` is what the log calls it. `child` is the one that runs, None between two, and
-    `restarts` counts those after the first.
+    `start` starts a child; `name` is what the log calls it. `child` is the one that runs, None between two.
     """
 
     def __init__(
@@ -164,7 +163,6 @@ class RestartedChild:
     ) -> None:
         self.name = name
         self.child: ChildProcess | None = None
-        self.restarts = 0
         self._start = start
         self._delays = delays or RestartDelays()
 
@@ -178,7 +176,6 @@ class RestartedChild:
             fields = {"child": self.name, **ended, "restart_in_seconds": round(delay, 1)}
             _log.warning("A child process has ended and will be started again", extra={"fields": fields})
             await asyncio.sleep(delay)
-            self.restarts += 1
 
     async def _run_once(self) -> dict[str, object]:
         """Start a child, wait for its end, and return the fields that say how it ended."""

@@ -174,11 +174,6 @@ class Alerts:
         ]
 
     @property
-    def unsaved(self) -> tuple[AlertRecord, ...]:
-        """The records of alerts whose session time is counted, as of the last evaluation; for a stop."""
-        return tuple(alert.record for alert in self._counting.values())
-
-    @property
     def subjects(self) -> frozenset[str]:
         """The subjects with alerts that have not ended."""
         return frozenset(subject for subject in self._alerts if self.follows(subject))

@@ -3,11 +3,22 @@
 import pytest
 
 from condord.core.rules.built_in import BUILT_IN
+from condord.core.rules.evaluating import evaluate, when
+from condord.core.rules.facts import Facts
+from condord.core.rules.parsing import parse
+from condord.core.rules.rule import Rule
 from condord.live.alert_evaluation import event_of, extent, transition_values
 
 from .alert_parts import rule, subject
 
 WITH_CLEAR = rule(clear="percentOfMaxProfit < 45")
+RULES = {each.name: each for each in BUILT_IN}
+
+
+def event(given, values, kind="ironCondor"):
+    """The event of a condor with these values, for which `when` is evaluated too."""
+    facts = Facts(scope="condor", subject="SPY-1", underlying="SPY", kind=kind, direction="short", values=values)
+    return event_of(given, facts, held=evaluate(when(given, facts), facts))
 
 
 @pytest.mark.parametrize(
@@ -24,6 +35,38 @@ WITH_CLEAR = rule(clear="percentOfMaxProfit < 45")
 )
 def test_one_evaluation_causes_one_event(given, held, profit, expected):
     assert event_of(given, subject({"percentOfMaxProfit": profit}).mark, held=held) == expected
+
+
+@pytest.mark.parametrize(
+    ("percent", "condor", "butterfly"),
+    [
+        (50.0, "holds", "holds"),
+        (47.0, "lapsed", "holds"),
+        (44.0, "cleared", "holds"),
+        (22.0, "cleared", "lapsed"),
+        (None, "unknown", "unknown"),
+    ],
+)
+def test_between_its_two_levels_a_rule_neither_fires_nor_clears_and_a_butterfly_has_its_own_target(
+    percent, condor, butterfly
+):
+    for kind, expected in (("ironCondor", condor), ("ironButterfly", butterfly)):
+        assert event(RULES["profit-target"], {"percentOfMaxProfit": percent}, kind) == expected
+
+
+def test_without_clear_a_rule_clears_when_it_does_not_hold():
+    values = {"daysToExpiration": 21.0, "daysAtOpening": 30.0}
+    assert event(RULES["days-left"], values) == "holds"
+    assert event(RULES["days-left"], values | {"daysToExpiration": 22.0}) == "cleared"
+    assert event(RULES["days-left"], values | {"daysAtOpening": None}) == "unknown"
+
+
+def test_any_condition_of_clear_clears_the_rule():
+    given = Rule(name="r", when=(parse("tested"),), clear=(parse("mark > 1"), parse("not nearStrike")))
+    assert event(given, {"tested": False, "mark": None, "nearStrike": False}) == "cleared"
+    assert event(given, {"tested": False, "mark": None, "nearStrike": True}) == "lapsed"
+    assert event(given, {"tested": False, "mark": 0.0, "nearStrike": True}) == "lapsed"
+    assert event(given, {"tested": True, "mark": 2.0, "nearStrike": False}) == "holds"
 
 
 def test_a_transition_shows_the_first_comparison_of_a_list():

@@ -57,8 +57,6 @@ _EXHAUSTIVE_BUDGET, _EXHAUSTIVE_LEGS_SQUARED = 30_000, 12_000_000
 """The limits of the exhaustive search, which rarely finishes with many legs; then the beam search is used."""
 _BEAM_WIDTH, _BEAM_CHILDREN, _BEAM_TRIES, _BEAM_SIDES = 2, 4, 16, 6
 
-_SHAPE: tuple[tuple[Right, int], ...] = (("put", 1), ("put", -1), ("call", -1), ("call", 1))
-
 _Strikes = tuple[int, int, int, int]
 _Card = tuple[_Strikes, int, int]  # a condor that is grouped: strikes, 1 if it is long else 0, contracts
 _Want = tuple[int, int]  # contracts still to be grouped: short condors, long condors
@@ -101,16 +99,6 @@ def match_all(books: Sequence[LegBook], pause: Callable[[], None] = go_on) -> li
         left, legs = max(0, left - budget.spent), legs - len(books[number])
         pause()
     return matches
-
-
-def residual(book: LegBook, matches: Sequence[Match]) -> dict[tuple[Right, int], int]:
-    """The signed contracts of `book` that its `matches` leave, by (right, strike in mills), without zeros."""
-    left = dict(book)
-    for card in matches:
-        signed = card.quantity if card.short else -card.quantity
-        for (right, sign), strike in zip(_SHAPE, card.strikes, strict=True):
-            left[right, strike] -= sign * signed
-    return {leg: quantity for leg, quantity in left.items() if quantity}
 
 
 def _group(book: LegBook, budget: SearchBudget) -> tuple[Match, ...]:

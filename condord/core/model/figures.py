@@ -54,8 +54,8 @@ class ModelQuote(msgspec.Struct, frozen=True, kw_only=True):
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
     """The held contracts of one expiry and all that their figures depend on.
 
-    `spot` is the price that the strikes compare with (`contract_spot`), less the present value of known dividends; None
-    if the price is not known or not confirmed. `cum_dividend_spot` is that price with the dividends, None if there are
+    `spot` is the price that the strikes compare with, less the present value of known dividends; None if the price is
+    not known or not confirmed. `cum_dividend_spot` is that price with the dividends, None if there are
     none: it decides which strikes are in the money. `years` is None after the settlement. `other_ivs` has implied
     volatilities by strike, from quotes of the other right that REST returned. `snapshots` are Alpaca's, by symbol, if
     they came with one of the last two reads.

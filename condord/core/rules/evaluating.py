@@ -63,24 +63,6 @@ def clear(rule: Rule, facts: Facts) -> tuple[Condition, ...]:
     return rule.butterfly_clear if is_own else rule.clear
 
 
-def is_triggered(rule: Rule, facts: Facts) -> bool | None:
-    """Whether `when` holds; None if that is not known."""
-    return evaluate(when(rule, facts), facts)
-
-
-def is_cleared(rule: Rule, facts: Facts) -> bool | None:
-    """Whether an alert of the rule clears; None if that is not known.
-
-    While `when` holds, `clear` is not evaluated. Without `clear` it clears when `when` does not hold.
-    """
-    triggered = is_triggered(rule, facts)
-    if triggered is True:
-        return False
-    if conditions := clear(rule, facts):
-        return evaluate_any(conditions, facts)
-    return None if triggered is None else not triggered
-
-
 def holds(condition: Condition, value: Value) -> bool | None:
     """Whether the condition holds for `value` of its quantity; None if that is not known."""
     if condition.operator is None or condition.threshold is None:

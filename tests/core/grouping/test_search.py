@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from condord.core.grouping import Match, match, match_all, residual, search
+from condord.core.grouping import Match, match, match_all, search
 from condord.core.grouping.budget import SearchBudget
 from tests.core.grouping_oracle import solve, value_of
 from tests.examples import examples
@@ -25,6 +25,16 @@ def cards(found):
         ("" if card.short else "long ") + "/".join(f"{k / 1000:g}" for k in card.strikes) + f" x{card.quantity}"
         for card in found
     ]
+
+
+def residual(held, found):
+    """The signed contracts that the matches leave, without zeros."""
+    left = dict(held)
+    for card in found:
+        signed = card.quantity if card.short else -card.quantity
+        for right, strike, sign in zip(("put", "put", "call", "call"), card.strikes, (1, -1, -1, 1), strict=True):
+            left[right, strike] -= sign * signed
+    return {leg: quantity for leg, quantity in left.items() if quantity}
 
 
 def value(found):

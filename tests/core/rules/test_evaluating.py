@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from condord.core.rules import evaluating
 from condord.core.rules.built_in import BUILT_IN
-from condord.core.rules.evaluating import evaluate, evaluate_any, holds, is_cleared, is_triggered, matches
+from condord.core.rules.evaluating import evaluate, evaluate_any, holds, matches, when
 from condord.core.rules.facts import ABSENT, Between, Facts
 from condord.core.rules.parsing import parse
 from condord.core.rules.rule import Rule, RuleMatch
@@ -78,47 +78,7 @@ def test_a_condition_is_true_false_or_unknown(text, value, held):
 
 
 def test_a_quantity_that_is_not_given_is_unknown():
-    assert is_triggered(RULES["stop-loss"], facts()) is None
-
-
-@pytest.mark.parametrize(
-    ("percent", "condor", "butterfly"),
-    [
-        (50.0, (True, False), (True, False)),
-        (47.0, (False, False), (True, False)),
-        (44.0, (False, True), (True, False)),
-        (22.0, (False, True), (False, False)),
-        (None, (None, None), (None, None)),
-    ],
-)
-def test_between_its_two_levels_a_rule_neither_fires_nor_clears_and_a_butterfly_has_its_own_target(
-    percent, condor, butterfly
-):
-    rule = RULES["profit-target"]
-    for kind, expected in (("ironCondor", condor), ("ironButterfly", butterfly)):
-        subject = facts({"percentOfMaxProfit": percent}, kind=kind)
-        assert (is_triggered(rule, subject), is_cleared(rule, subject)) == expected
-
-
-def test_without_clear_a_rule_clears_when_it_does_not_hold():
-    rule = RULES["days-left"]
-    values = {"daysToExpiration": 21.0, "daysAtOpening": 30.0}
-    assert is_cleared(rule, facts(values)) is False
-    assert is_cleared(rule, facts(values | {"daysToExpiration": 22.0})) is True
-    assert is_cleared(rule, facts(values | {"daysAtOpening": None})) is None
-
-
-def test_while_when_holds_clear_is_not_evaluated():
-    rule = Rule(name="r", when=(parse("tested"),), clear=(parse("mark > 1"),))
-    assert is_cleared(rule, facts({"tested": True, "mark": 2.0})) is False
-    assert is_cleared(rule, facts({"tested": None, "mark": 2.0})) is True
-
-
-def test_any_condition_of_clear_clears_the_rule():
-    rule = Rule(name="r", when=(parse("tested"),), clear=(parse("mark > 1"), parse("not nearStrike")))
-    assert is_cleared(rule, facts({"tested": False, "mark": None, "nearStrike": False})) is True
-    assert is_cleared(rule, facts({"tested": False, "mark": None, "nearStrike": True})) is None
-    assert is_cleared(rule, facts({"tested": False, "mark": 0.0, "nearStrike": True})) is False
+    assert evaluate(when(RULES["stop-loss"], facts()), facts()) is None
 
 
 @pytest.mark.parametrize(
