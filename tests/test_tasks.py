@@ -99,7 +99,7 @@ def test_an_error_that_is_not_a_bug_stops_it_and_the_first_one_is_kept():
     assert lifetime.failure is first
 
 
-def test_a_configuration_that_turns_out_to_be_wrong_is_the_reason_of_the_stop(caplog):
+def test_a_configuration_that_turns_out_to_be_wrong_is_the_reason_for_the_stop(caplog):
     wrong = ConfigError(["another account"])
 
     async def raises_it():

@@ -184,7 +184,7 @@ def test_the_network_check_names_the_proxy_and_the_certificates(machine, tmp_pat
     assert failed(checks) == ["data-feed-entitled", "stock-feed-entitled"]
 
 
-def test_unreadable_certificates_and_an_invalid_proxy_fail_the_network_as_they_fail_a_start(machine, tmp_path):
+def test_unreadable_certificates_and_an_invalid_proxy_fail_the_network_check_like_a_start(machine, tmp_path):
     machine.alpaca["data_url"] = "https://data.example"
     machine.environ |= {"SSL_CERT_FILE": str(tmp_path / "none"), "ALL_PROXY": "ftp://p:1"}
     checks = machine.check()
@@ -277,7 +277,7 @@ def test_while_the_bus_does_not_answer_the_daemon_of_an_ingester_here_may_have_l
 
 
 @pytest.mark.parametrize(("account_key", "result"), [("another simulator", "fail"), (SIMULATED, "ok")])
-def test_a_key_of_another_account_than_that_on_the_bus_fails_the_login(machine, nats_server, account_key, result):
+def test_a_key_of_an_account_other_than_the_one_on_the_bus_fails_the_login(machine, nats_server, account_key, result):
     server = nats_server()
     machine.cluster = Cluster(role="ingest", bus=server.url, account="desk")
 
@@ -331,7 +331,7 @@ def test_a_daemon_without_its_stock_stream_is_a_warning_with_the_reason(machine)
     assert check.text.endswith("is not connected: why it is so")
 
 
-def test_a_lock_without_a_pid_may_be_that_of_the_daemon_that_answers(machine, tmp_path):
+def test_a_lock_without_a_pid_may_belong_to_the_daemon_that_answers(machine, tmp_path):
     machine.alpaca["option_stream_url"] = "ws://127.0.0.1:9/x"
     with locked(machine), machine.running_daemon(source="simulator"):
         for path in tmp_path.glob("*.lock"):

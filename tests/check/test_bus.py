@@ -74,7 +74,7 @@ def test_the_permissions_of_an_ingester_are_tried_before_there_is_a_leader(nats_
     assert "publish to condord.new.frames" in check(server, account="new", credentials=credentials, role="ingest").text
 
 
-def test_what_the_bus_permits_is_not_called_fine_if_the_account_is_not_known(nats_server):
+def test_permissions_are_not_reported_as_ok_while_the_account_is_unknown(nats_server):
     found = check(nats_server(), role="ingest")
     assert (found.result, "what it permits is not known" in found.text) == ("warn", True)
     assert found.hint == "Run it with the key of the account, or set cluster.account."
@@ -97,7 +97,7 @@ def test_the_check_leaves_the_lease_of_a_leader_as_it_is(nats_server):
     asyncio.run(scenario())
 
 
-def test_a_server_that_is_too_old_is_a_warning_with_its_version_and_what_is_needed(nats_server, monkeypatch):
+def test_a_server_that_is_too_old_is_a_warning_with_its_version_and_the_required_one(nats_server, monkeypatch):
     server = nats_server()
     assert "(nats-server 2." in check(server, "paper").text
     monkeypatch.setattr("condord.cluster.nats_client.MIN_VERSION", (99, 0))

@@ -126,7 +126,7 @@ def test_a_relay_that_has_read_nothing_yet_holds_the_port_of_a_daemon(machine):
 
 
 @pytest.mark.parametrize("answer", [json(documents.alerts()), problem(503, "lost"), problem(404, "no")])
-def test_a_daemon_whose_alerts_cannot_be_read_or_whose_channels_are_enabled_is_fine(machine, answer):
+def test_a_daemon_whose_alerts_cannot_be_read_or_whose_channels_are_enabled_is_ok(machine, answer):
     with machine.running_daemon() as daemon:
         daemon.answers["/api/alerts"] = answer
         assert machine.check()["daemon-answers"].result == "ok"

@@ -159,7 +159,7 @@ def test_the_checks_of_a_relay_are_a_separate_run():
     assert tuple(check.name for check in virtualtime.run(main())) == RELAY_NAMES
 
 
-def test_what_a_check_reports_of_the_bus_is_not_logged_as_well(caplog):
+def test_the_check_of_the_bus_reports_without_logging(caplog):
     log = logging.getLogger("condord.cluster.bus")
     with schedule.quiet():
         log.error("The bus forbids something")

@@ -46,7 +46,7 @@ def stored(**changes):
 
 @pytest.mark.parametrize("role", ["leader", "standby"])
 @pytest.mark.parametrize("changes", [{}, status("busLost", "the bus is lost", connected=None)])
-def test_while_the_bus_does_not_answer_nothing_that_an_ingester_says_of_the_stream_counts(role, changes):
+def test_an_ingesters_report_on_the_stream_is_ignored_while_the_bus_does_not_answer(role, changes):
     found = of_daemon(report(role, **changes), OnBus(leader=None))
     assert (found.result, found.text) == (
         "warn",
@@ -69,13 +69,13 @@ def test_the_bus_knows_the_leader_better_than_an_ingester_that_has_lost_it():
     assert of_daemon(lost, OnBus(leader="b:2", status=stored(**counted()))).result == "fail"
 
 
-def test_a_leader_that_is_lost_is_not_said_to_have_the_stream():
+def test_a_lost_leader_is_not_reported_to_have_the_stream():
     lost = report(leader="a:1", **status("leaderLost", "the leader is lost", connected=None))
     assert of_daemon(lost, OnBus()).text.endswith("stands by: there is no leader")
 
 
 @pytest.mark.parametrize(("at", "when"), [(None, ""), (AT, " at 15:00:05 UTC")])
-def test_a_leader_whose_connection_alpaca_refuses_fails_with_what_to_do(at, when):
+def test_a_leader_whose_connection_alpaca_refuses_fails_with_the_remedy(at, when):
     text = f"leads, but Alpaca counts another connection (406); it is tried again{when}"
     results = [
         (of_daemon(report("leader", **counted(at)), OnBus("a:1")), f"condord, process 4711, {text}"),
@@ -97,7 +97,7 @@ def test_a_leader_that_is_not_connected_for_another_reason_is_a_warning_with_it(
         assert (found.result, found.text.endswith("but is not connected: it is closed")) == ("warn", True)
 
 
-def test_a_leader_has_the_stream_as_far_as_its_status_says_so():
+def test_the_status_of_a_leader_decides_whether_it_has_the_stream():
     assert of_leader(OnBus("a:1", status=stored())).text == (
         "a:1 leads on the bus and has it, and `condord start` would stand by"
     )
@@ -136,7 +136,7 @@ def test_the_bus_has_the_status_that_the_leader_has_stored(nats_server, block, o
 
 @pytest.mark.slow
 @pytest.mark.parametrize("is_locked", [True, False])
-def test_a_standby_without_a_bus_does_not_make_the_check_say_that_nobody_leads(machine, is_locked):
+def test_a_standby_without_a_bus_is_not_reported_as_having_no_leader(machine, is_locked):
     machine.alpaca["option_stream_url"] = "ws://127.0.0.1:9/x"
     machine.cluster = Cluster(role="ingest", bus=f"nats://127.0.0.1:{free_port()}", account="desk")
     lost = status("busLost", "the bus is lost", connected=None) | {"state": "standby"}

@@ -20,7 +20,7 @@ def shown(text, now=NOW, document=None, *, has_price=True, **changes):
 
 
 @pytest.mark.parametrize("case", CASES["alerts"], ids=lambda case: case["text"])
-def test_the_form_is_that_of_the_page(case):
+def test_an_alert_sentence_has_the_same_form_as_on_the_page(case):
     alert = msgspec.convert(documents.alert(text=case["text"], since=CASES["since"]), AlertJson)
     found = sentence(alert, dt.datetime.fromisoformat(CASES["now"]))
     assert found == case["sentence"].replace("{since}", "14:20 ET")

@@ -74,7 +74,7 @@ GAP = "hether anything else fires is not known: "
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("listed", [[], [documents.alert(severity="warning")]])
-def test_while_nothing_is_watched_no_alert_is_not_reported_as_quiet(condord, fake, document, reason, listed):
+def test_an_empty_list_is_not_reported_as_quiet_while_nothing_is_watched(condord, fake, document, reason, listed):
     fake.answers["/api/alerts"] = json(documents.alerts() | {"alerts": listed})
     fake.answers["/api/positions"] = problem(503, "not yet") if document is None else json(document)
     code, out, err = condord("alerts", "--url", fake.url)
@@ -86,7 +86,7 @@ def test_while_nothing_is_watched_no_alert_is_not_reported_as_quiet(condord, fak
 
 
 @pytest.mark.parametrize("state", ["live", "closed"])
-def test_while_condors_are_watched_no_alert_is_reported_as_none_firing(condord, fake, state):
+def test_an_empty_list_is_reported_as_none_firing_while_condors_are_watched(condord, fake, state):
     fake.answers["/api/alerts"] = json(documents.alerts() | {"alerts": []})
     fake.answers["/api/positions"] = json(documents.document(status=documents.status(state=state)))
     assert condord("alerts", "--url", fake.url) == (0, "No alert is firing.\n", [])

@@ -38,7 +38,7 @@ def test_words_that_bash_splits_are_joined_again(words):
     assert joined(pieces, len(pieces) - 1) == (words, len(words) - 1)
 
 
-def test_completions_leave_out_what_the_line_has_up_to_the_last_colon():
+def test_completions_leave_out_the_part_before_the_last_colon():
     environ = environment({"COMP_WORDS": "condord\nack\nhalf\n:\nSP", "COMP_CWORD": "4"})
     assert environ == {"COMP_WORDS": "condord\nack\nhalf:SP", "COMP_CWORD": "2"}
     assert shortened("half:SPY-1\nhalf:SPY-2\n", environ) == "SPY-1\nSPY-2\n"

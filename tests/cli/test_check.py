@@ -62,7 +62,7 @@ def test_each_fault_is_a_line_and_the_configuration_decides_the_exit_code(condor
 
 
 @pytest.mark.parametrize("arguments", [("--config", "/none/c.toml"), ()])
-def test_text_hint_and_code_are_the_same_as_those_of_start(condord, monkeypatch, keys, arguments):
+def test_text_hint_and_code_are_the_same_as_for_start(condord, monkeypatch, keys, arguments):
     monkeypatch.setenv("CONDORD_LOG_LEVEL", "debug" if arguments else "loud")
     code, _, err = condord("start", *arguments)
     check_code, out, _ = condord("check", "--json", *arguments)

@@ -68,7 +68,7 @@ def test_a_broken_condor_with_old_numbers_has_a_note():
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["all"])
-def test_what_a_broken_condor_has_lost_is_named_as_on_the_page(case):
+def test_the_lost_legs_of_a_broken_condor_are_named_as_on_the_page(case):
     legs = [
         {"symbol": "A", "right": right, "strike": strike, "side": "long", "quantity": quantity, "held": held}
         for right, strike, quantity, held in case["legs"]

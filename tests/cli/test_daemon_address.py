@@ -66,7 +66,7 @@ def test_a_given_address_works_with_an_invalid_configuration(tmp_path):
     assert find_daemon(None, environ | {"CONDORD_URL": "http://b:2"}).address.url == "http://b:2"
 
 
-def test_the_token_of_the_environment_wins_over_that_of_the_file(fake, token_file):
+def test_the_token_of_the_environment_wins_over_the_one_in_the_file(fake, token_file):
     environ = {"CONDORD_SERVER_PORT": fake.url.rpartition(":")[2], "CONDORD_SERVER_TOKEN_FILE": token_file}
     find_daemon(None, environ).positions()
     find_daemon(None, environ | {"CONDORD_TOKEN": "the-token-of-the-environment\n"}).positions()

@@ -41,7 +41,7 @@ def at(time):
         ("21:15:00", "expired"),
     ],
 )
-def test_on_the_last_trading_day_the_time_left_is_that_for_orders(time, text):
+def test_on_the_last_trading_day_the_time_left_for_orders_is_shown(time, text):
     assert time_left(condor(), at(time)) == text
 
 

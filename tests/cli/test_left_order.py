@@ -27,7 +27,7 @@ def quotes(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_the_order_is_that_of_the_card(case):
+def test_the_closing_order_is_the_same_as_on_the_card(case):
     order = left_order(broken(case), quotes(case))
     assert order.legs == case["order"]
     assert (order.mid, order.natural) == (case["mid"] or "—", case["natural"] or "—")

@@ -163,7 +163,7 @@ def test_a_delta_replaces_risks_underlyings_orders_and_the_account():
     assert mirror.document["condors"][0]["risk"] == risk
 
 
-def test_a_document_without_underlyings_gets_those_of_a_delta(mirror):
+def test_a_delta_adds_underlyings_to_a_document_without_any(mirror):
     mirror.apply(event("delta", documents.delta(underlyings=[documents.underlying()]), "k3f9-2"))
     assert mirror.document["underlyings"] == [documents.underlying()]
 

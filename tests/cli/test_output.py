@@ -45,7 +45,7 @@ def test_characters_that_an_encoding_lacks_become_ascii():
         ({}, "latin-1"),
     ],
 )
-def test_the_encoding_is_that_of_the_file_but_ascii_in_the_c_locale(environ, encoding):
+def test_the_encoding_of_the_file_is_used_except_in_the_c_locale(environ, encoding):
     assert output._encoding(io.TextIOWrapper(io.BytesIO(), encoding="latin-1"), environ) == encoding
 
 

@@ -175,7 +175,7 @@ def test_a_text_that_is_not_found_is_reported_until_the_next_key():
     assert Reader().press("n").bar.startswith("nothing to find")
 
 
-def test_what_a_search_reported_goes_when_rows_come_or_go():
+def test_the_result_of_a_search_disappears_when_rows_come_or_go():
     for text, reported in (("tsla", "tsla is not found"), ("c0", "1 of 10 found")):
         reader = Reader().press("/", *text, "enter")
         assert reader.bar.startswith(reported)

@@ -84,7 +84,7 @@ def test_a_broken_condor_is_shown_by_its_id_and_has_no_json_of_its_own(condord, 
         assert err[0] == "condord: SPY-1 has lost legs, so it is not among the condors"
 
 
-def test_a_condor_of_which_a_part_is_broken_is_shown_with_both(condord, fake):
+def test_a_partly_broken_condor_is_shown_with_both_parts(condord, fake):
     fake.answers["/api/positions"] = json(documents.document(broken=[documents.broken(ID, A=1, B=0)]))
     lines = condord("positions", ID, "--url", fake.url).out.splitlines()
     assert [line for line in lines if line.startswith(ID)] == [f"{ID}  short condor", f"{ID}  broken short condor"]
@@ -160,7 +160,7 @@ def test_condors_are_sorted_by_urgency_unless_another_order_is_requested(condord
     assert shown(condord("positions", "--sort", "-symbol", "--url", fake.url)) == ["C", "B", "A"]
 
 
-def test_only_what_was_chosen_is_shown(condord, fake):
+def test_only_the_chosen_rows_are_shown(condord, fake):
     fake.answers["/api/positions"] = json(
         documents.document(condors=[documents.condor("A"), documents.condor("B", underlying="QQQ", root="QQQ")])
     )

@@ -37,7 +37,7 @@ def test_the_year_is_shown_unless_it_is_this_one():
     assert lines([100], openedAt="2025-11-09T14:47:12Z")[0] == "open condors  opened Nov 9, 2025 09:47 ET"
 
 
-def test_without_an_id_the_summary_is_of_all_open_condors():
+def test_without_an_id_the_summary_covers_all_open_condors():
     assert lines([100])[0] == "open condors"
     assert lines([100])[-1] == "1 point of 1 min"
 
@@ -48,7 +48,7 @@ def test_extremes_include_those_within_the_minutes():
     assert shown[1] == "▁█"
 
 
-def test_without_rows_only_that_is_shown():
+def test_without_rows_only_their_absence_is_shown():
     assert lines([], id=ID) == [ID, "Nothing is recorded in this range."]
 
 

@@ -30,7 +30,7 @@ def test_notes_that_are_not_vital_are_left_out_first_and_the_first_ones_are_the_
     assert ", ".join(fitted(NOTES, room)) == text
 
 
-def test_possible_widths_are_those_of_vital_notes_and_of_complete_short_ones():
+def test_possible_widths_fit_vital_notes_and_complete_short_ones():
     assert (vital_width(NOTES), good_width(NOTES)) == (len("unconfirmed, tested"), len("price unconfirmed"))
     assert (vital_width([CLOSING]), good_width([CLOSING])) == (0, len("closing order"))
     assert (vital_width([]), good_width([]), whole([])) == (0, 0, "")

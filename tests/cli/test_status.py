@@ -283,7 +283,7 @@ def test_a_lost_source_is_shown_with_the_remedy():
 
 
 @pytest.mark.parametrize("role", ["relay", "standby", "leader", "all"])
-def test_what_is_not_known_of_a_lost_source_is_shown_as_unknown(role):
+def test_unknown_values_of_a_lost_source_are_shown_as_unknown(role):
     shown = lines(
         state="standby" if role == "standby" else "reconnecting",
         code="busLost",

@@ -114,7 +114,7 @@ def test_a_delta_is_described_by_its_most_important_change(changes, text):
 
 @pytest.mark.parametrize(("direction", "mark"), [("long", "6.08"), ("short", "-6.08")])
 @pytest.mark.parametrize("lines", [EventLines().lines, MoveFilter(25).lines])
-def test_the_mark_of_a_long_condor_is_what_closing_brings(direction, mark, lines):
+def test_the_mark_of_a_long_condor_is_the_proceeds_of_closing(direction, mark, lines):
     before = documents.condor(direction=direction, valuation=documents.valuation(unrealizedPl=0))
     lines(event("snapshot", documents.document(condors=[before])), NOW, Screen())
     moved = documents.delta(valuations=[documents.valuation(mark=-6.08, unrealizedPl=-37.5)])

@@ -255,7 +255,7 @@ def test_notices_of_one_code_are_one_line_with_their_count(width):
     assert second == "assignment: SPY was assigned"
 
 
-def test_among_several_notices_that_of_a_condor_still_taking_orders_is_shown():
+def test_among_several_notices_the_one_for_a_condor_still_taking_orders_is_shown():
     over, open_ = (documents.condor(name, daysToExpiration=0, expiry=expiry(until)) for name, until in UNTIL.items())
     notices = [
         documents.notice(code="expiresToday", text=text, condorId=condor)

@@ -268,7 +268,7 @@ def test_a_condor_without_recorded_history_hints_at_similar_ids(fake, condor_id,
 
 
 @pytest.mark.parametrize("parameters", [{}, {"condor": "X"}])
-def test_if_the_daemon_records_nothing_that_is_named_as_the_cause(fake, parameters):
+def test_a_daemon_that_records_nothing_is_named_as_the_cause(fake, parameters):
     reason = "nothing is recorded, because history.enabled is false"
     fake.answers["/api/history"] = fake.answers["/api/history?condor=X"] = problem(404, reason)
     with pytest.raises(NotFound) as caught:

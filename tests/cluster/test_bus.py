@@ -332,7 +332,7 @@ class OldServer:
 
 
 @pytest.mark.parametrize(("version", "is_old"), [("2.8.4", True), ("1.4.0", True), ("2.9.10", False), ("", False)])
-def test_a_server_that_is_too_old_is_logged_with_its_version_and_what_is_needed(version, is_old, caplog):
+def test_a_server_that_is_too_old_is_logged_with_its_version_and_the_required_one(version, is_old, caplog):
     caplog.set_level(logging.INFO, logger="condord")
 
     async def scenario():

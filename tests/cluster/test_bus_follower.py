@@ -44,7 +44,7 @@ def assert_same_document(followed, leader):
 
 
 @pytest.mark.slow
-def test_the_document_is_that_of_the_leader_at_every_version(nats_server):
+def test_the_document_equals_the_leaders_at_every_version(nats_server):
     async def scenario(_server, leader, followed):
         await await_caught_up(followed, leader)
         assert_same_document(followed, leader)
@@ -82,7 +82,7 @@ def test_a_lost_frame_is_replaced_by_the_events_that_are_missing(nats_server):
 
 
 @pytest.mark.slow
-def test_an_outage_of_the_bus_is_reported_and_healed(nats_server):
+def test_a_follower_reports_an_outage_of_the_bus_and_recovers(nats_server):
     async def scenario(server, leader, followed):
         await await_caught_up(followed, leader)
         server.kill()
@@ -102,7 +102,7 @@ def test_an_outage_of_the_bus_is_reported_and_healed(nats_server):
 
 
 @pytest.mark.slow
-def test_a_process_that_was_stopped_reads_what_has_come_before_it_takes_the_leader_for_lost(nats_server):
+def test_a_resumed_process_reads_waiting_messages_before_it_reports_the_leader_lost(nats_server):
     async def scenario(_server, leader, followed):
         await await_caught_up(followed, leader)
         for _ in range(2):
@@ -183,7 +183,7 @@ def test_a_follower_that_starts_again_without_the_bus_reports_the_loss_at_once(n
 
 
 @pytest.mark.slow
-def test_a_silent_leader_is_reported_and_taken_up_again(nats_server):
+def test_a_silent_leader_is_reported_and_followed_again(nats_server):
     async def scenario(_server, leader, followed):
         await await_caught_up(followed, leader)
         await eventually(lambda: followed.follower.order.leader)
@@ -290,7 +290,7 @@ def test_a_stored_snapshot_alone_does_not_count_as_a_leader(nats_server, caplog)
 
 
 @pytest.mark.slow
-def test_after_a_bus_without_a_leader_the_code_is_that_of_the_leader(nats_server):
+def test_a_bus_that_is_back_without_a_leader_is_reported_as_a_lost_leader(nats_server):
     async def scenario(server, leader, followed):
         await await_caught_up(followed, leader)
         server.kill()
@@ -304,7 +304,7 @@ def test_after_a_bus_without_a_leader_the_code_is_that_of_the_leader(nats_server
     run_scenario(nats_server, scenario)
 
 
-def test_another_leader_takes_over_and_the_former_is_not_heard(nats_server):
+def test_another_leader_takes_over_and_the_former_is_ignored(nats_server):
     async def scenario(_server, former, leader, followed):
         await await_caught_up(followed, former)
         leader.begin()

@@ -106,7 +106,7 @@ def test_a_snapshot_ends_a_gap():
     assert passed(order, frame(7), frame(8, kind="snapshot"), frame(9)) == ["snapshot e-8", "delta e-9"]
 
 
-def test_a_former_leader_is_not_heard():
+def test_a_former_leader_is_ignored():
     order = caught_up(fence=7)
     late = [frame(6, fence=3), frame(6, fence=3, kind="snapshot"), frame(6, fence=3, kind="heartbeat")]
     assert passed(order, *late) == []
@@ -126,7 +126,7 @@ def test_a_new_leader_is_followed_from_its_snapshot_on():
     assert order.fence == 4
 
 
-def test_an_empty_answer_is_none():
+def test_an_empty_answer_does_not_count():
     order = BusOrder(0.0)
     assert order.catch_up(1, [], 0.0) is None
     assert order.is_behind

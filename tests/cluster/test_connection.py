@@ -181,7 +181,7 @@ def test_a_system_error_gives_the_reason_in_its_own_words(error, text):
         ("unix:///run/x", "localhost"),
     ],
 )
-def test_the_host_is_that_of_the_url(url, host):
+def test_the_host_header_comes_from_the_url(url, host):
     assert connection._host(parse_url(url, allows_tls=True)) == host
 
 
@@ -209,7 +209,7 @@ def answered(status, **headers):
         (502, {"content_type": "text/html"}, "it answers 502"),
     ],
 )
-def test_an_answer_of_something_other_than_a_condord_names_what_to_check(status, headers, text):
+def test_an_answer_of_another_program_names_what_to_check(status, headers, text):
     with pytest.raises(ConnectionLost) as caught:
         require(*answered(status, **headers), "text/event-stream")
     assert str(caught.value).startswith(text)

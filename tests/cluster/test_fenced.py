@@ -79,7 +79,7 @@ def test_a_write_to_a_key_that_keeps_changing_is_given_up(nats_server):
     run_scenario(nats_server, scenario)
 
 
-def test_a_new_leader_gets_what_the_former_one_wrote_last_and_ends_its_writes(nats_server):
+def test_a_new_leader_reads_the_last_value_of_the_former_one_and_ends_its_writes(nats_server):
     async def scenario(bucket):
         old, new = FencedKey(bucket, "a"), FencedKey(bucket, "a")
         assert await new.claim(8) is None

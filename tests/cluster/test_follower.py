@@ -90,7 +90,7 @@ def test_only_a_source_elsewhere_is_asked_to_compress(url, is_near):
     assert _is_near(parse_url(url, allows_tls=True)) is is_near
 
 
-def test_the_reason_of_a_loss_is_always_that_of_the_last_attempt(caplog):
+def test_the_reason_for_a_loss_comes_from_the_last_attempt(caplog):
     async def scenario(made):
         await asyncio.sleep(30)
 
@@ -285,7 +285,7 @@ def test_a_source_that_follows_this_relay_is_lost_until_it_follows_another():
 
 
 @pytest.mark.parametrize("stopped_seconds", [LOST_SECONDS - 0.2, LOST_SECONDS, 600.0])
-def test_a_process_that_was_stopped_reads_what_has_come_before_it_takes_the_source_for_lost(stopped_seconds):
+def test_a_resumed_process_reads_waiting_events_before_it_reports_the_source_lost(stopped_seconds):
     async def scenario(_made):
         for _ in range(3):
             await asyncio.sleep(3.2)

@@ -56,7 +56,7 @@ def test_a_value_of_megabytes_comes_back(nats_server):
 
 
 @pytest.mark.slow
-def test_values_live_as_long_as_their_bucket_is_set_to(nats_server):
+def test_values_expire_after_the_time_that_their_bucket_sets(nats_server):
     async def scenario(_server, bus):
         short, other = KvBucket(bus, "leases", ttl_seconds=1.0), KvBucket(bus, "leases", ttl_seconds=30.0)
         assert (await other.ensure()).ttl_seconds == 30.0
@@ -75,7 +75,7 @@ def test_values_live_as_long_as_their_bucket_is_set_to(nats_server):
     run_scenario(nats_server, scenario)
 
 
-def test_the_bucket_is_made_again_where_the_server_has_lost_it(nats_server):
+def test_a_bucket_that_the_server_has_lost_is_created_again(nats_server):
     async def scenario(_server, bus):
         bucket = KvBucket(bus, "condord")
         await bucket.put("a", b"x")

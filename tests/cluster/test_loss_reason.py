@@ -125,7 +125,7 @@ def run_scenario(scenario):
     run(whole())
 
 
-def test_a_denial_that_was_the_reason_of_a_loss_is_not_that_of_the_next():
+def test_a_denial_is_the_reason_for_one_loss_and_not_for_the_next():
     async def scenario(made):
         made.silence()
         made.bus.denials.add(FORBIDDEN)
@@ -171,7 +171,7 @@ def test_an_ingester_that_led_last_does_not_name_an_earlier_leader():
     run_scenario(scenario)
 
 
-def test_after_an_own_term_the_next_leader_is_named():
+def test_after_its_own_term_an_ingester_names_the_next_leader():
     async def scenario(made):
         await made.own_term(5.0)
         made.leader.fence, made.leader.name = 3, "host:3"
@@ -203,7 +203,7 @@ def test_the_reason_of_one_silence_stays_the_same(is_heard):
     run_scenario(scenario)
 
 
-def test_what_the_leader_answers_is_the_reason_until_it_answers_otherwise():
+def test_the_leaders_answer_stays_the_reason_until_it_changes():
     def refuse(_version):
         raise Unavailable("its own daemon of the account is lost: it sends no events", "")
 
@@ -223,7 +223,7 @@ def test_what_the_leader_answers_is_the_reason_until_it_answers_otherwise():
     run_scenario(scenario)
 
 
-def test_a_leader_whose_frames_come_and_who_does_not_answer_is_named_as_the_new_one():
+def test_a_leader_that_sends_frames_but_does_not_answer_is_named_as_the_new_one():
     async def scenario(made):
         made.silence()
         await asyncio.sleep(LOST_SECONDS + 1)

@@ -76,7 +76,7 @@ def login(kind, text):
 
 
 @pytest.mark.slow
-def test_over_tls_the_server_and_where_asked_for_the_client_show_certificates(nats_server, certificates):
+def test_over_tls_the_server_and_if_required_the_client_show_certificates(nats_server, certificates):
     server = nats_server(certificates.tls(verify=True))
     url = server.url.replace("nats:", "tls:")
     connect(url, context=certificates.context(client=True))
@@ -87,7 +87,7 @@ def test_over_tls_the_server_and_where_asked_for_the_client_show_certificates(na
 
 
 @pytest.mark.slow
-def test_the_end_of_a_connection_over_tls_is_no_warning_of_asyncio(nats_server, certificates, caplog):
+def test_the_end_of_a_tls_connection_causes_no_asyncio_warning(nats_server, certificates, caplog):
     server = nats_server(certificates.tls())
 
     async def scenario():
@@ -102,7 +102,7 @@ def test_the_end_of_a_connection_over_tls_is_no_warning_of_asyncio(nats_server, 
     assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
-def test_nothing_is_sent_to_a_server_without_tls_where_the_url_asks_for_it(certificates):
+def test_nothing_is_sent_to_a_server_without_tls_if_the_url_requires_it(certificates):
     """The server's first line lacks `tls_required`, as an attacker in between would have it."""
     sent = []
 

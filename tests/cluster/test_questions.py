@@ -90,7 +90,7 @@ def test_nothing_else_is_answered_by_a_copy(method, target):
     run_scenario(scenario, [TRADES])
 
 
-def test_a_post_drops_the_copies_of_what_it_may_have_changed():
+def test_a_post_drops_the_copies_that_it_may_have_outdated():
     async def scenario(made):
         for target in ("/api/alerts", "/api/alerts?a=b", "/api/alerts.csv"):
             await made.ask(target)

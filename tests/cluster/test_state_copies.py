@@ -52,7 +52,7 @@ def leader(bucket, fence):
     return StateCopies(bucket, "account", fence)
 
 
-def test_a_later_leader_gets_what_was_written_last(bucket):
+def test_a_later_leader_reads_the_last_value_written(bucket):
     async def main():
         first = leader(bucket, 1)
         assert await first.take_over(KINDS) == []
@@ -126,7 +126,7 @@ def test_a_copy_that_cannot_be_decoded_is_left_out_and_replaced(bucket, value):
     asyncio.run(main())
 
 
-def test_a_key_that_was_removed_is_made_again(bucket):
+def test_a_key_that_was_removed_is_created_again(bucket):
     async def main():
         only = leader(bucket, 1)
         await only.write(copy("a"))

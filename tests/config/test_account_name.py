@@ -22,7 +22,7 @@ def test_the_name_of_an_account_is_the_configured_one_or_a_digest_of_its_key_and
     assert not [each for each in names if "PK" in each]
 
 
-def test_a_lease_is_another_one_with_another_account_or_another_bus():
+def test_another_account_or_bus_means_another_lease():
     def mark(bus, account="desk"):
         return lease_digest(Config(cluster=Cluster(bus=bus, account=account)), startup.key("PKTEST"))
 
@@ -46,7 +46,7 @@ def environ(key_id):
         ("desk", {"paper": False}, "PKTEST", False),
     ],
 )
-def test_an_account_is_another_one_with_another_url_or_if_it_has_no_name_another_key(account, alpaca, key_id, is_same):
+def test_another_url_or_without_a_name_another_key_means_another_account(account, alpaca, key_id, is_same):
     mark = account_digest(Config(cluster=Cluster(account=account)), startup.key("PKTEST"))
     config = Config(alpaca=Alpaca(**alpaca), cluster=Cluster(account=account))
     if is_same:

@@ -52,7 +52,7 @@ def test_an_ingester_without_a_bus_is_named():
     )
 
 
-def test_a_key_with_its_default_is_no_doubt():
+def test_a_key_at_its_default_causes_no_warning():
     assert warnings({}, {"CONDORD_CLUSTER_LEASE_SECONDS": "3", "CONDORD_CLUSTER_ACCOUNT": ""}) == []
 
 

@@ -224,7 +224,7 @@ def test_a_contract_of_two_condors_keeps_the_fills_of_each():
     assert [line.traded for line in lines[Owner("condor", ID)]] == [0, 0, 0, 0]
 
 
-def test_a_loose_contract_beside_a_condor_keeps_its_own_fills():
+def test_a_leftover_beside_a_condor_keeps_its_own_fills():
     orders = [HELD, order("b", TUESDAY, {C105: -1}, price="1.40")]
     assert made(lines_of(orders), closes=CLOSES) == {Owner("unmatched", C105.compact): 40.0}
 
@@ -272,7 +272,7 @@ def test_fills_of_unread_orders_are_split_among_condors_of_lots_if_nothing_else_
     assert made(lines) == {Owner("condor", ID): 20.0}
 
 
-def test_a_lot_of_which_only_a_part_is_held_leaves_the_other_fills_to_the_leftovers():
+def test_a_partly_held_lot_leaves_the_other_fills_to_the_leftovers():
     opened = order("a", TUESDAY, CONDOR, 3, price="1.10")
     positions = positions_of([order("a", MONDAY, CONDOR), order("b", MONDAY, {P80: 1}, 2)])
     lines = lines_of([opened], positions=positions)

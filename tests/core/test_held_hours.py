@@ -76,7 +76,7 @@ def test_without_a_calendar_a_clock_read_after_the_close_shows_no_late_trading()
     assert not hours(read_closed(FRIDAY), at(THURSDAY, 16, 5), SPY, calendar=Calendar())[0]
 
 
-def test_between_sessions_the_next_close_is_that_of_what_is_held():
+def test_between_sessions_the_next_close_depends_on_the_options_held():
     assert hours(read_closed(FRIDAY), at(THURSDAY, 20), SPY) == (False, OPEN_ON[FRIDAY], at(FRIDAY, 16, 15))
     assert hours(read_closed(FRIDAY), at(THURSDAY, 20)) == (False, OPEN_ON[FRIDAY], at(FRIDAY, 16))
 

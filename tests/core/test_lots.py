@@ -723,7 +723,7 @@ def is_condor(symbols):
 
 @pytest.mark.slow
 @given(histories())
-def test_lots_equal_those_of_a_ledger_that_follows_every_single_condor(trader):
+def test_lots_equal_a_ledger_that_follows_every_single_condor(trader):
     views = Counter()
     for lot in lots(trader.orders):
         legs = tuple(sorted((leg.symbol, (_sign(leg.quantity), leg.price_e4)) for leg in lot.legs))

@@ -331,7 +331,7 @@ def test_one_side_expired_early_and_the_other_closed_later_is_closed():
     assert (trade.how, trade.closed_at) == ("closed", minutes(2 * DAY))
 
 
-def test_an_expiration_without_a_quantity_is_that_of_all_contracts():
+def test_an_expiration_without_a_quantity_closes_all_contracts():
     rows = [replace(row, quantity=0) for row in expired(P80, P85, C105, C110)]
     assert shown([order("a", 0, opening(CONDOR, 2))], rows) == [(ID, 2, "expired", 280)]
 

@@ -49,7 +49,7 @@ def test_an_order_for_all_four_legs_closes_the_condor():
 
 
 @pytest.mark.parametrize(("condor", "limit"), [(SHORT, "1.20"), (LONG, "-3.10")], ids=["short", "long"])
-def test_a_limit_has_the_sign_of_the_mark_and_its_percentage_is_that_of_a_valuation_at_it(condor, limit):
+def test_a_limit_has_the_sign_of_the_mark_and_the_percentage_of_a_valuation_at_it(condor, limit):
     marks = {leg.symbol: 0 for leg in condor.legs}
     marks[condor.legs[1].symbol] = abs(e4(limit))
     quotes = {symbol: Quote(symbol=symbol, mark_e4=mark_e4) for symbol, mark_e4 in marks.items()}
@@ -59,7 +59,7 @@ def test_a_limit_has_the_sign_of_the_mark_and_its_percentage_is_that_of_a_valuat
     assert found.percent_of_max_profit == valuation.percent_of_max_profit
 
 
-def test_the_percentage_includes_what_rolls_have_realized():
+def test_the_percentage_includes_the_realized_profit_of_rolls():
     rolled = replace(SHORT, realized_e4=e4("100"))
     [found] = closing_orders([rolled], [closing(rolled, 2)])[rolled.id]
     assert found.percent_of_max_profit == 57.14  # (220 + 100) / (460 + 100)

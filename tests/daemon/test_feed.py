@@ -383,7 +383,7 @@ def test_the_alerts_are_notified_of_the_account_of_its_orders_and_of_another_key
     assert harness.alerts.calls == [("note_account", "an account"), ("note_orders",), ("forget",)]
 
 
-def test_notices_of_both_databases_join_those_of_the_status():
+def test_notices_of_both_databases_are_added_to_the_status():
     harness = Harness()
     codes = ("historyUnavailable", "alertsNotStored")
     for part, code in zip((harness.past, harness.alerts), codes, strict=True):
@@ -392,7 +392,7 @@ def test_notices_of_both_databases_join_those_of_the_status():
     assert [notice.code for notice in harness.daemon.document().status.notices] == [*codes]
 
 
-def test_a_notice_of_the_database_joins_those_of_the_status():
+def test_a_notice_of_the_database_is_added_to_the_status():
     harness = Harness()
     status = harness.daemon.edition.status
     first = NoticeJson(code="stateUnavailable", text="the disk is full", symbols=[], since=NOW_AT)

@@ -114,7 +114,7 @@ def test_an_ingester_that_takes_over_reads_the_account_and_has_not_lost_the_earl
     run(main())
 
 
-def test_snapshots_and_resumed_events_of_a_front_are_those_of_its_document():
+def test_snapshots_and_resumed_events_of_a_front_match_its_document():
     async def main():
         relayed = Relayed()
         followed = front(relayed)

@@ -74,7 +74,7 @@ def test_a_state_directory_used_by_another_ingester_of_the_account_is_refused(tm
         serve(lambda _url: None, environ={"STATE_DIRECTORY": str(tmp_path)})
 
 
-def test_without_a_place_for_the_makers_socket_there_is_an_error(tmp_path, monkeypatch):
+def test_without_a_directory_for_the_makers_socket_there_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
     environ = {"RUNTIME_DIRECTORY": str(tmp_path / "file"), "STATE_DIRECTORY": str(tmp_path)}

@@ -9,7 +9,7 @@ from condord.live.account import Regrouping
 from tests.live.accounts import lot, spy
 
 
-def test_an_account_is_grouped_as_it_would_be_on_the_loop():
+def test_the_thread_groups_an_account_like_the_loop():
     grouper = Grouper()
     wanted = Regrouping(held=frozenset(spy()), lots=(lot(),))
     assert asyncio.run(grouper.run(wanted.run)) == group(spy(), [lot()])

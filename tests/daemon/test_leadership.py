@@ -131,7 +131,7 @@ def test_the_reason_why_the_lease_cannot_be_requested_is_logged_once_with_a_reme
     assert logged == [first, {"bus": "nats://a", "reason": "the bucket has no TTL"}, first]
 
 
-def test_an_ingester_that_would_not_be_heard_does_not_ask_for_the_lease(caplog):
+def test_an_ingester_that_would_be_ignored_does_not_ask_for_the_lease(caplog):
     async def main():
         async with leading_harness() as made:
             made.forbidden = BusRefusal("the bus forbids this user to publish to x", "permit it")

@@ -58,7 +58,7 @@ class Daemon:
         return await self.past.store.query(HistoryQuery(condor_id=CONDOR.condor_id), NOW_AT)
 
 
-def test_the_next_daemon_continues_what_was_recorded(tmp_path):
+def test_the_next_daemon_continues_the_recorded_minutes(tmp_path):
     async def scenario():
         first = Daemon(tmp_path)
         await first.run(ROW)

@@ -87,7 +87,7 @@ def test_a_lost_source_is_a_status_with_the_reason_and_a_remedy():
         assert relayed.feed.lost_name == "the bus"
 
 
-def test_the_lag_is_that_of_the_newest_event_and_grows_while_the_source_is_lost():
+def test_the_lag_belongs_to_the_newest_event_and_grows_while_the_source_is_lost():
     @run_scenario
     async def _(relayed):
         assert relayed.feed.lag_ms is None

@@ -74,7 +74,7 @@ def test_a_single_condor_is_unconfirmed_while_the_source_is_lost():
         assert all(quote.unconfirmed for quote in found.quotes)
 
 
-def test_the_newest_message_of_a_live_stream_is_that_of_the_newest_quote():
+def test_the_newest_message_of_a_live_stream_has_the_time_of_the_newest_quote():
     @run_scenario
     def _(relayed):
         relayed.source.set_status(status(state="live"))

@@ -61,7 +61,7 @@ class Harness:
                     await is_over.wait()
 
 
-def test_the_workers_of_these_tests_beat_between_two_checks():
+def test_the_workers_of_these_tests_send_a_heartbeat_between_two_checks():
     assert BEAT_SECONDS < worker_pool.CHECK_SECONDS
 
 
@@ -258,7 +258,7 @@ def test_a_connection_that_no_worker_takes_is_closed_at_the_stop(monkeypatch):
     run_scenario(test)
 
 
-def test_no_client_of_a_crowd_that_comes_at_once_is_turned_away():
+def test_no_client_of_a_sudden_crowd_is_refused():
     async def test(harness):
         pids = {(await harness.connect())[2] for _ in range(2)}
         for pid in pids:

@@ -27,13 +27,13 @@ def test_any_response_of_a_hostile_host_gives_a_result_an_error_or_a_fault(answe
 
 @pytest.mark.slow
 @given(st.sampled_from(ANSWERS).flatmap(spliced), st.integers(0, 255))
-def test_so_does_any_damaged_response(answer, index):
+def test_any_damaged_response_gives_a_result_an_error_or_a_fault(answer, index):
     check_exchange(bytes([index]) + answer)
 
 
 @pytest.mark.slow
 @given(st.binary(max_size=300))
-def test_so_do_any_bytes(data):
+def test_any_bytes_give_a_result_an_error_or_a_fault(data):
     check_exchange(data)
 
 

@@ -151,7 +151,7 @@ class TestRecording:
             asyncio.run(use(store, "account"))
         assert not path.exists()
 
-    def test_an_account_without_rows_is_empty_and_an_unknown_condor_is_none(self, path):
+    def test_an_account_without_rows_is_empty_and_an_unknown_condor_gives_none(self, path):
         async def use():
             with opened(path) as store:
                 await begin(store)
@@ -329,7 +329,7 @@ class TestFaults:
 
         asyncio.run(use())
 
-    def test_a_retry_ends_a_fault_whose_cause_is_gone_and_writes_what_waits(self, path, no_lock_wait):
+    def test_a_retry_ends_a_fault_whose_cause_is_gone_and_writes_the_waiting_jobs(self, path, no_lock_wait):
         async def use():
             with opened(path) as store:
                 await begin(store)

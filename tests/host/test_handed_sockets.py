@@ -60,7 +60,7 @@ def test_a_client_that_has_gone_is_skipped(ends, connected):
         listener.accept()
 
 
-def test_a_process_that_takes_nothing_is_handed_no_more_than_can_wait(ends, connected):
+def test_a_process_that_accepts_nothing_is_handed_no_more_than_can_wait(ends, connected):
     (ours, _), (_, connection) = ends, connected
     handed = 0
     while ours.hand(connection):

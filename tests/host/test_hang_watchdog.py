@@ -99,7 +99,7 @@ def exits(monkeypatch):
     exits.released.set()
 
 
-def test_a_counter_that_stands_still_ends_the_process_after_a_report_of_where_it_hangs(exits, caplog):
+def test_a_counter_that_stalls_ends_the_process_after_a_report_with_the_stack(exits, caplog):
     with hang_watchdog.HangWatchdog():
         assert exits.arrived.wait(60)
     assert exits.codes == [EXIT_BUG]
@@ -108,7 +108,7 @@ def test_a_counter_that_stands_still_ends_the_process_after_a_report_of_where_it
     assert any(line.startswith("test_hang_watchdog.py:") for line in record.fields["stack"])
 
 
-def test_a_report_that_cannot_be_written_does_not_keep_the_process(exits, monkeypatch):
+def test_a_report_that_cannot_be_written_does_not_keep_the_process_alive(exits, monkeypatch):
     class Blocked(logging.Handler):
         def emit(self, record):
             is_over.wait(60)

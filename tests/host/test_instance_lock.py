@@ -119,7 +119,7 @@ def test_a_daemon_without_a_lease_is_never_killed(tmp_path, owner):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", ["another", "nobody's"])
-def test_a_process_that_has_not_the_lock_is_not_killed(tmp_path, maker, number):
+def test_a_process_without_the_lock_is_not_killed(tmp_path, maker, number):
     with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as other:
         pid = other.pid if number == "another" else 2**22 + 1  # more than the kernel gives
         [path] = tmp_path.glob("*.lock")
@@ -129,7 +129,7 @@ def test_a_process_that_has_not_the_lock_is_not_killed(tmp_path, maker, number):
         assert (maker.poll(), other.poll()) == (None, None)
 
 
-def test_where_a_process_cannot_be_named_safely_none_is_killed(tmp_path, maker, monkeypatch):
+def test_no_process_is_killed_that_cannot_be_identified_safely(tmp_path, maker, monkeypatch):
     monkeypatch.delattr(os, "pidfd_open")
     with Locks(tmp_path, lease_digest="lease-1") as locks, pytest.raises(AlreadyRunning):
         locks.take(**PAIR)
@@ -207,7 +207,7 @@ def test_without_a_lock_file_there_is_one_warning_and_no_lock(tmp_path, caplog):
     assert caplog.messages == ["Running without a lock against a second daemon"]
 
 
-def test_the_directory_of_the_unit_precedes_that_of_the_user_and_a_temporary_one(tmp_path):
+def test_the_directory_of_the_unit_precedes_the_users_and_a_temporary_one(tmp_path):
     environ = {"RUNTIME_DIRECTORY": "/run/condord:/run/other", "XDG_RUNTIME_DIR": "/run/user/7"}
     assert str(directory(environ)) == "/run/condord"
     assert directory({"XDG_RUNTIME_DIR": str(tmp_path)}) == tmp_path / "condord"

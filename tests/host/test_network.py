@@ -118,7 +118,7 @@ class TestCertificates:
         assert more.context.cert_store_stats()["x509"] == plain.context.cert_store_stats()["x509"] + 1
         assert more.certificate_sources == f"{plain.certificate_sources}, SSL_CERT_FILE ({certificate}.cert)"
 
-    def test_each_variable_adds_its_certificates_but_curls_only_if_that_of_requests_is_unset(
+    def test_each_variable_adds_its_certificates_but_curls_only_if_the_one_for_requests_is_unset(
         self, certificate, tmp_path
     ):
         other = tls.certificate(tmp_path)
@@ -164,7 +164,7 @@ class TestCertificates:
     def test_without_tls_the_settings_are_not_read(self):
         Network({"SSL_CERT_FILE": "/nonexistent", "ALL_PROXY": "ftp://p"}).check(["http://127.0.0.1:1", "ws://[::1]"])
 
-    def test_a_machine_without_certificates_uses_those_of_requests(self, monkeypatch):
+    def test_a_machine_without_certificates_uses_the_ones_of_requests(self, monkeypatch):
         nothing = ("", "", "", "/nonexistent/cert.pem", "", "/nonexistent/certs")
         monkeypatch.setattr("ssl.get_default_verify_paths", lambda: __import__("ssl").DefaultVerifyPaths(*nothing))
         network = Network({})

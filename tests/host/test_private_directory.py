@@ -27,7 +27,7 @@ def test_the_directory_is_in_the_runtime_directory_and_removed_with_all_its_file
     assert not path.exists()
 
 
-def test_the_first_directory_of_a_unit_precedes_that_of_the_user(tmp_path):
+def test_the_first_directory_of_a_unit_precedes_the_users(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     second.mkdir()

@@ -52,14 +52,14 @@ def test_a_machine_clock_that_is_set_back_is_no_suspension():
     assert clocks.look_after(0.2) == []
 
 
-def test_what_passed_before_somebody_watches_is_no_suspension():
+def test_time_before_anybody_watches_is_not_a_suspension():
     clocks = Clocks()
     clocks.now += 60.0
     clocks.made.watch(clocks.noted.append)
     assert clocks.look_after(0.1) == []
 
 
-def test_without_anybody_who_watches_nothing_is_logged(caplog):
+def test_without_a_watcher_nothing_is_logged(caplog):
     caplog.set_level("INFO")
     now = [0.0]
     made = Suspensions(now=lambda: now[0], machine=lambda: 0.0)
@@ -102,7 +102,7 @@ def test_the_checks_of_a_selector_are_called_in_their_order_before_it_looks():
     assert order == ["check", "look"]
 
 
-def test_a_selector_finds_what_is_ready():
+def test_a_selector_returns_the_ready_files():
     reader, writer = os.pipe()
     with contextlib.closing(CheckingSelector()) as selector:
         selector.register(reader, 1)

@@ -555,7 +555,7 @@ async def long_answer(scope, receive, send):
 
 
 @pytest.mark.parametrize("asked", [GOOD, GOOD * 5])
-def test_a_client_that_takes_nothing_of_its_answer_is_reset(asked):
+def test_a_client_that_reads_nothing_of_its_answer_is_reset(asked):
     async def scenario(served):
         client = await served.send(asked, receive_bytes=4096)
         await virtualtime.until(lambda: served.connections)
@@ -566,7 +566,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_reset(asked):
     bounded(scenario, long_answer)
 
 
-def test_a_client_that_takes_its_answer_slowly_gets_all_of_it():
+def test_a_client_that_reads_its_answer_slowly_gets_all_of_it():
     async def scenario(served):
         client = await served.send(GOOD)
         await client.exactly(500_000)

@@ -26,7 +26,7 @@ def scraped(registry):
     return found
 
 
-def test_numbers_that_add_up_are_summed_and_others_are_those_of_this_process():
+def test_numbers_that_add_up_are_summed_and_others_come_from_this_process():
     own, workers = Process(), [Process(), Process()]
     merged = MergedRegistry(own.registry)
     own.own.set(3)
@@ -50,7 +50,7 @@ def test_numbers_that_add_up_are_summed_and_others_are_those_of_this_process():
     assert found["condord_event_loop_lag_seconds_sum",] == 4.5
 
 
-def test_without_workers_the_numbers_are_those_of_this_process():
+def test_without_workers_the_numbers_come_from_this_process():
     own = Process()
     own.files.set(5)
     assert scraped(MergedRegistry(own.registry))["process_open_fds",] == 5

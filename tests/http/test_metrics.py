@@ -308,7 +308,7 @@ def test_anything_but_a_request_passes_unmeasured(daemon):
     assert passed == [(scope, receive, send)]
 
 
-def test_a_relay_has_metrics_of_what_it_serves_and_none_of_an_account():
+def test_a_relay_has_metrics_of_its_service_and_none_of_an_account():
     cluster = wire.ClusterJson(role="relay", source="http://a.example", lag_ms=250, gaps=2, dropped=3, fence=12)
     found = scraped(Metrics("1", lambda: msgspec.structs.replace(VALUES, cluster=cluster)))
     assert found["condord_cluster_role{state=relay}"] == 1

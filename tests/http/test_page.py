@@ -75,7 +75,7 @@ def test_an_asset_has_its_media_type_and_is_immutable(folder, suffix, kind):
     assert answer.headers["cache-control"] == "max-age=31536000, immutable"
 
 
-def test_page_and_assets_stay_those_of_one_build_while_another_is_installed(folder):
+def test_page_and_assets_come_from_one_build_while_another_is_installed(folder):
     served = Served(folder)
     assert [served(path).status for path in ("/", "/assets/page-abc.js")] == [200, 200]
     (folder / "assets" / "page-abc.js").unlink()

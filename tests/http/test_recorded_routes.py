@@ -39,7 +39,7 @@ def utc(text):
     return dt.datetime.fromisoformat(text + "+00:00")
 
 
-def test_history_is_of_the_account_or_of_one_condor(daemon):
+def test_history_covers_the_account_or_one_condor(daemon):
     assert ask(daemon, "/api/history").json() == documents.recorded()
     answer = ask(daemon, f"/api/history?condor={ID}")
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")

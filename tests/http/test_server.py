@@ -62,7 +62,7 @@ def test_a_hard_limit_that_is_too_low_is_used_with_a_warning_and_a_hint(file_lim
     assert len(caplog.records) == 1
 
 
-def test_the_limit_of_connections_follows_that_of_subscribers_with_some_to_spare():
+def test_the_limit_of_connections_is_some_above_the_limit_of_subscribers():
     allowed = [10]
     assert _max_connections(Limits(other_connections=3), lambda: allowed[0]) == 13
     allowed[0] = 20

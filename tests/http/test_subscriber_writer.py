@@ -374,7 +374,7 @@ def test_a_client_that_reads_again_in_time_gets_a_snapshot_in_place_of_lost_fram
     run_scenario(scenario)
 
 
-def test_a_client_that_takes_nothing_for_too_long_is_reset_and_counted():
+def test_a_client_that_reads_nothing_for_too_long_is_reset_and_counted():
     async def scenario(served):
         client = await served.stall(receive_bytes=4096)
         await asyncio.sleep(STALL_SECONDS - 0.1)
@@ -399,7 +399,7 @@ def test_a_client_that_reads_byte_by_byte_counts_as_stalled():
     run_scenario(scenario)
 
 
-def test_a_client_that_now_and_then_takes_what_waits_stays():
+def test_a_client_that_reads_its_backlog_now_and_then_stays():
     async def scenario(served):
         client = await served.stall(receive_bytes=4096)
         subscriber = served.daemon.opened[0]
@@ -550,7 +550,7 @@ def test_a_client_that_does_not_read_bye_does_not_delay_the_stop():
     run_scenario(scenario)
 
 
-def test_a_bye_of_which_only_half_fits_does_not_delay_the_stop_further():
+def test_a_half_written_bye_does_not_delay_the_stop_further():
     async def scenario(served):
         client = await served.follow(receive_bytes=4096)
         (connection,) = served.connections

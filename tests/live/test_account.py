@@ -36,7 +36,7 @@ def test_the_same_account_is_grouped_once(account):
     assert account.offer(spy(), [lot()], {}, 2.0).grouping is not first.grouping
 
 
-def test_the_symbols_to_stream_are_those_of_the_newest_reading_even_if_it_is_held_back():
+def test_the_newest_reading_gives_the_symbols_to_stream_even_if_it_is_held_back():
     account = AccountState(2.0)
     account.offer((), [], {}, 0.0)
     assert account.offer((*spy()[:1], unreadable()), [], {}, 1.0) is None
@@ -94,7 +94,7 @@ def test_before_the_first_reading_time_changes_nothing():
         (dt.datetime(2026, 12, 18, 4, 59, 59, tzinfo=dt.UTC), True),  # the clock was set back to yesterday
     ],
 )
-def test_a_new_day_a_cut_off_and_a_settlement_change_what_a_reading_means(account, now_at, has_turned):
+def test_a_new_day_a_cut_off_and_a_settlement_change_the_meaning_of_a_reading(account, now_at, has_turned):
     shown(account, spy(), NOON)
     outdated = account.outdated(now_at)
     assert (outdated is not None) == has_turned
@@ -103,7 +103,7 @@ def test_a_new_day_a_cut_off_and_a_settlement_change_what_a_reading_means(accoun
         assert account.outdated(now_at) is None
 
 
-def test_another_calendar_changes_what_a_reading_means(account):
+def test_another_calendar_changes_the_meaning_of_a_reading(account):
     shown(account, spy(), NOON)
     account.calendar = Calendar({NOON.date(): hours_of(NOON.date(), dt.time(9, 30), dt.time(16))})
     assert account.outdated(NOON) is not None
@@ -164,7 +164,7 @@ def test_a_grouping_started_before_names_were_recalled_is_repeated(account):
     assert ids(account.offer(spy(2), [second()], {}, 1.0)) == [f"{SPY_ID}-2"]
 
 
-def test_the_notice_of_the_last_day_is_that_of_the_time_after_each_cut_off(account):
+def test_the_notice_of_the_last_day_changes_at_each_cut_off(account):
     shown(account, spy(), NOON)
     texts = []
     for minutes in (61, 60, 45):

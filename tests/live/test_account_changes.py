@@ -15,7 +15,7 @@ def test_a_closing_fill_shows_which_of_two_puts_was_assigned():
     assert timeline.order({P560: 1}).read().assignments == [inferred(1, P570, 100)]
 
 
-def test_an_order_that_fills_again_later_explains_what_it_closed_before():
+def test_an_order_that_fills_again_later_explains_its_earlier_closings():
     timeline = Timeline({P570: -10}).order({P570: 4}).read({P570: -6}, {"SPY": 400})
     first = timeline.orders.pop()
     timeline.at += 60 * MINUTE
@@ -108,7 +108,7 @@ def test_a_contract_that_came_a_week_before_another_went_is_not_the_same_contrac
 
 
 @pytest.mark.parametrize(("kind", "symbol"), [("OPEXP", P570), ("OPCSH", P570), ("OPEXC", C640)])
-def test_contrary_bookings_withdraw_what_was_inferred(kind, symbol):
+def test_contrary_bookings_withdraw_an_inferred_assignment(kind, symbol):
     timeline = Timeline({P570: -1, C640: 1}).read({P570: 0}, {"SPY": 100})
     assert len(timeline.assignments) == 1
     assert timeline.read({C640: 0}).activity(kind, symbol, 1).read().assignments == []

@@ -27,7 +27,7 @@ def test_a_near_strike_text_names_the_leg_and_the_distance(spot, expected):
     assert given == f"{expected}, SPY {spot:.2f}."
 
 
-def test_the_price_of_adjusted_contracts_is_what_their_strikes_compare_with():
+def test_the_price_of_adjusted_contracts_is_the_one_that_their_strikes_compare_with():
     given = clause(rule(when="nearStrike"), {"nearStrike": True}, spot=756.2, risk=risk(price=378.0))
     assert given == "the short put 755 is 1.20 (0.16 %) away, SPY 378.00."
 
@@ -103,11 +103,11 @@ def test_a_long_condor_is_not_breached_but_passed():
 
 
 @pytest.mark.parametrize("fields", [{"condor": None}, {"risk": None}, {"risk": risk(price=None)}])
-def test_without_a_price_the_catalogue_has_the_words(fields):
+def test_without_a_price_the_text_comes_from_the_catalogue(fields):
     assert clause(rule(when="breached"), {"breached": True}, **fields) == "the underlying is beyond a short strike."
 
 
-def test_without_levels_the_catalogue_has_the_words():
+def test_without_levels_the_text_comes_from_the_catalogue():
     nothing = risk(put=None, call=None, sigmas=None)
     given = clause(rule(when="distanceSigmas < 1"), {"distanceSigmas": 0.5}, risk=nothing)
     assert given == "the distance to the nearer strike is 0.5 sigmas (below 1 sigmas)."

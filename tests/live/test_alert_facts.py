@@ -177,7 +177,7 @@ def test_expires_today_is_false_for_a_condor_opened_today(now_at, opened_at, exp
 # Figures of the model.
 
 
-def test_the_distance_is_that_of_the_nearer_side():
+def test_the_distance_belongs_to_the_nearer_side():
     values = figures(600.0)
     assert (values["distanceSigmas"], values["distancePercent"]) == (0.5, pytest.approx(10 / 6))
     assert (values["breached"], values["tested"]) == (False, False)
@@ -358,7 +358,7 @@ def test_the_profit_of_the_account_has_the_ranges_of_its_condors():
     assert values["optionsBuyingPower"] is None
 
 
-def test_the_profit_of_the_account_is_not_known_while_that_of_a_condor_is_not():
+def test_the_profit_of_the_account_is_unknown_while_a_condors_is():
     assert "accountUnrealizedPl" not in alert_facts.account_values(totals(), None, [None])
     assert "accountUnrealizedPl" not in alert_facts.account_values(totals(unrealized_pl=None), None, [])
     assert "accountDayPl" not in alert_facts.account_values(totals(day_pl=None), None, [PlRange(0, 0)])

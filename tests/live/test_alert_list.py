@@ -34,14 +34,14 @@ def test_the_subject_follows_from_an_id_with_any_characters():
     assert alert_list.subject_of(record("a-b", "SPY-261218-1-2-3-4-2")) == "SPY-261218-1-2-3-4-2"
 
 
-def test_the_state_is_that_of_the_last_firing():
+def test_the_state_comes_from_the_last_firing():
     assert alert_list.state_of(record()) == "firing"
     assert alert_list.state_of(record(state="pending")) is None
     assert alert_list.state_of(record(state="pending", last="resolved")) == "resolved"
     assert alert_list.state_of(past("ended")) == "ended"
 
 
-def test_firing_alerts_and_those_of_today_are_visible_newest_first_then_by_id():
+def test_firing_alerts_and_todays_are_visible_newest_first_then_by_id():
     records = [
         record("old", minute=-9000),
         past(name="b"),
@@ -69,6 +69,6 @@ def test_beyond_the_limit_resolved_alerts_are_dropped_first_then_by_severity_and
     assert {each.rule for each in shown if each.severity == "info"} == {f"info{number}" for number in range(40, 60)}
 
 
-def test_counts_are_of_firing_alerts():
+def test_only_firing_alerts_are_counted():
     counts = alert_list.counts([record(), record(severity="critical"), past()])
     assert (counts.critical, counts.warning, counts.info) == (1, 1, 0)

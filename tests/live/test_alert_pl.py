@@ -65,7 +65,7 @@ def test_if_the_short_of_its_right_has_no_reliable_price_its_ask_limits_a_long_w
     assert ends(**{P560: (0.05, 9.0), P570: (0.0, 2.0)}) == (-10, 470)
 
 
-def test_a_range_is_within_what_the_condor_can_make():
+def test_a_range_is_within_the_greatest_profit_and_loss_of_the_condor():
     """The condor can make 470 dollars, or lose 1530; closing at natural prices may lose more."""
     assert ends(**{P570: (0.0, 1.0), P560: (0.0, 0.4), C630: (0.0, 1.0), C640: (0.0, 0.4)})[1] == 470
     worthless = {P570: (0.0, 30.0)}

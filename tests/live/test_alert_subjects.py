@@ -41,7 +41,7 @@ def test_only_an_order_for_the_whole_quantity_and_all_legs_counts_as_closing():
     assert percent(closing(2, limit_e4=None)) is None
 
 
-def test_a_condor_has_its_name_its_opening_and_what_texts_need():
+def test_a_condor_has_its_name_its_opening_and_the_values_for_texts():
     service = Watched()
     service.set_positions(spy(), lots=(lot(),))
     subject = service.subject()

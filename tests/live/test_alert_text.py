@@ -85,7 +85,7 @@ def clause(given, values=(), **fields):
     return text(given, values, value=None, **fields).removeprefix("SPY 745/755/780/790 Dec 4: ")
 
 
-def test_a_breach_names_the_strike_the_price_and_what_closing_now_makes():
+def test_a_breach_names_the_strike_the_price_and_the_result_of_closing_now():
     assert text(RULES["breached"], {"distanceSigmas": -0.6}) == (
         "SPY 745/755/780/790 Dec 4: the short put 755 is breached, SPY 742.10. P/L -511.00 (close now -525.00)."
     )
@@ -98,7 +98,7 @@ def test_a_profit_that_is_not_known_is_stated_as_such():
 
 
 @pytest.mark.parametrize("name", ["broken-condor", "assignment"])
-def test_an_alert_about_what_broke_has_no_profit_of_the_part_that_is_complete(name):
+def test_an_alert_about_a_broken_condor_has_no_profit_of_its_complete_part(name):
     [word] = [each.quantity for each in RULES[name].when]
     assert "P/L" not in text(RULES[name], {word: True}, value=priced())
     assert "P/L" in text(rule(when=f"not {word}"), {word: False}, value=priced())
@@ -142,7 +142,7 @@ def test_a_resolved_alert_has_the_same_words(name, values, expected):
     assert clause(RULES[name], values, is_past=True) == f"resolved, {expected}"
 
 
-def test_a_repeat_gives_what_is_true_now():
+def test_a_repeat_states_the_current_values():
     shown = subject({"percentOfMaxProfit": 47.0})
     assert alert_text.repeated(RULES["profit-target"], shown, shown.mark, is_held=False) == (
         f"{NAME}: not resolved yet, the profit is 47 % of its maximum."
@@ -152,7 +152,7 @@ def test_a_repeat_gives_what_is_true_now():
     )
 
 
-def test_without_the_cut_offs_the_catalogue_has_the_words():
+def test_without_the_cut_offs_the_text_comes_from_the_catalogue():
     given = clause(rule(when="minutesToOrderCutoff < 60"), {"minutesToOrderCutoff": 30.0}, cutoffs=())
     assert given == "the time to the cut-off for orders is 30 minutes (below 60 minutes)."
 
@@ -311,7 +311,7 @@ def test_other_rules_are_worded_from_the_catalogue(when, values, expected):
     assert clause(rule(when=when), values) == expected
 
 
-def test_without_a_condor_the_catalogue_has_the_words():
+def test_without_a_condor_the_text_comes_from_the_catalogue():
     assert clause(RULES["long-put-expiring"], condor=None) == "a long put in the money expires without shares."
     given = clause(RULES["ex-dividend"], {"extrinsicLessThanDividend": 0.3}, condor=None)
     assert given == "the dividend less the extrinsic value of the short call is 0.30 (above 0.00)."
@@ -323,7 +323,7 @@ def test_a_note_takes_the_place_of_a_word():
     assert given == "lost its 2 long calls 790."
 
 
-def test_the_text_of_a_resolved_alert_states_what_is_true_now():
+def test_the_text_of_a_resolved_alert_states_the_current_values():
     back = risk(price=760.3, put=5.3, sigmas=0.45)
     assert text(RULES["breached"], {"distanceSigmas": 0.45}, is_past=True, risk=back).startswith(
         "SPY 745/755/780/790 Dec 4: resolved, the short put 755 is 0.45 sigmas away, SPY 760.30. P/L"
@@ -414,7 +414,7 @@ def test_large_amounts_have_separators():
     assert dt.date(2026, 12, 4) == condor().expiration
 
 
-def test_a_resolved_alert_without_its_own_words_has_those_of_the_catalogue():
+def test_a_resolved_alert_without_a_text_of_its_own_has_the_catalogues():
     assert text(rule(when="theta >= 10"), {"theta": 5.0}, is_past=True, value=None).endswith("the theta is +5.00.")
 
 

@@ -178,7 +178,7 @@ def test_nothing_is_evaluated_before_the_saved_records_are_loaded():
     assert service.taken() == [("firing", HALF)]
 
 
-def test_an_alert_is_due_by_the_time_of_the_session_without_any_news():
+def test_an_alert_becomes_due_by_session_time_without_a_publication():
     service = Watched(half(for_seconds=90))
     service.quote()
     service.quote(2.0)
@@ -246,7 +246,7 @@ def closing(symbol, quantity):
     return Order(id="closing", filled_at=EPOCH_AT, fills=(fill,))
 
 
-def test_the_end_of_a_condor_that_lost_a_leg_by_an_order_names_what_is_held():
+def test_the_end_of_a_condor_that_lost_a_leg_by_an_order_names_the_legs_held():
     service = Watched(half())
     service.quote(2.0)
     service.wait(20)
@@ -260,7 +260,7 @@ def test_the_end_of_a_condor_that_lost_a_leg_by_an_order_names_what_is_held():
     )
 
 
-def test_the_end_of_a_condor_that_lost_a_leg_while_condord_did_not_run_names_what_is_held():
+def test_the_end_of_a_condor_that_lost_a_leg_while_condord_did_not_run_names_the_legs_held():
     before = Watched(half())
     before.quote(2.0)
     service = Watched(half(), positions=(*spy()[:2], spy()[3]), records=before.alerts.records)
@@ -318,7 +318,7 @@ def test_a_broken_condor_that_loses_further_legs_fires_again():
     assert service.taken() == []
 
 
-def test_a_condor_of_which_some_lost_legs_is_broken_and_keeps_its_other_alerts():
+def test_a_partly_broken_condor_fires_as_broken_and_keeps_its_other_alerts():
     service = Watched(half(), *(each for each in BUILT_IN if each.name == "broken-condor"))
     service.quote(2.0)
     service.wait(20)
@@ -374,7 +374,7 @@ def test_an_uncovered_call_and_a_put_that_was_covered_are_alerted_but_no_other_p
     assert service.taken() == [("firing", "uncovered-short:SPY")]
 
 
-def test_only_what_was_published_is_evaluated(monkeypatch):
+def test_only_published_values_are_evaluated(monkeypatch):
     service = Watched(half(), positions=(*spy(), *qqq()))
     service.quote()
     service.wait(1)
@@ -427,7 +427,7 @@ def test_a_rule_that_names_the_account_and_the_underlying_follows_all_of_them():
     assert service.taken() == [("firing", "shared:SPY"), ("firing", f"mixed:{SPY_ID}")]
 
 
-def test_another_account_starts_without_what_was_known():
+def test_another_account_starts_without_earlier_facts():
     service = Watched(half())
     service.quote(2.0)
     service.watch.switch()

@@ -144,7 +144,7 @@ def test_european_puts_deliver_nothing():
     st.sampled_from([10, 13, 15]),
 )
 @REPEATABLE
-def test_hysteresis_never_ends_what_would_begin_at_the_same_price(prices, iv, hour):
+def test_hysteresis_never_ends_a_word_that_would_begin_at_the_same_price(prices, iv, hour):
     """What is true without hysteresis is also true with it; clearly away from the strike, both agree."""
     for price in prices:
         for word in (

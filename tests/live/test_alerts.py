@@ -97,7 +97,7 @@ def test_for_seconds_starts_again_after_the_condition_was_false():
     assert engine.value(60, 1) == ["firing"]
 
 
-def test_the_time_for_which_a_condition_has_held_survives_a_restart_up_to_what_was_saved():
+def test_the_saved_time_for_which_a_condition_has_held_survives_a_restart():
     engine = AlertEngine(rule(for_seconds=60))
     engine.value(40)
     engine.value(60)
@@ -392,7 +392,7 @@ def test_rules_that_change_before_the_first_evaluation_after_a_restart_end_alert
     assert engine.set_rules(rule("other")) == ["ended"]
 
 
-def test_a_rule_is_only_for_what_it_matches():
+def test_a_rule_applies_only_to_matching_subjects():
     engine = AlertEngine(*BUILT_IN, rule("account", "accountDayPl < -100", scope="account"))
     butterfly = subject({"percentOfMaxProfit": 30.0}, kind="ironButterfly")
     condor = subject({"percentOfMaxProfit": 30.0}, key="QQQ-261218-1-2-3-4")
@@ -409,7 +409,7 @@ def test_the_basis_decides_which_profit_counts():
     assert engine.log[-1].record.basis == "natural"
 
 
-def test_the_record_of_a_quantity_without_a_basis_has_none_and_that_of_a_word_no_value():
+def test_a_record_has_no_basis_for_a_quantity_without_one_and_no_value_for_a_word():
     engine = AlertEngine(rule("dates", "daysToExpiration <= 21"), rule("word", "nearStrike"))
     engine.evaluate(subject({"daysToExpiration": 20.0, "nearStrike": True}))
     dates, word = (each.record for each in engine.log)
@@ -501,7 +501,7 @@ def test_repeats_count_session_time_and_stop_when_it_is_acknowledged():
     assert engine.value(60, after=6000) == []
 
 
-def test_a_repeat_has_the_current_value_and_text_and_the_alert_keeps_those_of_its_firing():
+def test_a_repeat_has_the_current_value_and_text_and_the_alert_keeps_its_own():
     engine = AlertEngine(rule(clear="percentOfMaxProfit < 40", repeat_minutes=10))
     engine.value(60)
     [fired] = engine.shown()
@@ -571,7 +571,7 @@ def test_repeats_go_on_after_a_restart_and_after_the_rule_changes():
     assert engine.value(60, after=60) == ["repeat"]
 
 
-def test_the_revision_rises_when_what_is_shown_may_differ():
+def test_the_revision_rises_when_the_visible_alerts_may_differ():
     engine = AlertEngine(rule())
     revision = engine.alerts.revision
     engine.value(40)
@@ -583,7 +583,7 @@ def test_the_revision_rises_when_what_is_shown_may_differ():
     assert engine.alerts.evaluations == 3
 
 
-def test_records_are_of_alerts_that_are_pending_or_fired():
+def test_only_pending_and_fired_alerts_have_records():
     engine = AlertEngine(rule(), rule("wait", for_seconds=60), rule("never", "percentOfMaxProfit >= 90"))
     engine.value(60)
     assert [(each.rule, each.state) for each in engine.alerts.records] == [("half", "firing"), ("wait", "pending")]

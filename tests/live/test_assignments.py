@@ -27,14 +27,14 @@ def test_a_change_that_does_not_fit_is_not_an_assignment(book, shares):
     assert Timeline(CONDOR).read(book, {"SPY": shares}).assignments == []
 
 
-def test_if_two_contracts_disappear_and_the_shares_of_one_come_one_was_assigned():
+def test_if_two_contracts_disappear_and_shares_for_one_arrive_one_was_assigned():
     timeline = Timeline(CONDOR).read({P570: 0}, {"SPY": 100})
     assert timeline.assignments == [
         f"one of 2 short {P570} was assigned: 100 shares of SPY came, and it is not known which"
     ]
 
 
-def test_if_two_puts_disappear_and_the_shares_of_one_come_one_notice_names_both():
+def test_if_two_puts_disappear_and_shares_for_one_arrive_one_notice_names_both():
     timeline = Timeline({P560: -1, P570: -1}).read({P560: 0, P570: 0}, {"SPY": 100})
     (notice,) = timeline.notices("assignment")
     assert notice.symbols == (P560, P570)
@@ -105,7 +105,7 @@ def test_two_assignments_of_the_same_contract_are_one_notice():
     assert timeline.assignments == [inferred(3, P570, 300)]
 
 
-def test_an_activity_confirms_what_was_inferred():
+def test_an_activity_confirms_an_inferred_assignment():
     timeline = Timeline({P570: -2}).read({P570: 0}, {"QQQ": 200, "SPY": 200}).activity("OPASN", P570, 2).read()
     assert timeline.assignments == [f"2 short {P570} were assigned: 200 shares of SPY came"]
     assert timeline.notices("assignment")[0].since == FRIDAY + MINUTE

@@ -88,7 +88,7 @@ def test_legs_of_a_broken_condor_carry_a_problem_and_there_is_a_notice():
     assert (notice.code, notice.text, notice.condor_id) == ("brokenCondor", text, SPY_ID)
 
 
-def test_a_problem_of_the_position_itself_stands_before_that_of_the_condor():
+def test_a_problem_of_the_position_itself_precedes_the_condors():
     service = PublishingService(spy())
     service.set_positions((*spy()[:2], position(C630, -2, 2.26, problem="odd")))
     document = service.edition.document(service.now_at)
@@ -96,7 +96,7 @@ def test_a_problem_of_the_position_itself_stands_before_that_of_the_condor():
     assert problems[C630] == "odd; broken condor: SPY 560/570/630/640 Dec 18 lost its 2 long calls 640"
 
 
-def test_notices_of_the_account_stand_before_those_of_the_upstream_and_outlive_a_status():
+def test_notices_of_the_account_precede_the_upstreams_and_outlive_a_status():
     service = PublishingService(spy())
     service.set_positions(PIECES)
     note = service.edition.status.notices[0]

@@ -39,7 +39,7 @@ def item(symbol, amount):
     return Deliverable(symbol=symbol, amount=amount)
 
 
-def test_a_chain_has_all_contracts_of_an_expiry_in_condors_or_not():
+def test_a_chain_has_all_contracts_of_an_expiry_whether_in_condors_or_not():
     found = chain(*spy(), position(C650, 3, 0.40))
     assert {held.symbol: held.quantity for held in found.contracts} == {P560: 2, P570: -2, C630: -2, C640: 2, C650: 3}
     assert [condor.id for condor in found.condors] == [SPY_ID]
@@ -53,7 +53,7 @@ def test_each_expiry_is_a_chain_and_symbols_that_cannot_be_parsed_are_in_none():
     assert all(not each.leftovers for each in found)
 
 
-def test_the_style_that_alpaca_gives_counts_before_that_of_the_root():
+def test_the_style_that_alpaca_gives_precedes_the_roots():
     assert chain(position(C650, 1, style="european")).style == "european"
 
 
@@ -87,7 +87,7 @@ def test_the_shares_a_contract_delivers_follow_from_its_list_and_are_unknown_if_
     assert delivered(given) == (shares, cash)
 
 
-def test_the_strikes_of_an_adjusted_contract_compare_with_what_it_delivers():
+def test_the_strikes_of_an_adjusted_contract_compare_with_its_deliverable():
     terms = {"deliverables": (item("SPY", "150"), item("USD", "120")), "multiplier": 100}
     found = chain(position(C650, 1, **terms))
     assert found.spot(400.0) == pytest.approx(601.2)
@@ -118,7 +118,7 @@ def test_time_counts_from_the_last_close_while_the_market_is_closed(is_open, now
     assert chain(*spy()).counted_from(now_at, Calendar(), is_open=is_open) == counted_at
 
 
-def test_the_last_close_is_that_of_the_product_and_of_the_calendar():
+def test_the_last_close_depends_on_the_product_and_the_calendar():
     apple = chain(position(option(300, root="AAPL"), 1))
     assert apple.counted_from(at(22), Calendar(), is_open=False) == at(21)
     early = Calendar({FRIDAY: hours_of(FRIDAY, dt.time(9, 30), dt.time(13))})

@@ -18,7 +18,7 @@ def test_frames_without_a_coding_are_sent_unchanged():
 
 
 @given(BATCHES)
-def test_a_gzip_stream_is_what_any_reader_of_gzip_understands(batches):
+def test_any_reader_of_gzip_understands_a_gzip_stream(batches):
     packing = coding("gzip")
     sent = b"".join(
         packing.join([Frame(raw) for raw in batch], is_last=number == len(batches))

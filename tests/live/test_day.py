@@ -418,7 +418,7 @@ def test_only_a_standard_root_has_a_known_multiplier_if_it_was_never_held(day, s
     assert dollars(day.closed_contracts_e4) == expected
 
 
-def test_the_multiplier_of_a_contract_that_is_gone_is_that_of_yesterdays_close():
+def test_the_multiplier_of_a_contract_that_is_gone_comes_from_yesterdays_close():
     day = Day()
     follow(day, [position(ADJUSTED, 1, multiplier=10)], on(FRIDAY, 12))
     day.record_marks({ADJUSTED: Quote(symbol=ADJUSTED, mark_e4=10_000)}, on(FRIDAY, 16))
@@ -427,7 +427,7 @@ def test_the_multiplier_of_a_contract_that_is_gone_is_that_of_yesterdays_close()
     assert dollars(day.closed_contracts_e4) == 5
 
 
-def test_contracts_of_a_condor_held_at_yesterdays_close_count_as_those_of_a_condor_today():
+def test_contracts_of_a_condor_held_at_yesterdays_close_count_as_a_condors_today():
     day = Day()
     follow(day, spy(1), on(FRIDAY, 12))
     day.record_marks(marked(), on(FRIDAY, 16))

@@ -63,7 +63,7 @@ def test_a_pm_settled_condor_expires_today_until_its_last_trade(now_at, cutoffs)
     assert len(notice.symbols) == 4
 
 
-def test_the_cut_offs_are_those_of_the_settings():
+def test_the_cut_offs_follow_the_settings():
     settings = CutoffSettings(order_cutoff_minutes_etf=10, liquidation_minutes=90)
     (notice,) = endings(group(condors("SPY")), WEEK, at(FRIDAY, 9), (), settings)
     assert "Alpaca takes orders until 15:50 and may liquidate from 14:30, and trading ends at 16:15" in notice.text

@@ -196,7 +196,7 @@ def test_missed_events_are_encoded_again_for_each_version(service):
         assert symbol in {quote["symbol"] for quote in data["quotes"]}
 
 
-def test_the_first_frames_of_one_filter_are_not_those_of_another(service):
+def test_first_frames_are_not_shared_between_filters(service):
     [(_, _, everything)] = service.take(service.subscribe(EVERYTHING))
     [(_, _, filtered)] = service.take(service.subscribe(ONE_CALL))
     assert [len(data["quotes"]) for data in (everything, filtered)] == [5, 1]
@@ -335,7 +335,7 @@ def test_a_change_that_was_left_out_opens_no_interval(service):
     assert service.move(C650) == [subscriber]
 
 
-def test_a_status_reaches_a_slow_view_at_once_with_what_it_held_back(service):
+def test_a_status_reaches_a_slow_view_at_once_with_the_changes_held_back(service):
     subscriber = service.subscribe(EVERYTHING, interval=10.0)
     service.take(subscriber)
     service.move()
@@ -463,7 +463,7 @@ def test_frames_are_counted_as_they_are_handed_out(service):
     assert service.fanout.frames == 6
 
 
-def test_each_stream_is_counted_once_by_who_ended_it(service):
+def test_each_stream_is_counted_once_by_the_side_that_ended_it(service):
     left, stalled, stopped = [service.subscribe(EVERYTHING) for _ in range(3)]
     service.fanout.evict(stalled)
     assert service.fanout.evicted == 1

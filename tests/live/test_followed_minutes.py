@@ -103,7 +103,7 @@ def test_a_minute_with_wide_or_crossed_quotes_is_held_back(follower):
     follower.check()
 
 
-def test_a_lost_leader_makes_no_values(follower):
+def test_a_lost_leader_gives_no_values(follower):
     quoted(follower, 0.90)
     follower.hop.replica.lose("leaderLost", "it is gone", follower.service.now_at)
     follower.take()
@@ -149,7 +149,7 @@ def test_a_condor_that_ends_has_a_row_for_its_last_minute(follower):
     follower.check()
 
 
-def test_the_opening_time_of_a_condor_is_that_of_the_document():
+def test_the_opening_time_of_a_condor_comes_from_the_document():
     service = RecordingService()
     service.set_positions(spy(), lots=[lot()])
     service.set_status(status())
@@ -218,7 +218,7 @@ def test_without_a_quote_of_a_leg_nothing_is_known(follower):
         max_size=20,
     )
 )
-def test_in_any_order_the_rows_are_those_of_the_source(steps):
+def test_in_any_order_the_rows_equal_the_sources(steps):
     service = RecordingService(spy())
     service.set_status(status())
     follower = Follower(service)

@@ -419,7 +419,7 @@ def test_a_reload_of_a_live_link_is_a_reconnect():
 # What is reported.
 
 
-def test_a_reason_contains_what_happened_and_what_can_be_done():
+def test_a_reason_contains_the_cause_and_the_remedy():
     assert UNREACHABLE.reason == "connection refused"
     assert (
         LinkFault(code="authFailed", text="the key is wrong", remedy="check it").reason == "the key is wrong; check it"

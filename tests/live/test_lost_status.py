@@ -20,7 +20,7 @@ def lost(found=None, *, now_at=LATER_AT):
     return lost_status(found or status(), code="sourceLost", reason="it is gone", now_at=now_at)
 
 
-def test_what_is_not_known_of_a_lost_source_is_null_and_when_it_was_read_stays():
+def test_unknown_values_of_a_lost_source_are_null_and_its_time_of_reading_stays():
     stream = msgspec.structs.replace(status().stream, connected=False, next_attempt_at=LATER_AT)
     error = wire.RestError(code="serverError", text="500")
     positions = wire.Positions(read_at=EPOCH_AT, error=error, breaker="open")
@@ -32,7 +32,7 @@ def test_what_is_not_known_of_a_lost_source_is_null_and_when_it_was_read_stays()
     assert made.positions == wire.Positions(read_at=EPOCH_AT, error=None, breaker=None)
 
 
-def test_of_a_loss_with_another_reason_it_stays_known_since_when():
+def test_a_loss_keeps_its_start_when_its_reason_changes():
     first = lost(now_at=EPOCH_AT)
     again = lost_status(first, code="sourceLost", reason="it answers 404", now_at=LATER_AT)
     assert (again.reason, again.since) == ("it answers 404", EPOCH_AT)

@@ -315,7 +315,7 @@ def test_any_quote_from_rest_is_newer_than_none(prices):
 
 @pytest.mark.parametrize(("second", "is_newer"), [(4, False), (5, False), (6, True)])
 @pytest.mark.parametrize("settles", [False, True])
-def test_only_a_later_quote_is_newer_than_what_is_known_or_waits(prices, settles, second, is_newer):
+def test_only_a_later_quote_is_newer_than_the_known_and_the_waiting_one(prices, settles, second, is_newer):
     prices.offer([tick(P560, 1.0, 1.2, 5)])
     if settles:
         prices.settle(0.0)
@@ -368,7 +368,7 @@ def test_a_symbol_is_silent_when_the_stream_lacks_a_quote_that_rest_returned(flo
     assert flowing.silent_at(101.0 + GRACE_SECONDS) == {P560}
 
 
-def test_the_prices_of_a_silent_symbol_are_those_of_rest(flowing):
+def test_the_prices_of_a_silent_symbol_come_from_rest(flowing):
     confirm(flowing, tick(P560, 2.0, 2.2, 11), now=101.0)
     confirm(flowing, tick(P560, 3.0, 3.2, 12), now=161.0)
     assert flowing.silent_at(161.0) == {P560}
@@ -404,7 +404,7 @@ def test_a_quote_that_waits_to_be_settled_counts_as_delivered(flowing):
     assert flowing.silent_at(200.0) == frozenset()
 
 
-def test_a_late_quote_does_not_undo_what_the_stream_has_delivered(flowing):
+def test_a_late_quote_does_not_undo_a_delivery_by_the_stream(flowing):
     deliver(flowing, 101.0, tick(P560, 2.0, 2.2, 9))
     confirm(flowing, tick(P560, 1.0, 1.2, 10), now=102.0)
     assert flowing.silent_at(200.0) == frozenset()

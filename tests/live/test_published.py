@@ -299,7 +299,7 @@ def test_requested_condors_that_are_not_held_are_left_out(edition):
     assert (document.condors, document.quotes, document.unmatched) == ([], [], [])
 
 
-def test_a_delta_has_only_what_was_requested(edition):
+def test_a_delta_has_only_the_requested_objects(edition):
     amend(
         edition,
         quotes=[quote("a", 3), quote("e", 3), quote("x", 3)],
@@ -417,7 +417,7 @@ def split():
     return made
 
 
-def test_a_broken_condor_is_worth_its_share_of_what_is_unmatched(split):
+def test_a_broken_condor_is_worth_its_share_of_the_unmatched_contracts(split):
     assert [one.unrealized_pl for one in split.document(EPOCH_AT).broken] == [-3.33 + 7.5]
     dearer = unmatched("x", quantity=3, unrealized_pl=20)
     amend(split, unmatched=[dearer])
@@ -468,7 +468,7 @@ def test_one_condor_comes_with_the_quotes_of_its_legs(edition):
     assert [(each.symbol, each.bid) for each in one.quotes] == [("e", 3), ("f", 1), ("g", 1), ("h", 1)]
 
 
-def test_an_unknown_condor_is_none(edition):
+def test_an_unknown_condor_gives_none(edition):
     assert edition.one("NONE", EPOCH_AT) is None
 
 
@@ -614,7 +614,7 @@ def test_changed_positions_keep_the_points_that_they_are_published_with(edition)
 
 
 @pytest.mark.parametrize(("replay_size", "behind"), [(0, 0), (1, 1), (3, 3)])
-def test_the_replay_window_reaches_so_many_events_back(replay_size, behind):
+def test_the_replay_window_reaches_the_given_number_of_events_back(replay_size, behind):
     edition = make_edition(replay_size=replay_size)
     recast(edition)
     for number in range(5):

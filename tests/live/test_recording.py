@@ -109,7 +109,7 @@ def test_a_minute_without_changes_has_the_values_of_the_one_before(service):
     assert figures(service.recorded_of()[1]) == (2, 23_000, 22_200, 23_000, 23_000, False)
 
 
-def test_the_running_minute_has_what_was_published_in_it_so_far(service):
+def test_the_running_minute_has_the_values_published_in_it_so_far(service):
     for put in (0.90, 0.40, 1.00):
         service.quote(put)
     row, account = service.publisher.book.minutes.running()
@@ -218,7 +218,7 @@ def test_while_the_stream_is_not_live_minutes_of_the_session_have_nulls(service,
     assert service.extremes == (70, 230)
 
 
-def test_a_stream_that_is_live_again_counts_what_is_published_then_with_the_event_of_its_status(service):
+def test_values_count_again_from_the_event_in_which_the_stream_is_live(service):
     service.set_status(status("reconnecting"))
     service.quote()
     subscriber = service.subscribe(EVERYTHING)
@@ -385,7 +385,7 @@ def test_extremes_are_null_until_a_profit_is_known_and_a_new_one_comes_with_its_
     assert (value["unrealizedPl"], value["worstPl"], value["bestPl"]) == (130, 130, 230)
 
 
-def test_a_minute_with_a_held_value_counts_in_no_extreme_and_what_it_gained_is_taken_back(service):
+def test_a_minute_with_a_held_value_counts_in_no_extreme_and_its_own_are_withdrawn(service):
     service.quote()
     service.end_minute()
     service.quote(0.80)
@@ -558,7 +558,7 @@ def test_lines_and_extremes_continue_whenever_they_are_recalled(is_before):
     assert (event, len(data["history"][0]["seconds"])) == ("delta", 1)
 
 
-def test_the_end_of_the_next_minute_publishes_what_was_recalled():
+def test_the_end_of_the_next_minute_publishes_the_recalled_points():
     service = RecordingService(spy())
     service.set_status(status())
     service.quote()
@@ -571,7 +571,7 @@ def test_the_end_of_the_next_minute_publishes_what_was_recalled():
     assert service.line == [(-5, 100), (1, 23_000)]
 
 
-def test_a_status_publishes_what_was_recalled():
+def test_a_status_publishes_the_recalled_points():
     service = RecordingService(spy())
     service.set_status(status())
     service.book.recall_past(recorded(line=[(-5, 100)]))

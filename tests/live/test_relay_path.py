@@ -3,7 +3,7 @@ import pytest
 from condord.live.relay_path import MAX_NAME_LENGTH, MAX_RELAYS, RelayPath
 
 
-def test_a_relay_names_itself_and_what_it_follows():
+def test_a_relay_names_itself_and_its_source():
     first, second = RelayPath("a"), RelayPath("b")
     assert first.follow("") is None
     assert first.text == "a"

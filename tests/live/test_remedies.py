@@ -28,11 +28,11 @@ def test_no_remedy_is_no_sentence():
         ("it is quiet", None, ("it is quiet", "")),
     ],
 )
-def test_the_remedy_of_a_loss_is_that_of_its_cause_or_else_of_its_code(reason, code, found):
+def test_the_remedy_for_a_loss_follows_its_cause_or_else_its_code(reason, code, found):
     assert split_loss(reason, code) == found
 
 
-def test_a_code_that_heals_by_itself_has_no_remedy():
+def test_a_code_that_resolves_by_itself_has_no_remedy():
     assert with_remedy("the market is quiet", "") == "the market is quiet"
 
 

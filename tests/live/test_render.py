@@ -92,7 +92,7 @@ def test_a_quote_without_a_bid_shows_zero_and_not_null():
     assert (quote.bid, quote.mark) == (0, 0.05)
 
 
-def test_a_condor_shows_what_no_quote_moves():
+def test_a_condor_shows_the_values_that_no_quote_changes():
     shown = card()
     assert (shown.id, shown.kind, shown.direction) == (SPY_ID, "ironCondor", "short")
     assert (shown.underlying, shown.root, shown.expiration) == ("SPY", "SPY", dt.date(2026, 12, 18))
@@ -129,7 +129,7 @@ def test_style_and_settlement_are_unknown_until_the_contracts_were_read():
     assert shown.expiry.settles_at == CLOSE_AT
 
 
-def test_the_legs_stand_by_strike_with_their_sides():
+def test_the_legs_are_listed_by_strike_with_their_sides():
     legs = card().legs
     assert [(leg.symbol, leg.right, leg.strike, leg.side, leg.quantity) for leg in legs] == [
         (P560, "put", 560, "long", 2),
@@ -170,7 +170,7 @@ def test_a_leg_without_a_quote_makes_a_valuation_null():
     assert [leg.unrealized_pl for leg in value.legs] == [-62, None, None, None]
 
 
-def test_a_leg_in_doubt_makes_a_valuation_unconfirmed():
+def test_an_unconfirmed_leg_makes_a_valuation_unconfirmed():
     assert card(unconfirmed={C640}).valuation.unconfirmed
 
 
@@ -217,7 +217,7 @@ def test_a_symbol_that_cannot_be_parsed_is_shown_with_its_problem():
     assert (shown.underlying, shown.root, shown.expiration, shown.right, shown.strike) == (None,) * 5
 
 
-def test_a_broken_condor_shows_what_it_was_and_what_is_left():
+def test_a_broken_condor_shows_its_former_legs_and_the_remaining_ones():
     [condor] = group(spy(), [lot()]).condors
     since_at = EPOCH_AT + dt.timedelta(hours=1)
     lost = BrokenCondor(

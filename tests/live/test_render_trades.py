@@ -73,7 +73,7 @@ def test_a_trade_without_a_possible_profit_has_no_percentage():
     assert trade(replace(TRADE, max_profit_e4=0), None).percent_of_max_profit is None
 
 
-def test_days_are_those_of_the_exchange():
+def test_days_are_dates_at_the_exchange():
     late = dt.datetime(2026, 11, 3, 1, tzinfo=dt.UTC)  # still the evening of November 2 in New York
     assert trade(replace(TRADE, closed_at=late), None).days_held == 0
 

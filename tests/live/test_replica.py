@@ -64,7 +64,7 @@ def as_json(document):
     return settled(msgspec.json.decode(msgspec.json.encode(document)))
 
 
-def test_the_document_is_that_of_the_source_at_the_same_version(origin, hop):
+def test_the_document_equals_the_sources_at_the_same_version(origin, hop):
     for change in (lambda: origin.service.move(C650), lambda: origin.service.set_positions(spy(1))):
         change()
         hop.pump()
@@ -159,7 +159,7 @@ def test_while_the_source_is_lost_subscribers_are_sent_a_change_of_its_reason(ho
     assert client.document["status"]["code"] is None
 
 
-def test_while_it_is_lost_subscribers_learn_of_another_reason_and_since_when_it_is_lost_stays(origin, hop):
+def test_while_the_source_is_lost_a_new_reason_is_sent_and_the_start_of_the_loss_stays(origin, hop):
     client = Client(hop)
     client.read()
     hop.cut()
@@ -176,7 +176,7 @@ def test_while_it_is_lost_subscribers_learn_of_another_reason_and_since_when_it_
 
 @pytest.mark.parametrize("selection", [EVERYTHING, ONE_CALL, ONE_CONDOR])
 @pytest.mark.parametrize("interval", [0.0, 2.0])
-def test_when_the_source_is_back_subscribers_get_what_they_missed(origin, hop, selection, interval):
+def test_when_the_source_is_back_subscribers_get_the_missed_changes(origin, hop, selection, interval):
     client = Client(hop, selection, interval)
     client.read()
     hop.cut()
@@ -329,7 +329,7 @@ def test_a_source_that_was_restarted_replaces_everything(origin, hop):
         assert client.document == later.document(client.selection)
 
 
-def test_events_that_the_source_no_longer_has_are_a_gap_that_its_snapshot_heals(origin):
+def test_events_that_the_source_no_longer_has_are_a_gap_that_its_snapshot_closes(origin):
     origin.service = PublishingService(HELD, ring_size=2)
     hop = Hop(origin)
     hop.pump()

@@ -87,14 +87,14 @@ def part(results, symbol="SPY"):
     return results.parts({identity: found.risk for identity, found in results.risks.items()})[symbol]
 
 
-def test_the_volatility_of_each_leg_is_that_of_its_quote():
+def test_the_volatility_of_each_leg_comes_from_its_quote():
     [found] = Pass(*spy()).run().risks.values()
     assert [leg.iv for leg in found.risk.legs.values()] == [pytest.approx(0.2, abs=1e-4)] * 4
     assert {leg.source for leg in found.risk.legs.values()} == {"model"}
     assert (found.risk.price, found.risk.missing, found.as_of) == (600.0, (), AS_OF)
 
 
-def test_the_greeks_of_an_underlying_are_those_of_all_contracts_and_shares():
+def test_the_greeks_of_an_underlying_sum_all_contracts_and_shares():
     alone = Pass(*spy()).run()
     results = Pass(*spy(), position(C650, 3, 0.40), shares={"SPY": 100, "QQQ": 7}).run()
     [condor] = results.risks.values()
@@ -105,7 +105,7 @@ def test_the_greeks_of_an_underlying_are_those_of_all_contracts_and_shares():
     assert part(alone).greeks == condor.risk.greeks
 
 
-def test_theta_sums_what_is_known_and_counts_what_is_not():
+def test_theta_sums_known_values_and_counts_unknown_ones():
     held = Pass(*spy(), *qqq(), position(C650, 3, 0.40), unreadable())
     results = held.run(SPY=600.0, QQQ=None)
     spy_condor, call = results.risks[SPY_ID], part(Pass(position(C650, 3, 0.40)).run())
@@ -289,7 +289,7 @@ def test_while_the_deliverable_is_unknown_only_alpacas_theta_and_vega_are_known_
 # What else is asked for.
 
 
-def test_stocks_and_indexes_are_listed_with_those_of_condors_first():
+def test_stocks_and_indexes_of_condors_are_listed_first():
     held = Pass(position(option(300, root="AAPL"), 1), *spy(), position(option(6000, root="SPX"), 1))
     assert (held.figures.stocks, held.figures.indexes) == (("SPY", "AAPL"), ("SPX",))
     assert held.figures.underlyings == ("AAPL", "SPX", "SPY")
@@ -369,7 +369,7 @@ def test_a_delta_of_alpaca_that_is_far_from_its_own_method_differs():
     assert list(held.figures.judge(other, seen)) == [C630, None, None]
 
 
-def test_alpacas_delta_is_not_judged_if_its_quote_is_of_another_moment():
+def test_alpacas_delta_is_not_judged_if_its_quote_has_another_time():
     held = Pass(*spy())
     seen = market(quotes(held.symbols), SPY=600.0)
     ats = [EPOCH_AT + dt.timedelta(seconds=seconds) for seconds in (-5.1, -5, 5, 5.1)]

@@ -371,7 +371,7 @@ def test_after_a_suspend_nothing_is_computed_from_a_price_until_it_is_given_agai
     assert (underlying(service).unconfirmed, risk(service).price, risk(service).missing) == (False, 600.5, [])
 
 
-def test_contracts_in_no_condor_count_in_theta_and_in_what_is_unknown():
+def test_contracts_in_no_condor_count_in_theta_and_in_its_unknown_part():
     service = priced(*spy(), position(C650, 3, 0.40))
     assert service.edition.totals.theta == underlying(service).theta != risk(service).theta
     service.offer(tick(C650, 1.0, 0.0, 90))

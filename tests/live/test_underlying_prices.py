@@ -256,7 +256,7 @@ def test_a_stale_price_is_not_stale_any_longer_once_the_market_closes(prices):
     assert shown(prices) == (582, "iexMid", None)
 
 
-def test_a_price_is_taken_while_the_market_is_closed_if_there_is_none(prices):
+def test_a_first_price_is_accepted_while_the_market_is_closed(prices):
     prices.confirm([snapshot(tick(570.0, 590.0), ("581", -9000))], 0.0)
     prices.confirm_indexes([IndexValue(symbol="SPX", value_e4=e4("5800"), at=at(-9000))], 0.0, is_entitled=True)
     prices.offer([tick(480.0, symbol="QQQ")], 0.0)
@@ -341,7 +341,7 @@ def test_before_the_clock_is_known_quotes_from_the_future_wait_for_it():
     assert prices.refused == {"future": 1}
 
 
-def test_a_market_that_runs_faster_than_the_clock_carries_the_limit_along(prices):
+def test_a_market_that_runs_faster_than_the_clock_moves_the_limit(prices):
     for second in (50, 100, 150):
         prices.offer([tick(500.0 + second, second=second)], 0.0)
         settle(prices)

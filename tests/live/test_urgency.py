@@ -85,7 +85,7 @@ def test_without_a_known_cut_off_orders_are_over_after_the_expiration():
     assert [are_orders_over(each, NOW) for each in msgspec.convert(lost, list[BrokenJson])] == [False, True]
 
 
-def test_of_the_alerts_of_a_condor_in_two_parts_that_about_the_broken_one_is_first():
+def test_the_alert_about_the_broken_part_of_a_condor_is_first():
     loss, lost = (
         msgspec.convert(documents.alert(id=rule, rule=rule, condorId="parts"), AlertJson)
         for rule in ("a-loss", "broken-condor")

@@ -12,7 +12,7 @@ def encoded(answer):
     return msgspec.json.decode(wire.encode(answer))
 
 
-def test_the_body_of_alerts_has_the_promised_names_and_null_for_what_is_not_known():
+def test_the_body_of_alerts_has_the_promised_names_and_null_for_unknown_values():
     alert = AlertJson(
         id="half:SPY-1",
         rule="half",

@@ -27,7 +27,7 @@ def handed_over(path, stored=STORED, copy=keep_none):
     return AlertStore(path, machine_at=lambda: NOW_AT, copy=copy, handed_over=decoded(content))
 
 
-def test_a_copy_replaces_only_what_is_stored_for_its_account(path):
+def test_a_copy_replaces_only_the_stored_alerts_of_its_account(path):
     async def main():
         with contextlib.closing(AlertStore(path, machine_at=lambda: NOW_AT)) as store:
             for key in ("key", "other"):

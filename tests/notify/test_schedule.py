@@ -28,7 +28,7 @@ def test_retries_are_after_5_and_30_seconds_2_and_10_minutes_and_then_every_30_m
         ("AAPL", "2026-11-27T18:00+00:00", "2026-11-30T21:00+00:00"),
     ],
 )
-def test_the_session_end_is_that_of_the_current_or_next_session_of_the_product(underlying, now, end):
+def test_the_session_end_belongs_to_the_current_or_next_session_of_the_product(underlying, now, end):
     days = [dt.date(2026, 11, 25), FRIDAY, dt.date(2026, 11, 30)]
     closes = {FRIDAY: dt.time(13)}
     calendar = Calendar({day: hours_of(day, dt.time(9, 30), closes.get(day, dt.time(16))) for day in days})

@@ -61,7 +61,7 @@ def test_a_webhook_without_a_key_is_not_signed(receiver):
     assert "webhook-signature" not in headers
 
 
-def test_410_is_explained_by_what_the_daemon_does_about_it(receiver):
+def test_410_is_explained_by_how_the_daemon_reacts(receiver):
     receiver.statuses = [410]
     text = "HTTP 410 Gone: a daemon that gets this answer disables the channel until it restarts or the channel changes"
     assert posted(receiver.url).text == text

@@ -26,7 +26,7 @@ def test_a_fill_that_opens_a_short_position_is_a_short_sale(quantity, position_a
     assert (row["side"], row["qty"], row["price"]) == (side, "2", "4.26")
 
 
-def test_a_fill_names_the_order_of_its_leg_and_what_is_left_of_it():
+def test_a_fill_names_the_order_of_its_leg_and_the_quantity_left():
     fills = [execution("SPY261218P00705000", 2, "2.64"), execution("SPY261218P00715000", -2, "4.26")]
     order = orders.order(fills, AT, 1, 5)
     row = activities.fill(fills[1], order["legs"][1], AT, 2)
@@ -72,7 +72,7 @@ def test_a_delayed_row_is_created_when_it_becomes_visible():
     assert (row["date"], row["created_at"]) == ("2026-11-20", "2026-11-21T05:00:01.25Z")
 
 
-def test_an_event_of_an_option_names_the_contract_and_what_it_paid():
+def test_an_event_of_an_option_names_the_contract_and_the_amount_paid():
     row = activities.option_event("OPCSH", "XSP261106P00724000", 2, AT, AT, 5, amount=Decimal("-932.50"))
     assert (row["activity_type"], row["description"], row["net_amount"]) == (
         "OPCSH", "Options Cash Settlement", "-932.5",
@@ -81,7 +81,7 @@ def test_an_event_of_an_option_names_the_contract_and_what_it_paid():
 
 
 @pytest.mark.parametrize(("shares", "amount"), [(200, "-143200"), (-100, "71600")])
-def test_the_trade_of_an_assignment_has_the_strike_and_what_it_paid(shares, amount):
+def test_the_trade_of_an_assignment_has_the_strike_and_the_amount_paid(shares, amount):
     row = activities.option_trade("SPY", shares, Decimal(716), AT, AT + dt.timedelta(hours=14), 6)
     assert (row["activity_type"], row["symbol"], row["qty"], row["price"]) == ("OPTRD", "SPY", str(shares), "716")
     assert (row["net_amount"], row["date"], row["created_at"]) == (amount, "2026-11-20", "2026-11-21T05:00:01.25Z")

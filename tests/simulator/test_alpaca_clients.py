@@ -72,7 +72,7 @@ async def test_orders_parse_with_their_legs(simulator):
 
 
 @with_simulator(rate=5.0)
-async def test_the_working_order_parses_and_names_what_it_replaced(simulator):
+async def test_the_working_order_parses_and_names_the_order_it_replaced(simulator):
     from alpaca.trading.enums import QueryOrderStatus
     from alpaca.trading.requests import GetOrdersRequest
 

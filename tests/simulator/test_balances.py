@@ -45,7 +45,7 @@ def test_the_margin_is_the_worst_value_at_each_expiration(holdings, margin):
         unique_by=lambda leg: leg[:2],
     )
 )
-def test_the_worst_value_is_the_lowest_of_those_at_zero_and_at_each_strike(legs):
+def test_the_worst_value_is_the_lowest_at_zero_and_at_each_strike(legs):
     def value(price):
         puts = sum(quantity * max(0, 100 * strike - price) for right, strike, quantity in legs if right == "P")
         return puts + sum(quantity * max(0, price - 100 * strike) for right, strike, quantity in legs if right == "C")

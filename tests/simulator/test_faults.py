@@ -64,7 +64,7 @@ def test_peeking_does_not_use_a_fault(faults):
     assert faults.trigger("crossed", NOW) is not None
 
 
-def test_active_targets_are_those_of_the_active_faults(faults):
+def test_active_targets_belong_to_active_faults(faults):
     assert faults.active_targets(NOW) == set()
     faults.activate("crossed", NOW)
     assert faults.active_targets(NOW) == {"quote"}

@@ -155,7 +155,7 @@ def test_corporate_actions_are_paged(harness):
     assert len({row["id"] for row in rows}) == len(rows) > 6
 
 
-def test_a_cash_settlement_pays_what_the_contract_is_worth(harness):
+def test_a_cash_settlement_pays_the_value_of_the_contract(harness):
     hold(harness, **{CALL: -2, "SPY261218C00700000": 1})
     cash = float(harness.request("/v2/account").json["cash"])
     spot = harness.simulation.market.spot("SPY")

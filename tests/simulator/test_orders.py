@@ -156,7 +156,7 @@ def test_an_order_good_till_cancelled_expires_after_90_days():
 
 
 @pytest.mark.parametrize("status", ["canceled", "expired"])
-def test_an_order_that_ends_keeps_what_it_has_filled(status):
+def test_an_order_that_ends_keeps_its_fills(status):
     order = orders.order(CONDOR, AT, 1, 5)
     orders.end(order, status, AT)
     assert {(part["status"], part[f"{status}_at"], part["filled_qty"]) for part in [order, *order["legs"]]} == {

@@ -23,7 +23,7 @@ def path(market):
 
 
 @pytest.mark.parametrize("symbol", ["SPY261218P00700000", "NVDA261218C00220000", "XSP261218C00760000"])
-def test_at_the_start_past_quotes_equal_those_of_the_market(market, path, symbol):
+def test_at_the_start_past_quotes_equal_the_markets(market, path, symbol):
     quotes, contract = PastQuotes(market, path), occ.parse(symbol)
     spot = path.price(quotes.underlying(contract), AT)
     bid, ask = quotes.cents(contract, AT, spot)

@@ -71,7 +71,7 @@ def test_timestamp_faults_change_the_length(fault, length):
     assert len(bytes(raw["t"])) == length
 
 
-def test_a_duplicate_time_repeats_that_of_the_previous_quote():
+def test_a_duplicate_time_repeats_the_one_of_the_previous_quote():
     faulty = FaultyEncoder()
     faulty(quote(at_ns=AT_NS))
     faulty.faults.activate("duplicate-time", NOW)

@@ -181,7 +181,7 @@ def test_after_the_close_only_late_options_and_stocks_are_quoted(make_harness):
     assert quoted(600) == (set(), False)
 
 
-def test_the_closes_are_of_a_trading_day():
+def test_the_closes_belong_to_a_trading_day():
     started_at = dt.datetime(2026, 11, 27, 15, 0, tzinfo=dt.UTC)  # the day after Thanksgiving
     simulation = Simulation(
         scenario=scenario("session"), seed=1, entitlements=Entitlements(), started_at=started_at, now=0.0

@@ -53,7 +53,7 @@ def test_a_side_that_is_missing_has_a_price_of_zero(harness):
     assert snapshots(harness)["SPY"]["latestQuote"]["bp"] > 0
 
 
-def test_bars_are_of_the_newest_session_and_the_one_before(harness):
+def test_bars_cover_the_newest_session_and_the_one_before(harness):
     assert days(harness) == ["2026-11-20T05:00:00Z", "2026-11-19T05:00:00Z"]
 
 
@@ -153,7 +153,7 @@ def test_daily_bars_agree_with_the_snapshot(harness):
     assert bars(harness)["bars"]["SPY"][-1] == snapshots(harness)["SPY"]["dailyBar"] != newest
 
 
-def test_daily_bars_are_of_the_exchanges_sessions(harness):
+def test_daily_bars_cover_the_sessions_of_the_exchange(harness):
     dates = [row["t"][:10] for row in bars(harness)["bars"]["SPY"]]
     assert dates[0] == "2026-09-21"
     assert dates == sorted(set(dates))

@@ -55,7 +55,7 @@ def test_without_a_connection_nothing_is_encoded_or_counted():
     assert harness.streams.stock_messages_sent == 0
 
 
-def test_each_event_goes_to_those_who_subscribed_to_its_channel():
+def test_each_event_goes_to_the_subscribers_of_its_channel():
     assert StockFeedHarness(quotes=["SPY"]).publish(QUOTE, OTHER, TRADE, END) == [("q", "SPY")]
     assert StockFeedHarness(trades=["SPY"]).publish(QUOTE, TRADE, END)[0] == ("t", "SPY")
     assert StockFeedHarness(bars=["SPY"], dailyBars=["SPY"], updatedBars=["SPY"]).publish(QUOTE, TRADE, END) == [
@@ -102,7 +102,7 @@ def test_faults_of_the_option_stream_leave_stocks_alone():
     assert harness.listener.received[0]["bp"] == 742.01
 
 
-def test_message_faults_add_what_a_client_must_ignore():
+def test_message_faults_add_messages_that_a_client_must_ignore():
     harness = StockFeedHarness(quotes=["SPY"])
     inject = functools.partial(harness.faults.activate, now=NOW, stream="stock")
     inject("unknown-type")

@@ -64,7 +64,7 @@ def test_a_wildcard_needs_the_paid_plan(client):
     assert [message["S"] for message in paid.offer("A", "B")] == ["A", "B"]
 
 
-def test_bars_arrive_only_for_those_who_subscribed_to_bars(client):
+def test_bars_arrive_only_after_a_subscription_to_bars(client):
     client.send(AUTH)
     client.send({"action": "subscribe", "bars": ["A"]})
     assert client.offer("A") is None

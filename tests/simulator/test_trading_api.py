@@ -191,7 +191,7 @@ def test_fills_are_found_by_their_date_in_new_york_and_agree_with_their_orders(h
         assert (row["symbol"], row["cum_qty"], row["order_status"]) == (leg["symbol"], leg["filled_qty"], "filled")
 
 
-def test_the_days_profit_of_the_account_is_that_of_its_contracts_and_its_transfers_and_fees(harness):
+def test_the_days_profit_of_the_account_includes_its_contracts_transfers_and_fees(harness):
     """From REST's figures: multiplier x (quantity x price - yesterday's quantity x close) + cash of the fills."""
 
     def rows(path):

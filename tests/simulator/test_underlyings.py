@@ -129,7 +129,7 @@ def test_the_close_of_a_session_is_its_last_price_even_if_the_price_moves_on(und
     assert underlyings.previous_close("SPY") == last
 
 
-def test_the_previous_close_of_a_day_is_that_of_the_session_before_it(underlyings):
+def test_the_previous_close_of_a_day_comes_from_the_session_before_it(underlyings):
     before, saturday = underlyings.previous_close("SPY"), FRIDAY + dt.timedelta(days=1)
     assert underlyings.close_before("SPY", FRIDAY) == before
     assert underlyings.close_before("SPY", saturday) == round(underlyings.spot("SPY"), 2)

@@ -53,7 +53,7 @@ def quantities(account):
     return {abs(held.quantity) for held in account.holdings.values()}
 
 
-def test_a_placed_order_closes_what_is_held_and_changes_nothing_yet(account, working):
+def test_a_placed_order_for_held_contracts_closes_and_changes_nothing_yet(account, working):
     [(event, order)] = event_and_order(working.place(CLOSING, AT))
     assert (event, order["status"], order["qty"], order["limit_price"]) == ("new", "new", "5", "1.6")
     assert {leg["position_intent"] for leg in order["legs"]} == {"buy_to_close", "sell_to_close"}
@@ -61,7 +61,7 @@ def test_a_placed_order_closes_what_is_held_and_changes_nothing_yet(account, wor
     assert quantities(account) == {5}
 
 
-def test_an_order_for_what_is_not_held_opens(working):
+def test_an_order_for_contracts_not_held_opens(working):
     request = OrderRequest(legs=(("SPY261218P00600000", -1), ("SPY261218P00605000", 1)), quantity=1)
     [(_, order)] = event_and_order(working.place(request, AT))
     assert [leg["position_intent"] for leg in order["legs"]] == ["sell_to_open", "buy_to_open"]
@@ -120,14 +120,14 @@ def test_a_limit_far_from_the_marks_needs_prices(working):
         working.fill(placed["id"], AT)
 
 
-def test_no_more_than_what_is_left_is_filled(working, account):
+def test_no_more_than_the_remaining_quantity_is_filled(working, account):
     [(_, placed)] = event_and_order(working.place(CLOSING, AT))
     with pytest.raises(ValueError, match="5 units left, not 6"):
         working.fill(placed["id"], AT, units=6)
     assert quantities(account) == {5}
 
 
-def test_a_replacement_has_a_new_id_and_what_is_left(working):
+def test_a_replacement_has_a_new_id_and_the_remaining_quantity(working):
     [(_, placed)] = event_and_order(working.place(CLOSING, AT))
     working.fill(placed["id"], AT, units=2)
     (first, old), (second, new) = event_and_order(working.replace(placed["id"], AT, limit_price=Decimal("1.85")))
@@ -146,7 +146,7 @@ def test_a_replacement_may_change_quantity_and_time_in_force_and_keeps_the_limit
     assert (new["qty"], new["time_in_force"], new["limit_price"]) == ("1", "gtc", "1.6")
 
 
-def test_a_cancelled_order_keeps_what_it_has_filled(account, working):
+def test_a_cancelled_order_keeps_its_fills(account, working):
     [(_, placed)] = event_and_order(working.place(CLOSING, AT))
     working.fill(placed["id"], AT, units=1)
     [(event, order)] = event_and_order(working.cancel(placed["id"], AT))

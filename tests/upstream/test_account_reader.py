@@ -112,7 +112,7 @@ class TestBalances:
         assert harness.arguments("transfers") == [TODAY, TODAY]
         assert harness.sink.last("set_account_summary") == (msgspec.structs.replace(BALANCES, transfers_e4=-5_000_000),)
 
-    def test_of_an_account_that_is_not_known_nothing_is_read(self):
+    def test_nothing_is_read_of_an_unknown_account(self):
         harness = Harness()
         harness.unknown = OUTAGE
         harness.run_scenario(1.0)
@@ -308,7 +308,7 @@ class TestCloses:
             (dt.datetime(2026, 11, 23, 15, tzinfo=dt.UTC), dt.date(2026, 11, 20)),
         ],
     )
-    def test_closes_are_those_of_the_last_session_before_today(self, now_at, day):
+    def test_closes_come_from_the_last_session_before_today(self, now_at, day):
         assert closes_of(self.HELD, Calendar(), now_at) == ClosingPrices(day=day, prices_e4={SHORT_PUT: 12_300})
 
     def test_a_holiday_has_no_close(self):

@@ -203,7 +203,7 @@ async def test_without_the_entitlement_indexes_have_no_values(simulator):
 
 
 @with_simulator(scenario="frozen", started_at=SIMULATED_AT)
-async def test_figures_and_quotes_are_those_of_the_contracts(simulator):
+async def test_figures_and_quotes_belong_to_the_contracts(simulator):
     with client(simulator) as harness:
         held = [option.symbol for option in (await harness.rest.holdings()).options]
         figures, quotes = [], []

@@ -378,7 +378,7 @@ def test_no_text_contains_anything_as_long_as_a_key(before, key, after):
 
 class TestStreamFault:
     @pytest.mark.parametrize(("name", "failure", "code", "again", "words"), STREAM)
-    def test_the_text_of_a_failure_is_that_of_the_table(self, name, failure, code, again, words):
+    def test_the_text_of_a_failure_comes_from_the_table(self, name, failure, code, again, words):
         if isinstance(failure, ErrorFrame):
             fault = stream_fault(failure.code, failure.msg)
         else:
@@ -397,13 +397,13 @@ class TestStreamFault:
         assert (fault.code, fault.remedy) == (code, FAILURES[name].remedy)
         assert words in fault.reason
 
-    def test_the_reason_of_a_close_is_shortened(self):
+    def test_the_reason_for_a_close_is_shortened(self):
         assert len(connection_fault(ws.ConnectionClosedError(Close(1008, "x y " * 30), None)).text) < 150
 
 
 class TestRestFault:
     @pytest.mark.parametrize(("name", "failure", "code", "again", "words"), REST)
-    def test_the_text_of_a_failure_is_that_of_the_table(self, name, failure, code, again, words):
+    def test_the_text_of_a_failure_comes_from_the_table(self, name, failure, code, again, words):
         fault = rest_fault(failure)
         assert (fault.code, fault.may_retry, fault.is_outage) == (code, again in ("retry", "asked"), again == "retry")
         assert fault.reason == str(fault) == sentence(name, failure, "REST")

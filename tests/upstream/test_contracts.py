@@ -153,7 +153,7 @@ class TestDue:
         assert applied(contracts, XYZ1, cost_basis_e4=125_500).multiplier == 10
 
     @given(st.lists(st.tuples(st.sampled_from(POOL), st.sampled_from([STANDARD, MINI, None]), st.integers(1, 30))))
-    def test_requesting_what_is_due_ends_with_a_multiplier_for_every_root_that_alpaca_knows(self, earlier):
+    def test_requesting_due_contracts_ends_with_a_multiplier_for_every_root_that_alpaca_knows(self, earlier):
         contracts, asked = ContractAnswers(), []
         for symbol, answer, hours in earlier:
             contracts.learn(symbol, answer, NOW_AT - hours * HOUR)
@@ -223,7 +223,7 @@ class TestApplied:
         assert (position.multiplier, position.multiplier_assumed) == (100, False)
         assert (position.underlying, position.deliverables) == ("XYZ", deliverables)
 
-    def test_the_style_is_that_of_the_answer_and_not_known_before(self):
+    def test_the_style_comes_from_the_answer_and_is_unknown_before(self):
         contracts = known(XYZ1, Contract(multiplier=100, underlying="XYZ", style="american"))
         assert (applied(ContractAnswers()).style, applied(contracts).style) == (None, "american")
 
@@ -243,7 +243,7 @@ class TestApplied:
         assert (position.multiplier, position.underlying, position.multiplier_assumed) == (10, "XYZ", False)
         assert position.problem is None
 
-    def test_a_contracts_own_answer_applies_unless_that_of_its_root_is_a_day_newer(self):
+    def test_a_contracts_own_answer_applies_unless_its_roots_is_a_day_newer(self):
         contracts = known(XYZ1, MINI)
         contracts.learn(XYZ1_CALL, STANDARD, NOW_AT + HOUR)
         assert applied(contracts, XYZ1).multiplier == 10

@@ -33,7 +33,7 @@ FILLS = [
 ]
 
 
-def test_the_last_fill_of_all_legs_is_that_of_the_order():
+def test_the_last_fill_of_all_legs_dates_the_order():
     instants = FillInstants()
     assert instants.add(FILLS)
     assert instants.last_at(SPREAD) == AT + 2 * MINUTE

@@ -201,7 +201,7 @@ class TestDividends:
         assert [dividend.symbol for dividend in read] == ["SPY"]
         assert refused == ["dividendRow"]
 
-    def test_without_any_announced_there_are_none(self):
+    def test_without_announcements_there_are_no_dividends(self):
         assert dividends({"corporate_actions": {}}, RefusedRows()) == []
 
     @pytest.mark.parametrize("answer", [[], {}, {"corporate_actions": []}])

@@ -62,7 +62,7 @@ async def newer(symbols, take):
 
 
 class TestNeed:
-    def test_the_stocks_of_what_is_held_are_streamed(self):
+    def test_the_stocks_of_held_options_are_streamed(self):
         @run_scenario
         async def _(harness):
             async with harness.at_work():
@@ -269,7 +269,7 @@ class TestFaults:
                 await until(lambda: len(harness.stocks.all_peers) == 2, within=60.0)
                 assert stocks(harness).code == "silent"
 
-    def test_a_probe_counts_what_rest_answered_before_it_failed(self):
+    def test_a_probe_counts_the_answers_of_rest_before_its_failure(self):
         @run_scenario(silence_seconds=20.0)
         async def _(harness):
             async with harness.at_work():

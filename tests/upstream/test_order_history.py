@@ -399,7 +399,7 @@ class TestHistory:
         stock = leg("SPY", id="b", replaces="a", replaced_by="c")
         assert order_history.page([stock], [].append).replaced == {}
 
-    def test_saved_orders_do_not_overwrite_what_was_read(self):
+    def test_saved_orders_do_not_overwrite_newer_ones(self):
         known, before = OrderHistory(), OrderHistory()
         take(before, page(CONDOR_ORDER, newest_at=NOW_AT - DAY), None, NOW_AT)
         more = order(parent(legs=[one | {"filled_qty": "3"} for one in LEGS]))
@@ -490,7 +490,7 @@ class TestPartialFills:
         take(known, order_history.page([parent(filled_at="2026-11-20T15:00:00Z")], [].append), None, NOW_AT)
         assert self.at(known) == UPDATED_AT + HOUR
 
-    def test_the_cancellation_of_what_is_left_is_not_its_instant(self):
+    def test_the_cancellation_of_the_rest_does_not_date_an_order(self):
         known = self.known(partial())
         ended = partial(status="canceled", updated_at="2026-11-20T20:00:00Z")
         take(known, order_history.page([ended], [].append), None, NOW_AT)

@@ -67,7 +67,7 @@ class TestFirstReading:
         progress.take(request(progress), page(fill("1", STARTED_AT - HOUR)), OLDEST_AT)
         assert progress.complete_from == STARTED_AT
 
-    def test_a_full_page_of_which_nothing_can_be_read_proves_nothing(self):
+    def test_a_full_page_without_a_readable_row_proves_nothing(self):
         progress = first()
         progress.take(request(progress), page(), OLDEST_AT)
         assert (progress.complete_from, request(progress).token) == (STARTED_AT, "last")

@@ -337,7 +337,7 @@ class TestFaults:
 
 
 class TestAccounts:
-    def test_another_account_drops_what_is_under_way_and_is_read_from_the_start(self):
+    def test_another_account_drops_the_current_reading_and_is_read_from_the_start(self):
         @run_scenario
         async def _(harness):
             harness.brokerage.past = fills(50)

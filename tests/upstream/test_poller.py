@@ -56,7 +56,7 @@ def test_asking_during_a_reading_starts_another_after_it():
     assert Harness(seconds=5.0).run_scenario(20.0, asks=[1.0, 2.0]) == [0.0, 5.0]
 
 
-def test_a_pause_gathers_what_is_asked_for_in_a_burst():
+def test_a_pause_gathers_the_requests_of_a_burst():
     assert Harness().run_scenario(20.0, asks=[10.0, 10.1, 10.2], pause=0.5, is_due=False) == [10.5]
 
 

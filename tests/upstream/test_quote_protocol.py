@@ -338,7 +338,7 @@ class TestSubscriptions:
         subscriptions.acknowledge(["X"])
         assert sent(subscriptions.due()) == [("subscribe", ["A"])]
 
-    def test_a_405_keeps_what_is_subscribed_and_finds_what_else_fits(self):
+    def test_a_405_keeps_the_subscribed_symbols_and_finds_out_how_many_more_fit(self):
         subscriptions = protocol()
         subscriptions.want(["A", "B"])
         subscriptions.due()

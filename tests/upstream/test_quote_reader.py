@@ -58,13 +58,13 @@ def test_an_answer_belongs_to_the_era_in_which_it_was_requested():
     assert eras == [0]
 
 
-def test_a_poll_asks_for_what_is_not_streamed():
+def test_a_poll_requests_symbols_that_are_not_streamed():
     reader, _, brokerage, _ = harness(streamed=CONDOR[1:])
     run(reader.poll())
     assert asked(brokerage) == [CONDOR[:1]]
 
 
-def test_a_poll_asks_for_what_the_stream_is_silent_about():
+def test_a_poll_requests_symbols_about_which_the_stream_is_silent():
     reader, sink, brokerage, _ = harness()
     sink.silent = frozenset({CONDOR[2], "NOT HELD"})
     assert reader.silent == [CONDOR[2]]

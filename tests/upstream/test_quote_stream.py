@@ -291,7 +291,7 @@ class TestSubscriptions:
                 await until(lambda: server.peer.subscribed == {"B"})
                 assert harness.state == "live"
 
-    def test_a_reconnect_asks_for_what_is_held_then(self):
+    def test_a_reconnect_requests_the_symbols_held_then(self):
         @run_scenario
         async def _(server):
             harness = OptionHarness(server, ["A"])

@@ -54,7 +54,7 @@ class TestAnswers:
         (tick,) = asyncio.run(harness().quotes(["NVDA260911C00205000"]))
         assert (tick.symbol, tick.bid, tick.ask_size) == ("NVDA260911C00205000", 13.06, 78.0)
 
-    def test_quotes_are_of_the_feed(self, server, harness):
+    def test_quotes_come_from_the_configured_feed(self, server, harness):
         asyncio.run(harness(feed="opra").quotes())
         assert server.asked[0][1]["feed"] == "opra"
 

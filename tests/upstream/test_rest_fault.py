@@ -9,7 +9,7 @@ from tests.fakes.rest import Answer, Drop, Stall
 from tests.upstream.rest_harness import HTML, POSITIONS
 
 
-def test_the_reason_is_the_text_with_the_remedy_and_also_what_str_returns():
+def test_the_reason_is_the_text_with_the_remedy_and_str_returns_it():
     bare = RestFault("timeout", "Alpaca does not answer", may_retry=True)
     assert bare.reason == str(bare) == "Alpaca does not answer"
     fault = RestFault("authFailed", "Alpaca refuses the key", may_retry=False, remedy="use another key")

@@ -204,7 +204,7 @@ class TestPositions:
         assert position_of(qty="1", side="short", cost_basis="740").cost_basis_e4 == -7_400_000
 
     @pytest.mark.parametrize("side", [None, "both", ""])
-    def test_without_a_side_the_sign_is_that_of_the_quantity(self, side):
+    def test_without_a_side_the_quantity_gives_the_sign(self, side):
         assert position_of(qty="-3", side=side).quantity == -3
 
     @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ class TestDirectory:
     def test_without_a_unit_the_users_directory_is_used(self):
         assert state_files.directory({}, lasts=True).name == "condord"
 
-    def test_without_a_home_there_is_none_which_is_a_warning_if_state_should_last(self, monkeypatch, logs):
+    def test_without_a_home_there_is_no_directory_and_a_warning_if_state_should_last(self, monkeypatch, logs):
         monkeypatch.setattr(state_files.directories, "state_directory", lambda: None)
         assert state_files.directory({}, lasts=False) is None
         assert logs.records == []
@@ -210,7 +210,7 @@ class TestBadFiles:
             asyncio.run(scenario(store))
         assert [record.fields["action"] for record in logs.records] == ["write"]
 
-    def test_the_write_fault_is_that_of_the_last_write(self, tmp_path):
+    def test_the_write_fault_comes_from_the_last_write(self, tmp_path):
         path = tmp_path / "file" / "state"
         (tmp_path / "file").touch()
         with closing(Store(path, account="A")) as store:

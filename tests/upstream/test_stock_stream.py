@@ -211,7 +211,7 @@ class TestSilence:
                 await settle(30.0)
                 assert len(server.all_peers) == 1
 
-    def test_a_quote_of_rest_was_missed_if_it_is_newer_than_what_the_stream_sent(self):
+    def test_a_quote_of_rest_was_missed_if_it_is_newer_than_the_streamed_one(self):
         @run_scenario
         async def _(server):
             harness = StockHarness(server)

@@ -34,7 +34,7 @@ def test_a_stream_that_is_down_without_a_fault_has_a_reason_too():
     assert state_of(changed(Stream(), public_state="reconnecting"), is_closed=False).reason
 
 
-def test_a_limited_stream_is_live_and_names_what_rest_reads():
+def test_a_limited_stream_is_live_and_names_the_symbols_that_rest_reads():
     stream = Stream()
     stream.is_limited, stream.symbols = True, ("SPY", "QQQ", "IWM")
     stream.streamed, stream.missing = frozenset({"SPY", "QQQ"}), ["IWM"]

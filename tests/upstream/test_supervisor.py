@@ -620,7 +620,7 @@ class TestReadingBack:
                 await until(lambda: harness.past.past, within=7.0)
 
     @pytest.mark.slow
-    def test_a_booking_is_read_soon_after_what_it_explains_has_left_the_account(self):
+    def test_a_booking_is_read_soon_after_its_contracts_have_left_the_account(self):
         @run_scenario
         async def _(harness):
             async with harness.at_work():
@@ -678,7 +678,7 @@ class TestReadingBack:
 
 
 class TestFailures:
-    def test_a_failed_poll_keeps_what_was_read_and_the_status_has_the_reason(self):
+    def test_a_failed_poll_keeps_the_last_reading_and_the_status_has_the_reason(self):
         @run_scenario
         async def _(harness):
             async with harness.at_work():
@@ -854,7 +854,7 @@ class TestState:
                 assert harness.sink.status.stream.connected is False
                 assert harness.sink.status.stream.subscribed == 0
 
-    def test_a_refused_key_is_halted_and_a_retry_heals_it(self):
+    def test_a_refused_key_halts_the_stream_and_a_retry_recovers_it(self):
         @run_scenario
         async def _(harness):
             harness.options.login = error(402, "auth failed")
@@ -866,7 +866,7 @@ class TestState:
                 harness.supervisor.retry()
                 await until(lambda: harness.sink.status.state == "live", within=0.5)
 
-    def test_a_lost_trading_stream_leaves_the_state(self):
+    def test_a_lost_trading_stream_does_not_change_the_state(self):
         @run_scenario
         async def _(harness):
             harness.trading.status = "unauthorized"

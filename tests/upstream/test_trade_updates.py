@@ -36,7 +36,7 @@ def run_scenario(test):
 
 
 @pytest.mark.parametrize("is_text", [False, True], ids=["paper", "live"])
-def test_a_fill_has_the_positions_read(is_text):
+def test_a_fill_causes_a_reading_of_positions(is_text):
     @run_scenario
     async def _(server):
         server.is_text = is_text

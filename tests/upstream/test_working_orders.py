@@ -74,7 +74,7 @@ def only(row):
 
 
 class TestSeveralLegs:
-    def test_an_order_has_its_net_limit_and_what_each_leg_still_trades(self):
+    def test_an_order_has_its_net_limit_and_the_open_quantity_of_each_leg(self):
         assert only(CLOSING) == WorkingOrder(
             id="order",
             submitted_at=AT,

@@ -574,7 +574,7 @@ def test_leftovers_of_a_lot_have_the_rest_of_the_cost_basis():
     assert left.position.average_entry_e4 == e4("1.3001")
 
 
-def test_without_a_cost_basis_leftovers_have_no_cost_but_the_lot_has_that_of_its_fills():
+def test_without_a_cost_basis_leftovers_have_no_cost_but_the_lot_has_the_cost_of_its_fills():
     put = replace(holding("P", 90, 3), cost_basis_e4=None, average_entry_e4=None)
     found = group([put, *condor_holdings(STRIKES, "1221")[1:]], [lot(STRIKES)])
     (left,) = found.unmatched

@@ -23,7 +23,7 @@ def six_values(value):
 
 
 @pytest.mark.parametrize("oracle", [by_vollib, by_quantlib])
-def test_prices_and_greeks_are_those_of_other_libraries(oracle):
+def test_prices_and_greeks_equal_those_of_other_libraries(oracle):
     for option in grid(300):
         ours = option_value(option.right, option.strike, option.volatility, option.conditions)
         theirs = oracle(option)
@@ -108,7 +108,7 @@ def test_greeks_are_the_slopes_of_the_price(right, conditions, volatility, devia
 
 
 @given(rights, all_conditions(), volatilities(), deviations())
-def test_theta_is_the_change_over_the_next_day_or_what_is_left_of_it(right, conditions, volatility, deviation):
+def test_theta_is_the_change_over_the_next_day_or_its_remainder(right, conditions, volatility, deviation):
     strike = strike_at(conditions, volatility, deviation)
     value = option_value(right, strike, volatility, conditions)
     tomorrow = replace(conditions, years=max(0.0, conditions.years - DAY))

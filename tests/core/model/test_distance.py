@@ -57,7 +57,7 @@ def test_without_a_level_there_is_no_distance():
 
 
 @given(st.floats(1, 1000), st.floats(1, 1000), st.floats(0.01, 3), st.floats(1e-5, 3))
-def test_all_measures_of_a_distance_have_one_sign_and_that_of_the_other_side_the_opposite(level, spot, iv, years):
+def test_all_measures_of_a_distance_share_one_sign_and_the_other_side_has_the_opposite(level, spot, iv, years):
     put, call = put_distance(level, spot, iv, years), call_distance(level, spot, iv, years)
     assert put.dollars == -call.dollars
     assert put.percent == -call.percent

@@ -99,7 +99,7 @@ def test_the_volatility_from_rest_is_only_used_for_contracts_in_the_money():
     assert figures(chain(held("P95", None), other_ivs={95.0: 0.18}))["P95"] == UNKNOWN
 
 
-def test_a_contract_in_the_money_has_a_volatility_between_those_of_the_nearest_strikes_out_of_the_money():
+def test_the_volatility_of_a_contract_in_the_money_lies_between_the_nearest_strikes_out_of_the_money():
     found = figures(chain(held("P90", 0.3), held("P96", 0.24), held("C98", 0.5), held("C104", 0.16), held("C110", 0.1)))
     assert_modelled(found["C98"], "C98", 0.24 + (0.16 - 0.24) * 2 / 8)
 
@@ -198,7 +198,7 @@ def test_the_figures_of_a_price_out_of_the_money_do_not_depend_on_other_contract
 
 
 @given(chains())
-def test_a_volatility_in_the_money_is_that_of_its_strike_or_between_its_neighbours(drawn):
+def test_a_volatility_in_the_money_comes_from_its_strike_or_lies_between_its_neighbours(drawn):
     listed, _ = drawn
     found = figures(listed)
     outside = sorted(

@@ -164,7 +164,7 @@ def test_known_dividends_lower_the_price_in_the_model_but_not_in_distances():
     assert found.probabilities == probabilities(card, leg, leg, 100, at(98))
 
 
-def test_the_strikes_of_an_adjusted_contract_compare_with_what_it_delivers():
+def test_the_strikes_of_an_adjusted_contract_compare_with_its_deliverable():
     card = condor()
     found = condor_risk(card, flat(card), inputs(66.0, spot=99.0, model_spot=99.0, shares_ratio=1.5))
     assert found.price == 66

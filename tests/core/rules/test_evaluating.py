@@ -94,7 +94,7 @@ def test_a_quantity_that_is_not_given_is_unknown():
         ({"condor": ("SPY-2",)}, False),
     ],
 )
-def test_a_rule_applies_to_what_its_match_names(match, is_matched):
+def test_a_rule_applies_to_the_subjects_that_its_match_names(match, is_matched):
     rule = Rule(name="r", when=(parse("tested"),), match=RuleMatch(**match))
     assert matches(rule, facts()) is is_matched
 

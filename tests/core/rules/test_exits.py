@@ -96,7 +96,7 @@ def test_a_condor_of_unknown_cost_has_no_target_and_no_stop():
     assert loss_base_e4(unknown) is None
 
 
-def test_the_facts_of_a_condor_have_what_match_compares():
+def test_the_facts_of_a_condor_have_every_field_that_match_compares():
     facts = facts_of(condor())
     assert (facts.subject, facts.underlying) == ("SPY-261218-560-570-630-640", "SPY")
     assert (facts.scope, facts.kind, facts.direction) == ("condor", "ironCondor", "short")

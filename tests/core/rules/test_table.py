@@ -35,7 +35,7 @@ def test_rules_of_the_file_follow_the_built_in_ones_in_its_order():
     assert names == [*(each.name for each in BUILT_IN), "b", "a"]
 
 
-def test_an_override_changes_what_it_names_and_keeps_the_rest_and_its_place():
+def test_an_override_changes_only_the_named_keys_and_keeps_its_place():
     table = rules([override("stop-loss", for_seconds=5.0, notify=(), enabled=False)])
     before, after = BUILT_IN[1], table[1]
     assert (after.for_seconds, after.notify, after.enabled) == (5.0, (), False)
