@@ -64,27 +64,27 @@ class Machine:
 
     async def run(self):
         """All results by name."""
-        given = found(**{"loaded": loaded(self.config()), "key": key(KEY, SECRET), **self.found})
+        options = found(**{"loaded": loaded(self.config()), "key": key(KEY, SECRET), **self.found})
         daemon = Daemon(self.daemon or f"http://127.0.0.1:{self.server['port']}", timeout_seconds=3.0)
-        checks = await probes.run_checks(given, daemon=daemon, environ=self.environ, note=self.notes.append)
+        checks = await probes.run_checks(options, daemon=daemon, environ=self.environ, note=self.notes.append)
         names = [*(report.ELECTED_NAMES if self.cluster.is_elected else report.NAMES)]
         assert [check.name for check in checks] == names
         return {check.name: check for check in checks}
 
-    def check(self, fault=None, credentials=None, scenario="default", **given):
+    def check(self, fault=None, credentials=None, scenario="default", **options):
         """All results by name with a simulator, in which something may go wrong."""
 
-        async def whole():
+        async def main():
             async with serve(credentials=credentials, scenario=scenario) as alpaca:
                 self.use(alpaca)
                 if fault is not None:
-                    alpaca.inject(fault, **given)
+                    alpaca.inject(fault, **options)
                 checks = await self.run()
                 await asyncio.to_thread(until, lambda: not is_open(alpaca), "no stream stays open")
                 assert all(check.hint for check in checks.values() if check.result == "fail")
                 return checks
 
-        return asyncio.run(whole())
+        return asyncio.run(main())
 
     @contextlib.contextmanager
     def running_daemon(self, **report):

@@ -35,15 +35,15 @@ def test_an_account_without_positions_is_ok(machine):
 
 
 @pytest.mark.parametrize(
-    ("fault", "given", "name", "hint"),
+    ("fault", "options", "name", "hint"),
     [
         ("clock-skew", {"skew_seconds": 300.0}, "clock-skew", "timedatectl set-ntp true"),
         ("rest-500", {}, "rest-login", "status page"),
         ("upgrade-502", {}, "option-stream", "status page"),
     ],
 )
-def test_a_failure_has_a_hint_even_if_it_may_pass_by_itself(machine, fault, given, name, hint):
-    assert hint in machine.check(fault, **given)[name].hint
+def test_a_failure_has_a_hint_even_if_it_may_pass_by_itself(machine, fault, options, name, hint):
+    assert hint in machine.check(fault, **options)[name].hint
 
 
 def test_a_check_leaves_no_lock_behind(machine, tmp_path):
@@ -159,13 +159,13 @@ def test_a_name_that_cannot_be_looked_up_fails_dns_and_its_dependents_are_not_tr
 
 
 def test_a_host_that_does_not_speak_tls_fails_the_tls_check(machine):
-    async def whole():
+    async def main():
         async with serve() as alpaca:
             machine.alpaca["data_url"] = alpaca.url.replace("http", "https")
             machine.use(alpaca)
             return await machine.run()
 
-    assert failed(asyncio.run(whole())) == ["tls"]
+    assert failed(asyncio.run(main())) == ["tls"]
 
 
 def test_an_invalid_url_fails_the_network(machine):

@@ -13,22 +13,22 @@ NOW = dt.datetime(2026, 11, 20, 15, 31, 9, tzinfo=dt.UTC)
 ID = documents.alert()["id"]
 
 
-def listed(*given, **changes):
-    return msgspec.convert(documents.alerts(*given, **changes), AlertsJson)
+def listed(*entries, **changes):
+    return msgspec.convert(documents.alerts(*entries, **changes), AlertsJson)
 
 
-def lines(*given, width=None, with_all=False, **changes):
-    return alert_lines.alerts_lines(listed(*given, **changes), NOW, Screen(width=width), with_all=with_all)
+def lines(*entries, width=None, with_all=False, **changes):
+    return alert_lines.alerts_lines(listed(*entries, **changes), NOW, Screen(width=width), with_all=with_all)
 
 
-def firing(*given, **counts):
+def firing(*entries, **counts):
     """A document with these alerts; `counts` are the numbers of firing alerts by severity."""
     totals = documents.totals(alerts=counts)
-    return msgspec.convert(documents.document(alerts=[*given], totals=totals), wire.Document)
+    return msgspec.convert(documents.document(alerts=[*entries], totals=totals), wire.Document)
 
 
-def converted(*given):
-    return [msgspec.convert(alert, AlertJson) for alert in given]
+def converted(*entries):
+    return [msgspec.convert(alert, AlertJson) for alert in entries]
 
 
 def test_an_alert_is_its_sentence_its_id_and_what_is_known_about_it():

@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 from condord.cli import options
 
 
-def given(*arguments):
+def parsed(*arguments):
     """The values of all options that a command gets for `arguments`."""
     received = []
     app = typer.Typer(rich_markup_mode=None)
@@ -21,24 +21,24 @@ def given(*arguments):
 
 
 def test_without_options_there_is_no_file_and_no_address_and_the_output_is_text():
-    assert given() == (None, None, False)
+    assert parsed() == (None, None, False)
 
 
 def test_each_option_has_one_name(tmp_path):
     path = tmp_path / "condord.toml"
-    assert given("--config", str(path), "--url", "http://a:1", "--json") == (path, "http://a:1", True)
+    assert parsed("--config", str(path), "--url", "http://a:1", "--json") == (path, "http://a:1", True)
 
 
 def test_a_file_that_does_not_exist_or_is_not_readable_is_left_to_the_command(tmp_path):
     path = tmp_path / "secret.toml"
-    assert given("--config", str(path))[0] == path
+    assert parsed("--config", str(path))[0] == path
     path.touch(mode=0)
-    assert given("--config", str(path))[0] == path
+    assert parsed("--config", str(path))[0] == path
 
 
 def test_an_option_without_its_value_is_a_usage_error():
-    assert given("--config").exit_code == given("--config", "").exit_code == 2
-    assert given("--url").exit_code == 2
+    assert parsed("--config").exit_code == parsed("--config", "").exit_code == 2
+    assert parsed("--url").exit_code == 2
 
 
 @pytest.mark.parametrize(

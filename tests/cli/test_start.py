@@ -164,7 +164,7 @@ def test_an_ingester_without_a_bus_is_a_daemon_on_its_own(condord, service, monk
 
 def test_an_ingester_with_a_bus_takes_part_in_an_election(condord, service, monkeypatch):
     seen = {}
-    module = types.SimpleNamespace(run=lambda startup, **given: seen.update(given, startup=startup))
+    module = types.SimpleNamespace(run=lambda startup, **options: seen.update(options, startup=startup))
     monkeypatch.setitem(sys.modules, "condord.daemon.front_service", module)
     monkeypatch.setattr(package, "front_service", module, raising=False)
     monkeypatch.setenv("CONDORD_CLUSTER_ROLE", "ingest")

@@ -27,7 +27,7 @@ EXAMPLE = (Path(__file__).parents[2] / "docs" / "examples" / "nats-server.conf")
 def run_scenario(nats_server, scenario, *, leaders=1, account=ACCOUNT, **options):
     """Play `scenario(server, leader…, followed)`; the first leader leads."""
 
-    async def whole():
+    async def main():
         server = nats_server(**options)
         made = [Leader(server.bus(), fence=1 + at, epoch=f"epoch{at}", name=f"host:{at}") for at in range(leaders)]
         followed = Followed(server.bus(), account)
@@ -36,7 +36,7 @@ def run_scenario(nats_server, scenario, *, leaders=1, account=ACCOUNT, **options
                 made[0].begin()
             await scenario(server, *made, followed)
 
-    asyncio.run(whole())
+    asyncio.run(main())
 
 
 def assert_same_document(followed, leader):
@@ -141,8 +141,8 @@ def test_an_answer_that_has_waited_while_the_process_was_suspended_does_not_coun
         asked = []
         real = followed.bus.ask
 
-        async def ask(*given, **options):
-            answer = await real(*given, **options)
+        async def ask(*arguments, **options):
+            answer = await real(*arguments, **options)
             if not asked:
                 leader.move()  # the answer does not have it
                 followed.follower.note_suspension(60.0)
@@ -257,10 +257,10 @@ def test_before_the_first_leader_no_leader_counts_as_lost(nats_server, caplog):
             await await_caught_up(followed, leader)
             await eventually(lambda: "There is a leader" in caplog.messages)
 
-    async def whole():
+    async def main():
         await scenario(nats_server())
 
-    asyncio.run(whole())
+    asyncio.run(main())
     logged = [record for record in caplog.records if "leader" in record.message]
     assert [record.message for record in logged] == ["There is no leader yet", "There is a leader"]
     assert logged[0].fields["reason"] in ("nobody answers on the bus", "the leader has not answered yet")
@@ -461,12 +461,12 @@ def test_the_only_account_of_the_bus_is_found(nats_server):
 
 @pytest.mark.slow
 def test_without_jetstream_no_account_is_found_and_the_log_has_the_remedy(nats_server, caplog):
-    async def whole():
+    async def main():
         followed = Followed(nats_server("nojetstream").bus(), "")
         async with working(followed):
             await eventually(lambda: "There is no leader yet" in caplog.messages)
 
-    asyncio.run(whole())
+    asyncio.run(main())
     reason = caplog.records[-1].fields["reason"]
     assert reason.startswith("JetStream does not answer: ")
     assert "jetstream {" in reason
@@ -482,7 +482,7 @@ def test_if_the_bus_has_several_accounts_one_must_be_named(nats_server):
         assert str(error) == "the bus has several accounts: one, two"
         assert "cluster.account" in error.hint
 
-    async def whole():
+    async def main():
         server = nats_server()
         leader = Leader(server.bus())
         async with working(leader):
@@ -492,7 +492,7 @@ def test_if_the_bus_has_several_accounts_one_must_be_named(nats_server):
             async with working(followed):
                 await scenario(server, leader, followed)
 
-    asyncio.run(whole())
+    asyncio.run(main())
 
 
 def test_messages_that_are_not_frames_are_skipped_and_unreadable_events_are_requested_again(nats_server):

@@ -13,7 +13,7 @@ from .nats_server import USER, eventually, permitting
 def run_scenario(nats_server, scenario):
     """Play `scenario(leader, frames, stored)`: a leader, the frames that came over the bus, and the stored snapshot."""
 
-    async def whole():
+    async def main():
         server = nats_server()
         bus, frames = server.bus(), []
         await bus.subscribe(f"condord.{ACCOUNT}.frames", frames.append)
@@ -26,7 +26,7 @@ def run_scenario(nats_server, scenario):
         async with working(leader):
             await scenario(leader, frames, stored)
 
-    asyncio.run(whole())
+    asyncio.run(main())
 
 
 @pytest.mark.slow

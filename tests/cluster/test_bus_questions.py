@@ -50,7 +50,7 @@ class Harness:
 
 
 def run_scenario(nats_server, harness, **options):
-    async def whole():
+    async def main():
         made = Harness(nats_server(**options))
         async with working(made.leader), running(made.bus):
             made.leader.begin()
@@ -59,7 +59,7 @@ def run_scenario(nats_server, harness, **options):
             made.asked.clear()
             await harness(made)
 
-    asyncio.run(whole())
+    asyncio.run(main())
 
 
 async def unavailable(harness, method="GET", target="/x"):

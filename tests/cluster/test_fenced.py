@@ -10,12 +10,12 @@ from .nats_server import running
 
 
 def run_scenario(nats_server, scenario):
-    async def whole():
+    async def main():
         bus = nats_server().bus()
         async with running(bus):
             await scenario(KvBucket(bus, "condord"))
 
-    asyncio.run(whole())
+    asyncio.run(main())
 
 
 def test_only_the_newest_leader_writes(nats_server):

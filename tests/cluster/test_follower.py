@@ -40,7 +40,7 @@ class Harness:
 def run_scenario(harness, *scripts, sink=None, **settings):
     """Play `scenario(scenario)` while the follower runs."""
 
-    async def whole():
+    async def main():
         async with FakeSource(*scripts) as source:
             made = Harness(source, sink or FakeSink(), **settings)
             following = asyncio.create_task(made.follower.run())
@@ -50,7 +50,7 @@ def run_scenario(harness, *scripts, sink=None, **settings):
                 await following
             return made
 
-    return run(whole())
+    return run(main())
 
 
 async def two_seconds(_scene):
@@ -122,7 +122,7 @@ def test_a_source_that_is_silent_is_lost_after_2_s_and_asked_again(caplog):
 def test_a_maker_is_named_as_such_in_the_log(caplog):
     caplog.set_level(logging.INFO)
 
-    async def whole():
+    async def main():
         scripts = [STREAM_HEAD, SNAPSHOT, 5.0], [STREAM_HEAD, SNAPSHOT, HOLD]
         async with FakeSource(*scripts) as source:
             made = Follower(source.settings(), FakeSink(), refused=lambda _: None, chance=lambda: 0.0, followed="maker")
@@ -131,7 +131,7 @@ def test_a_maker_is_named_as_such_in_the_log(caplog):
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
 
-    run(whole())
+    run(main())
     assert caplog.messages == ["The maker is silent", "The maker is back"]
     assert caplog.records[0].fields["code"] == "leaderLost"
 

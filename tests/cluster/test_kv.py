@@ -9,13 +9,13 @@ from .nats_server import eventually, running
 
 
 def run_scenario(nats_server, scenario, *lines):
-    async def whole():
+    async def main():
         server = nats_server(*lines)
         bus = server.bus()
         async with running(bus):
             await scenario(server, bus)
 
-    asyncio.run(whole())
+    asyncio.run(main())
 
 
 def test_a_value_has_a_revision_that_a_change_expects(nats_server):

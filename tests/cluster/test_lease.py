@@ -17,17 +17,17 @@ def lease(bus, nonce, seconds=60.0, account="acct"):
 
 
 def run_scenario(nats_server, scenario):
-    async def whole():
+    async def main():
         server = nats_server()
         bus = server.bus()
         async with running(bus):
             await scenario(server, bus)
 
-    asyncio.run(whole())
+    asyncio.run(main())
 
 
 def test_without_jetstream_the_error_has_the_remedy(nats_server):
-    async def whole():
+    async def main():
         bus = nats_server("nojetstream").bus()
         async with running(bus):
             for ask in (lambda: lease(bus, "n").acquire("a:1"), lambda: accounts(bus)):
@@ -35,7 +35,7 @@ def test_without_jetstream_the_error_has_the_remedy(nats_server):
                     await ask()
                 assert "jetstream {" in raised.value.remedy
 
-    asyncio.run(whole())
+    asyncio.run(main())
 
 
 def test_a_lease_has_one_holder_and_its_fence_rises_with_each(nats_server):

@@ -114,7 +114,7 @@ class Scene:
 
 
 def run_scenario(scenario):
-    async def whole():
+    async def main():
         made = Scene()
         leading = asyncio.create_task(made.leader.run())
         await made.begin()
@@ -122,7 +122,7 @@ def run_scenario(scenario):
         await made.end_following()
         await stopped((leading,))
 
-    run(whole())
+    run(main())
 
 
 def test_a_denial_is_the_reason_for_one_loss_and_not_for_the_next():

@@ -31,11 +31,11 @@ class Harness:
 
 
 def run_scenario(harness, *scripts):
-    async def whole():
+    async def main():
         async with FakeSource(*scripts) as source:
             await harness(Harness(source))
 
-    run(whole())
+    run(main())
 
 
 def test_an_answer_is_passed_back_with_its_status_and_the_headers_that_belong_to_it():

@@ -68,12 +68,12 @@ def test_without_a_key_the_hint_names_every_source():
     assert "alpaca.key_id_file" in hint
 
 
-@pytest.mark.parametrize(("given", "absent"), [tuple(IN_ENVIRON), tuple(IN_ENVIRON)[::-1]])
+@pytest.mark.parametrize(("present", "absent"), [tuple(IN_ENVIRON), tuple(IN_ENVIRON)[::-1]])
 def test_half_a_key_in_the_environment_is_an_error_and_not_completed_from_elsewhere(
-    in_systemd, in_files, given, absent
+    in_systemd, in_files, present, absent
 ):
-    text, _ = missing({given: "hush", absent: ""} | in_systemd, *in_files)
-    assert f"the environment has {given} but not {absent}" in text
+    text, _ = missing({present: "hush", absent: ""} | in_systemd, *in_files)
+    assert f"the environment has {present} but not {absent}" in text
 
 
 def test_half_a_key_of_systemd_is_an_error(in_systemd, in_files):

@@ -29,13 +29,13 @@ def _nowhere(tmp_path, monkeypatch):
     ids=["all", "ingester", "relay of a source", "relay of a bus"],
 )
 def test_keys_of_another_role_are_named_with_what_to_do(role, unused):
-    given = {
+    settings = {
         "CONDORD_CLUSTER_SOURCE_TOKEN_FILE": "/t",
         "CONDORD_CLUSTER_CREDENTIALS_FILE": "/c",
         "CONDORD_CLUSTER_LEASE_SECONDS": "5",
         "CONDORD_CLUSTER_ACCOUNT": "desk",
     }
-    found = warnings(role, given)
+    found = warnings(role, settings)
     assert {text.partition(" ")[0].removeprefix("cluster.") for text in found} == unused
     for text in found:
         key = text.partition(" ")[0].removeprefix("cluster.")
@@ -87,8 +87,8 @@ def test_a_port_or_a_host_beside_a_unix_socket_is_named():
 
 @pytest.mark.parametrize(("flags", "words"), [(("port",), "--port"), (("host", "port"), "--host and --port")])
 def test_a_port_on_the_command_line_takes_the_place_of_a_unix_socket_from_elsewhere(flags, words):
-    given = {"server.host": "127.0.0.1", "server.port": 9}
-    flags = {f"server.{name}": given[f"server.{name}"] for name in flags} | {"server.uds": None}
+    settings = {"server.host": "127.0.0.1", "server.port": 9}
+    flags = {f"server.{name}": settings[f"server.{name}"] for name in flags} | {"server.uds": None}
     loaded = sources.load(None, {"CONDORD_SERVER_UDS": "/run/x"}, flags)
     assert (loaded.config.server.uds, loaded.config.server.port) == ("", 9)
     assert loaded.origins["server.uds"] == "flag"

@@ -120,8 +120,8 @@ def test_pairs_contain_the_cost_of_the_paired_contracts():
 
 def delivering(*deliverables, **fields):
     call = holding("C", 105, -1, root="XYZ1", underlying="XYZ")
-    given = tuple(Deliverable(symbol=symbol, amount=amount) for symbol, amount in deliverables)
-    return replace(call, deliverables=given, **fields)
+    parsed = tuple(Deliverable(symbol=symbol, amount=amount) for symbol, amount in deliverables)
+    return replace(call, deliverables=parsed, **fields)
 
 
 @pytest.mark.parametrize(

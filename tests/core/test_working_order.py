@@ -21,14 +21,14 @@ LONG = only_condor(condor_holdings(STRIKES, ("0.50", "1.60", "1.60", "0.40"), -2
 def closing(condor, quantity=1, limit="1.20", *, name="o", legs=slice(None), at=0, **fields):
     """An order that closes these legs of a condor."""
     sides = [OrderLeg(symbol=leg.symbol, quantity=-quantity * sign(leg), closes=True) for leg in condor.legs[legs]]
-    given = {
+    defaults = {
         "id": name,
         "submitted_at": AT + dt.timedelta(seconds=at),
         "limit_e4": e4(limit),
         "quantity": quantity,
         "legs": tuple(sides),
     }
-    return WorkingOrder(**(given | fields))
+    return WorkingOrder(**(defaults | fields))
 
 
 def sign(leg):

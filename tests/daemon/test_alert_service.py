@@ -67,17 +67,17 @@ def run():
 
 def test_nothing_is_evaluated_before_the_alerts_are_recalled_and_a_reading_of_orders_was_tried(run):
     async def scenario():
-        async with Harness() as given:
-            assert (given.evaluate(), given.service.deadline) == (NOTHING, None)
-            given.store.can_read.clear()
-            given.service.note_orders()
-            given.service.note_account("one")
+        async with Harness() as harness:
+            assert (harness.evaluate(), harness.service.deadline) == (NOTHING, None)
+            harness.store.can_read.clear()
+            harness.service.note_orders()
+            harness.service.note_account("one")
             await virtualtime.settle()
-            assert (given.evaluate(), given.service.deadline) == (NOTHING, None)
-            given.store.can_read.set()
-            await virtualtime.until(lambda: given.alerts.recalled)
-            assert (given.evaluate(), given.service.deadline, given.watch.has_orders) == (
-                given.watch.changes,
+            assert (harness.evaluate(), harness.service.deadline) == (NOTHING, None)
+            harness.store.can_read.set()
+            await virtualtime.until(lambda: harness.alerts.recalled)
+            assert (harness.evaluate(), harness.service.deadline, harness.watch.has_orders) == (
+                harness.watch.changes,
                 7.0,
                 True,
             )
@@ -87,12 +87,12 @@ def test_nothing_is_evaluated_before_the_alerts_are_recalled_and_a_reading_of_or
 
 def test_until_a_reading_of_orders_was_tried_nothing_is_evaluated(run):
     async def scenario():
-        async with Harness() as given:
-            given.service.note_account("one")
-            await virtualtime.until(lambda: given.alerts.recalled)
-            assert given.evaluate() == NOTHING
-            given.service.note_orders()
-            assert given.evaluate() == given.watch.changes
+        async with Harness() as harness:
+            harness.service.note_account("one")
+            await virtualtime.until(lambda: harness.alerts.recalled)
+            assert harness.evaluate() == NOTHING
+            harness.service.note_orders()
+            assert harness.evaluate() == harness.watch.changes
 
     run(scenario())
 
@@ -100,85 +100,85 @@ def test_until_a_reading_of_orders_was_tried_nothing_is_evaluated(run):
 @pytest.mark.parametrize("stored", [(), None, (record(),)])
 def test_stored_alerts_of_the_account_are_recalled_and_published(run, stored):
     async def scenario():
-        async with Harness() as given:
-            given.store.accounts["one"] = stored
-            await given.begin()
-            assert (given.alerts.recalled, given.shown) == ([stored], [NOTHING])
-            assert given.service.alerts.shown(NOW_AT) == list(stored or ())
+        async with Harness() as harness:
+            harness.store.accounts["one"] = stored
+            await harness.begin()
+            assert (harness.alerts.recalled, harness.shown) == ([stored], [NOTHING])
+            assert harness.service.alerts.shown(NOW_AT) == list(stored or ())
 
     run(scenario())
 
 
 def test_another_key_of_the_same_account_continues_from_memory(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
-            given.service.forget()
-            assert given.evaluate() == NOTHING
-            given.service.note_account("one")
-            assert given.evaluate() == NOTHING
-            given.service.note_orders()
-            assert given.evaluate() == given.watch.changes
-            assert (given.store.switched, given.watch.switches) == (["one"], 1)
+        async with Harness() as harness:
+            await harness.begin()
+            harness.service.forget()
+            assert harness.evaluate() == NOTHING
+            harness.service.note_account("one")
+            assert harness.evaluate() == NOTHING
+            harness.service.note_orders()
+            assert harness.evaluate() == harness.watch.changes
+            assert (harness.store.switched, harness.watch.switches) == (["one"], 1)
 
     run(scenario())
 
 
 def test_another_account_has_its_own_alerts_and_waiting_changes_are_stored_before(run):
     async def scenario():
-        async with Harness() as given:
-            given.store.accounts = {"two": (record("tested:QQQ-1"),)}
-            await given.begin()
-            given.service.take(firing())
-            given.service.forget()
-            await given.begin("two")
-            assert given.stored == [["breached:SPY-1"]]
-            assert given.alerts.recalled == [(), (), given.store.accounts["two"]]
-            given.service.forget()
-            await given.begin("one")
-            assert given.store.switched == ["one", "two", "one"]
+        async with Harness() as harness:
+            harness.store.accounts = {"two": (record("tested:QQQ-1"),)}
+            await harness.begin()
+            harness.service.take(firing())
+            harness.service.forget()
+            await harness.begin("two")
+            assert harness.stored == [["breached:SPY-1"]]
+            assert harness.alerts.recalled == [(), (), harness.store.accounts["two"]]
+            harness.service.forget()
+            await harness.begin("one")
+            assert harness.store.switched == ["one", "two", "one"]
 
     run(scenario())
 
 
 def test_while_another_account_is_read_the_alerts_of_the_previous_one_are_not_shown(run):
     async def scenario():
-        async with Harness() as given:
-            given.store.accounts["one"] = (record(),)
-            await given.begin()
-            given.store.can_read.clear()
-            given.service.forget()
-            given.service.note_account("two")
+        async with Harness() as harness:
+            harness.store.accounts["one"] = (record(),)
+            await harness.begin()
+            harness.store.can_read.clear()
+            harness.service.forget()
+            harness.service.note_account("two")
             await virtualtime.settle()
-            assert (given.alerts.records, given.shown, given.evaluate()) == ((), [NOTHING] * 2, NOTHING)
+            assert (harness.alerts.records, harness.shown, harness.evaluate()) == ((), [NOTHING] * 2, NOTHING)
 
     run(scenario())
 
 
 def test_an_account_that_is_switched_while_it_is_read_is_not_recalled(run):
     async def scenario():
-        async with Harness() as given:
-            given.store.accounts = {"one": (record(),), "two": ()}
-            given.store.can_read.clear()
-            given.service.note_account("one")
+        async with Harness() as harness:
+            harness.store.accounts = {"one": (record(),), "two": ()}
+            harness.store.can_read.clear()
+            harness.service.note_account("one")
             await virtualtime.settle()
-            given.service.forget()
-            given.service.note_account("two")
-            given.store.can_read.set()
-            await virtualtime.until(lambda: given.alerts.recalled)
-            assert (given.store.switched, given.alerts.recalled) == (["one", "two"], [()])
+            harness.service.forget()
+            harness.service.note_account("two")
+            harness.store.can_read.set()
+            await virtualtime.until(lambda: harness.alerts.recalled)
+            assert (harness.store.switched, harness.alerts.recalled) == (["one", "two"], [()])
 
     run(scenario())
 
 
 def test_changes_are_stored_together_with_their_documents(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
+        async with Harness() as harness:
+            await harness.begin()
             for identity in ("breached:SPY-1", "tested:SPY-1"):
-                given.service.take(firing(identity))
-            await virtualtime.until(lambda: given.delivery.added)
-            ((changes, documents),) = given.delivery.added
+                harness.service.take(firing(identity))
+            await virtualtime.until(lambda: harness.delivery.added)
+            ((changes, documents),) = harness.delivery.added
             assert [each.record.id for each in changes.transitions] == ["breached:SPY-1", "tested:SPY-1"]
             assert [each.id for each in changes.records] == [each.id for each in documents]
 
@@ -187,14 +187,14 @@ def test_changes_are_stored_together_with_their_documents(run):
 
 def test_only_the_last_state_of_a_record_is_stored_if_it_changes_before(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
+        async with Harness() as harness:
+            await harness.begin()
             over = record(state="resolved", until=NOW_AT, last="resolved")
-            given.service.take(firing())
+            harness.service.take(firing())
             transition = Transition(kind="resolved", record=over, notify=None)
-            given.service.take(Changes(transitions=(transition,), records=(over,)))
-            await virtualtime.until(lambda: given.delivery.added)
-            ((changes, documents),) = given.delivery.added
+            harness.service.take(Changes(transitions=(transition,), records=(over,)))
+            await virtualtime.until(lambda: harness.delivery.added)
+            ((changes, documents),) = harness.delivery.added
             assert changes.records == (over,)
             assert [each.state for each in documents] == ["firing", "resolved"]
 
@@ -203,24 +203,24 @@ def test_only_the_last_state_of_a_record_is_stored_if_it_changes_before(run):
 
 def test_a_stop_stores_waiting_changes_and_ends_the_evaluation(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
-            given.service.take(firing())
-            await given.service.finish()
-            assert given.stored == [["breached:SPY-1"]]
-            assert given.evaluate() == NOTHING
+        async with Harness() as harness:
+            await harness.begin()
+            harness.service.take(firing())
+            await harness.service.finish()
+            assert harness.stored == [["breached:SPY-1"]]
+            assert harness.evaluate() == NOTHING
 
     run(scenario())
 
 
 def test_a_disk_that_hangs_delays_a_stop_for_a_second_at_most(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
-            given.delivery.can_write.clear()
-            given.service.take(firing())
+        async with Harness() as harness:
+            await harness.begin()
+            harness.delivery.can_write.clear()
+            harness.service.take(firing())
             began = asyncio.get_running_loop().time()
-            await given.service.finish()
+            await harness.service.finish()
             assert asyncio.get_running_loop().time() - began == STOP_SECONDS
 
     run(scenario())
@@ -228,54 +228,54 @@ def test_a_disk_that_hangs_delays_a_stop_for_a_second_at_most(run):
 
 def test_a_stop_before_the_account_is_known_stores_nothing(run):
     async def scenario():
-        async with Harness() as given:
-            await given.service.finish()
-            assert given.stored == []
+        async with Harness() as harness:
+            await harness.service.finish()
+            assert harness.stored == []
 
     run(scenario())
 
 
 def test_other_rules_apply_at_once_and_alerts_that_end_by_them_are_published(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
-            given.alerts.ended = firing()
+        async with Harness() as harness:
+            await harness.begin()
+            harness.alerts.ended = firing()
             rules = (Rule(name="tested", when=()),)
-            given.service.set_rules(rules)
-            assert (given.alerts.rules, given.shown[-1]) == (rules, given.alerts.ended)
+            harness.service.set_rules(rules)
+            assert (harness.alerts.rules, harness.shown[-1]) == (rules, harness.alerts.ended)
 
     run(scenario())
 
 
 def test_an_acknowledgement_is_published_and_stored(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
+        async with Harness() as harness:
+            await harness.begin()
             seen = Changes(transitions=(), records=(record(acknowledged_at=NOW_AT),))
-            given.alerts.acknowledged["breached:SPY-1"] = seen
-            assert not await given.service.acknowledge("stop-loss:SPY-1")
-            assert await given.service.acknowledge("breached:SPY-1")
-            await virtualtime.until(lambda: given.delivery.added)
-            assert (given.shown[-1], given.delivery.added) == (seen, [(seen, [])])
+            harness.alerts.acknowledged["breached:SPY-1"] = seen
+            assert not await harness.service.acknowledge("stop-loss:SPY-1")
+            assert await harness.service.acknowledge("breached:SPY-1")
+            await virtualtime.until(lambda: harness.delivery.added)
+            assert (harness.shown[-1], harness.delivery.added) == (seen, [(seen, [])])
 
     run(scenario())
 
 
-def acknowledging(given):
+def acknowledging(harness):
     """Begin to acknowledge an alert as an ingester whose alerts are copied to others."""
-    given.store.is_copied = True
-    given.alerts.acknowledged["breached:SPY-1"] = Changes(records=(record(acknowledged_at=NOW_AT),))
-    return asyncio.create_task(given.service.acknowledge("breached:SPY-1"))
+    harness.store.is_copied = True
+    harness.alerts.acknowledged["breached:SPY-1"] = Changes(records=(record(acknowledged_at=NOW_AT),))
+    return asyncio.create_task(harness.service.acknowledge("breached:SPY-1"))
 
 
 def test_a_daemon_on_its_own_acknowledges_without_waiting_for_the_disk(run):
     async def scenario():
-        async with Harness() as given:
-            given.delivery.can_write.clear()
-            given.alerts.acknowledged["breached:SPY-1"] = Changes(records=(record(acknowledged_at=NOW_AT),))
-            await given.begin()
+        async with Harness() as harness:
+            harness.delivery.can_write.clear()
+            harness.alerts.acknowledged["breached:SPY-1"] = Changes(records=(record(acknowledged_at=NOW_AT),))
+            await harness.begin()
             began = asyncio.get_running_loop().time()
-            assert await given.service.acknowledge("breached:SPY-1")
+            assert await harness.service.acknowledge("breached:SPY-1")
             assert asyncio.get_running_loop().time() == began
 
     run(scenario())
@@ -283,14 +283,14 @@ def test_a_daemon_on_its_own_acknowledges_without_waiting_for_the_disk(run):
 
 def test_an_acknowledgement_returns_once_another_ingester_would_know_of_it(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
-            given.delivery.is_kept = True
-            given.delivery.can_write.clear()
-            acknowledgement = acknowledging(given)
+        async with Harness() as harness:
+            await harness.begin()
+            harness.delivery.is_kept = True
+            harness.delivery.can_write.clear()
+            acknowledgement = acknowledging(harness)
             await asyncio.sleep(1)
-            assert (given.stored, acknowledgement.done()) == ([["breached:SPY-1"]], False)
-            given.delivery.can_write.set()
+            assert (harness.stored, acknowledgement.done()) == ([["breached:SPY-1"]], False)
+            harness.delivery.can_write.set()
             assert await acknowledgement
 
     run(scenario())
@@ -298,27 +298,27 @@ def test_an_acknowledgement_returns_once_another_ingester_would_know_of_it(run):
 
 def test_an_acknowledgement_waits_for_its_own_copy_not_for_one_under_way(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
-            given.delivery.is_kept = True
-            given.delivery.can_write.clear()
-            given.service.take(firing("earlier:SPY-1"))
-            await virtualtime.until(lambda: given.delivery.added)
-            acknowledgement = acknowledging(given)
+        async with Harness() as harness:
+            await harness.begin()
+            harness.delivery.is_kept = True
+            harness.delivery.can_write.clear()
+            harness.service.take(firing("earlier:SPY-1"))
+            await virtualtime.until(lambda: harness.delivery.added)
+            acknowledgement = acknowledging(harness)
             await asyncio.sleep(1)
-            assert given.stored == [["earlier:SPY-1"]]
-            given.delivery.can_write.set()
+            assert harness.stored == [["earlier:SPY-1"]]
+            harness.delivery.can_write.set()
             assert await acknowledgement
-            assert given.stored == [["earlier:SPY-1"], ["breached:SPY-1"]]
+            assert harness.stored == [["earlier:SPY-1"], ["breached:SPY-1"]]
 
     run(scenario())
 
 
 def test_an_acknowledgement_that_no_other_ingester_would_know_of_is_an_error(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
-            acknowledgement = acknowledging(given)
+        async with Harness() as harness:
+            await harness.begin()
+            acknowledgement = acknowledging(harness)
             with pytest.raises(Unavailable, match="the next leader may not know of it"):
                 await acknowledgement
 
@@ -327,33 +327,33 @@ def test_an_acknowledgement_that_no_other_ingester_would_know_of_is_an_error(run
 
 def test_a_second_acknowledgement_changes_nothing_and_waits_too(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
-            acknowledgement = acknowledging(given)
+        async with Harness() as harness:
+            await harness.begin()
+            acknowledgement = acknowledging(harness)
             await asyncio.wait([acknowledgement])
-            given.alerts.acknowledged["breached:SPY-1"] = NOTHING
+            harness.alerts.acknowledged["breached:SPY-1"] = NOTHING
             with pytest.raises(Unavailable):
-                await given.service.acknowledge("breached:SPY-1")
-            given.delivery.is_kept = True
-            assert await given.service.acknowledge("breached:SPY-1")
-            assert given.stored == [["breached:SPY-1"], [], []]
+                await harness.service.acknowledge("breached:SPY-1")
+            harness.delivery.is_kept = True
+            assert await harness.service.acknowledge("breached:SPY-1")
+            assert harness.stored == [["breached:SPY-1"], [], []]
 
     run(scenario())
 
 
 def test_an_acknowledgement_waits_for_a_limited_time(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
-            given.delivery.is_kept = True
-            given.delivery.can_write.clear()
-            acknowledgement = acknowledging(given)
+        async with Harness() as harness:
+            await harness.begin()
+            harness.delivery.is_kept = True
+            harness.delivery.can_write.clear()
+            acknowledgement = acknowledging(harness)
             began = asyncio.get_running_loop().time()
             await asyncio.wait([acknowledgement])
             assert asyncio.get_running_loop().time() - began == pytest.approx(ACKNOWLEDGE_SECONDS)
-            given.delivery.can_write.set()
+            harness.delivery.can_write.set()
             await virtualtime.settle()
-            assert await given.service.acknowledge("breached:SPY-1")
+            assert await harness.service.acknowledge("breached:SPY-1")
             with pytest.raises(Unavailable):
                 await acknowledgement
 
@@ -362,23 +362,23 @@ def test_an_acknowledgement_waits_for_a_limited_time(run):
 
 def test_channels_are_set_and_named(run):
     async def scenario():
-        given = Harness()
-        given.service.set_channels(["a channel"])
-        assert given.delivery.set == ["a channel"]
-        assert given.service.answer().channels == [CHANNEL]
+        harness = Harness()
+        harness.service.set_channels(["a channel"])
+        assert harness.delivery.set == ["a channel"]
+        assert harness.service.answer().channels == [CHANNEL]
 
     run(scenario())
 
 
 def test_the_answer_has_all_alerts_except_pending_ones(run):
     async def scenario():
-        given = Harness()
-        given.alerts.records = (
+        harness = Harness()
+        harness.alerts.records = (
             record("tested:SPY-1", state="pending"),
             record("breached:SPY-1", state="resolved", until=NOW_AT, last="resolved"),
             record("stop-loss:SPY-1"),
         )
-        answer = given.service.answer()
+        answer = harness.service.answer()
         assert (answer.as_of, answer.rules) == (NOW_AT, [])
         assert [alert.id for alert in answer.alerts] == ["stop-loss:SPY-1", "breached:SPY-1"]
 
@@ -387,26 +387,26 @@ def test_the_answer_has_all_alerts_except_pending_ones(run):
 
 def test_alerts_are_counted_by_rule_and_state(run):
     async def scenario():
-        given = Harness()
-        given.service.set_rules((Rule(name="tested", when=()), Rule(name="half", when=(), enabled=False)))
-        given.alerts.records = (record(), record("breached:SPY-2"))
-        assert given.service.counts == {
+        harness = Harness()
+        harness.service.set_rules((Rule(name="tested", when=()), Rule(name="half", when=(), enabled=False)))
+        harness.alerts.records = (record(), record("breached:SPY-2"))
+        assert harness.service.counts == {
             ("tested", "pending"): 0,
             ("tested", "firing"): 0,
             ("breached", "firing"): 2,
         }
-        assert given.service.evaluations == 5
+        assert harness.service.evaluations == 5
 
     run(scenario())
 
 
 def test_each_transition_is_logged_once_without_its_sentence(run, caplog):
     async def scenario():
-        async with Harness() as given:
+        async with Harness() as harness:
             with caplog.at_level(logging.INFO):
-                given.service.take(firing())
-                given.service.take(firing("days-left:SPY-1", severity="info"))
-                given.service.take(Changes(transitions=(), records=(record(),)))
+                harness.service.take(firing())
+                harness.service.take(firing("days-left:SPY-1", severity="info"))
+                harness.service.take(Changes(transitions=(), records=(record(),)))
 
     run(scenario())
     lines = [(line.levelname, line.message, line.fields) for line in caplog.records]
@@ -418,12 +418,12 @@ def test_each_transition_is_logged_once_without_its_sentence(run, caplog):
 
 def test_a_database_that_cannot_be_used_causes_a_notice(run):
     async def scenario():
-        given = Harness()
-        assert given.service.notices() == []
-        given.store.fault = FakeFault(text="Alerts are not stored: the disk is full", since=NOW_AT)
-        (notice,) = given.service.notices()
-        assert (notice.code, notice.text, notice.since) == ("alertsNotStored", given.store.fault.text, NOW_AT)
-        given.service.close()
-        assert given.store.is_closed
+        harness = Harness()
+        assert harness.service.notices() == []
+        harness.store.fault = FakeFault(text="Alerts are not stored: the disk is full", since=NOW_AT)
+        (notice,) = harness.service.notices()
+        assert (notice.code, notice.text, notice.since) == ("alertsNotStored", harness.store.fault.text, NOW_AT)
+        harness.service.close()
+        assert harness.store.is_closed
 
     run(scenario())

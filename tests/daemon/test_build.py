@@ -61,8 +61,8 @@ def built(tmp_path):
     @contextlib.contextmanager
     def make(token=None, reread=lambda: CONFIG, log_dropped=lambda: 0, history=None):
         with Locks(tmp_path / "locks") as locks:
-            given = startup.startup(CONFIG, startup.key(), token)
-            inputs = Inputs(given, environ=ENVIRON, reread=reread, locks=locks)
+            found = startup.startup(CONFIG, startup.key(), token)
+            inputs = Inputs(found, environ=ENVIRON, reread=reread, locks=locks)
             place = Place(listeners=[FakeListener()], address="http://127.0.0.1:8420", takes_any_host=False)
             parts = build(inputs, place=place, state=None, history=history, log_dropped=log_dropped)
             try:

@@ -64,7 +64,7 @@ class FakePast:
         return self.noticed
 
     def __getattr__(self, name):
-        return lambda *given: self.calls.append((name, *given))
+        return lambda *arguments: self.calls.append((name, *arguments))
 
 
 class FakeAlertService:
@@ -78,7 +78,7 @@ class FakeAlertService:
         return self.noticed
 
     def __getattr__(self, name):
-        return lambda *given: self.calls.append((name, *given))
+        return lambda *arguments: self.calls.append((name, *arguments))
 
 
 class Harness:

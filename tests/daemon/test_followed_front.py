@@ -29,7 +29,7 @@ class Spy:
         self._name, self._log = name, log
 
     def __getattr__(self, method):
-        return lambda *given: self._log.append((self._name, method, *given))
+        return lambda *arguments: self._log.append((self._name, method, *arguments))
 
 
 def test_events_of_a_leader_are_published_and_requests_answered_under_its_name_and_fence():

@@ -22,7 +22,7 @@ class Spy:
         self._name, self._log = name, log
 
     def __getattr__(self, method):
-        return lambda *given: self._log.append((self._name, method, *given))
+        return lambda *arguments: self._log.append((self._name, method, *arguments))
 
 
 class Harness:
@@ -37,7 +37,7 @@ class Harness:
             cluster=types.SimpleNamespace(role="standby"),
         )
         self.guard = types.SimpleNamespace(settings=None)
-        given = RelayStartup(loaded=startup.loaded(CONFIG), source_token=None, token=None)
+        arguments = RelayStartup(loaded=startup.loaded(CONFIG), source_token=None, token=None)
         self.followed = types.SimpleNamespace(
             **{
                 name: Spy(name, self.log)
@@ -52,7 +52,7 @@ class Harness:
             guard=self.guard,
             guard_settings=lambda config: config.server.allowed_hosts,
         )
-        self.job = Front(RelayInputs(given, environ={}, reread=self.reread), parts, self.followed)
+        self.job = Front(RelayInputs(arguments, environ={}, reread=self.reread), parts, self.followed)
 
     def reread(self):
         if isinstance(self.config, Exception):

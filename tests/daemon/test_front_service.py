@@ -30,7 +30,7 @@ def _process():
         yield
 
 
-def serve(visit, **given):
+def serve(visit, **options):
     """Run a front until `visit`, called in a thread once it serves, is over."""
     config = Config(server=Server(port=0), cluster=Cluster(role="ingest", bus=UNREACHABLE_BUS))
     visited(
@@ -40,7 +40,7 @@ def serve(visit, **given):
             flags={},
             announce=announce,
             reread=lambda: config,
-            **{"environ": dict(os.environ), **given},
+            **{"environ": dict(os.environ), **options},
         ),
         visit,
     )

@@ -19,9 +19,9 @@ KEYS = {"APCA_API_KEY_ID": "KEYFORTESTS", "APCA_API_SECRET_KEY": "secret-for-tes
 pytestmark = pytest.mark.slow
 
 
-def environ(**given):
+def environ(**changes):
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("APCA_", "CONDORD_"))}
-    return {**clean, "HOME": "/nonexistent", **given}
+    return {**clean, "HOME": "/nonexistent", **changes}
 
 
 def begin(**flags):
@@ -46,16 +46,16 @@ def run(work):
 
 
 @pytest.mark.parametrize(
-    ("given", "flags", "kind", "code"),
+    ("changes", "flags", "kind", "code"),
     [
         (KEYS, {"log.level": "loud"}, ConfigError, 78),
         (KEYS, {"cluster.account": "another"}, ConfigError, 78),
         ({}, {}, AccessDenied, 77),
     ],
 )
-def test_a_permanent_error_is_passed_on(given, flags, kind, code):
+def test_a_permanent_error_is_passed_on(changes, flags, kind, code):
     async def main():
-        maker = await MakerProcess.start(environ(**given))
+        maker = await MakerProcess.start(environ(**changes))
         assert not maker.has_ended
         maker.begin(begin(**flags), boot_seconds() + BOUND_SECONDS)
         assert await maker.wait() == code

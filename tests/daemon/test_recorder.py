@@ -24,10 +24,10 @@ def minute(number):
 class Harness:
     """A recorder whose task runs while the context is open."""
 
-    def __init__(self, *, is_enabled=True, **given):
+    def __init__(self, *, is_enabled=True, **harness):
         self.store = FakeHistoryStore()
         self.recorder = Recorder(
-            self.store, source="alpaca-paper", now_at=lambda: NOW_AT, is_enabled=is_enabled, **given
+            self.store, source="alpaca-paper", now_at=lambda: NOW_AT, is_enabled=is_enabled, **harness
         )
 
     async def __aenter__(self):
@@ -57,47 +57,47 @@ def run():
 
 def test_each_minute_is_written_in_order(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
+        async with Harness() as harness:
+            await harness.begin()
             for number in (1, 2, 3):
-                given.recorder.record(minute(number))
-            await given.recorder.finish([])
-            assert given.written == [("one", 1), ("one", 2), ("one", 3)]
-            assert given.recorder.rows == 3
+                harness.recorder.record(minute(number))
+            await harness.recorder.finish([])
+            assert harness.written == [("one", 1), ("one", 2), ("one", 3)]
+            assert harness.recorder.rows == 3
 
     run(scenario())
 
 
 def test_a_minute_without_rows_writes_nothing(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
-            given.recorder.record([])
-            await given.recorder.finish([])
-            assert given.store.recorded == []
+        async with Harness() as harness:
+            await harness.begin()
+            harness.recorder.record([])
+            await harness.recorder.finish([])
+            assert harness.store.recorded == []
 
     run(scenario())
 
 
 def test_switching_returns_the_past_of_the_account_and_names_the_day_at_the_exchange(run):
     async def scenario():
-        async with Harness() as given:
-            given.store.past = RecordedPast(quantities={"SPY-1": 2})
-            assert await given.begin() == given.store.past
-            assert given.store.accounts == [("one", "alpaca-paper", dt.date(2026, 11, 20))]
+        async with Harness() as harness:
+            harness.store.past = RecordedPast(quantities={"SPY-1": 2})
+            assert await harness.begin() == harness.store.past
+            assert harness.store.accounts == [("one", "alpaca-paper", dt.date(2026, 11, 20))]
 
     run(scenario())
 
 
 def test_a_stop_writes_the_running_minute_and_a_start_recalls_no_point_of_it(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
+        async with Harness() as harness:
+            await harness.begin()
             now = int(NOW_AT.timestamp())
-            await given.recorder.finish(minute(now // 60 + 1))
-            assert given.written == [("one", now // 60 + 1)]
-            given.store.past = RecordedPast(lines={"SPY-1": HistoryJson(seconds=[now, now + 60], cents=[1, 2])})
-            past = await given.begin()
+            await harness.recorder.finish(minute(now // 60 + 1))
+            assert harness.written == [("one", now // 60 + 1)]
+            harness.store.past = RecordedPast(lines={"SPY-1": HistoryJson(seconds=[now, now + 60], cents=[1, 2])})
+            past = await harness.begin()
             assert past.lines == {"SPY-1": HistoryJson(seconds=[now], cents=[1])}
 
     run(scenario())
@@ -105,91 +105,91 @@ def test_a_stop_writes_the_running_minute_and_a_start_recalls_no_point_of_it(run
 
 def test_nothing_is_recorded_until_the_account_is_known_and_its_positions_are_shown(run):
     async def scenario():
-        async with Harness() as given:
-            given.recorder.show()
-            given.recorder.record(minute(1))
-            await given.recorder.switch_to("one")
-            given.recorder.record(minute(2))
-            await given.recorder.finish([])
-            assert given.written == [("one", 2)]
+        async with Harness() as harness:
+            harness.recorder.show()
+            harness.recorder.record(minute(1))
+            await harness.recorder.switch_to("one")
+            harness.recorder.record(minute(2))
+            await harness.recorder.finish([])
+            assert harness.written == [("one", 2)]
 
     run(scenario())
 
 
 def test_between_two_accounts_nothing_is_recorded(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin("one")
-            given.recorder.pause()
-            given.recorder.record(minute(1))
-            await given.recorder.switch_to("two")
-            given.recorder.record(minute(2))
-            given.recorder.show()
-            given.recorder.record(minute(3))
-            await given.recorder.finish([])
-            assert given.written == [("two", 3)]
+        async with Harness() as harness:
+            await harness.begin("one")
+            harness.recorder.pause()
+            harness.recorder.record(minute(1))
+            await harness.recorder.switch_to("two")
+            harness.recorder.record(minute(2))
+            harness.recorder.show()
+            harness.recorder.record(minute(3))
+            await harness.recorder.finish([])
+            assert harness.written == [("two", 3)]
 
     run(scenario())
 
 
 def test_minutes_that_wait_are_not_written_to_another_account(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin("one")
-            given.store.can_write.clear()
+        async with Harness() as harness:
+            await harness.begin("one")
+            harness.store.can_write.clear()
             for number in (1, 2, 3):
-                given.recorder.record(minute(number))
+                harness.recorder.record(minute(number))
             await asyncio.sleep(0)
-            switching = asyncio.create_task(given.begin("two"))
+            switching = asyncio.create_task(harness.begin("two"))
             await asyncio.sleep(0)
-            given.store.account = "one"  # the thread of the database still writes the first minute
-            given.store.can_write.set()
+            harness.store.account = "one"  # the thread of the database still writes the first minute
+            harness.store.can_write.set()
             await switching
-            given.recorder.record(minute(4))
-            await given.recorder.finish([])
-            assert [number for _, number in given.written] == [1, 4]
-            assert given.written[-1] == ("two", 4)
+            harness.recorder.record(minute(4))
+            await harness.recorder.finish([])
+            assert [number for _, number in harness.written] == [1, 4]
+            assert harness.written[-1] == ("two", 4)
 
     run(scenario())
 
 
 def test_the_same_account_keeps_the_minutes_that_wait(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
+        async with Harness() as harness:
+            await harness.begin()
             for number in (1, 2):
-                given.recorder.record(minute(number))
-            await given.begin()
-            await given.recorder.finish([])
-            assert given.written == [("one", 1), ("one", 2)]
+                harness.recorder.record(minute(number))
+            await harness.begin()
+            await harness.recorder.finish([])
+            assert harness.written == [("one", 1), ("one", 2)]
 
     run(scenario())
 
 
 def test_the_oldest_of_too_many_minutes_are_dropped(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
-            given.store.can_write.clear()
-            given.recorder.record(minute(0))
+        async with Harness() as harness:
+            await harness.begin()
+            harness.store.can_write.clear()
+            harness.recorder.record(minute(0))
             await asyncio.sleep(0)  # it is being written
             for number in range(1, QUEUED_MINUTES + 3):
-                given.recorder.record(minute(number))
-            given.store.can_write.set()
-            await given.recorder.finish([])
-            assert [number for _, number in given.written] == [0, *range(3, QUEUED_MINUTES + 3)]
+                harness.recorder.record(minute(number))
+            harness.store.can_write.set()
+            await harness.recorder.finish([])
+            assert [number for _, number in harness.written] == [0, *range(3, QUEUED_MINUTES + 3)]
 
     run(scenario())
 
 
 def test_a_disk_that_hangs_delays_a_stop_by_a_second(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
-            given.store.can_write.clear()
-            given.recorder.record(minute(1))
+        async with Harness() as harness:
+            await harness.begin()
+            harness.store.can_write.clear()
+            harness.recorder.record(minute(1))
             began = asyncio.get_running_loop().time()
-            await given.recorder.finish([])
+            await harness.recorder.finish([])
             assert asyncio.get_running_loop().time() - began == pytest.approx(STOP_SECONDS)
 
     run(scenario())
@@ -197,26 +197,26 @@ def test_a_disk_that_hangs_delays_a_stop_by_a_second(run):
 
 def test_without_history_nothing_is_recorded_but_the_account_is_switched(run):
     async def scenario():
-        async with Harness(is_enabled=False) as given:
-            await given.begin()
-            given.recorder.record(minute(1))
-            await given.recorder.finish([])
-            assert (given.store.recorded, given.store.account) == ([], "one")
+        async with Harness(is_enabled=False) as harness:
+            await harness.begin()
+            harness.recorder.record(minute(1))
+            await harness.recorder.finish([])
+            assert (harness.store.recorded, harness.store.account) == ([], "one")
 
     run(scenario())
 
 
 def test_rows_are_counted_when_the_database_has_them(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
+        async with Harness() as harness:
+            await harness.begin()
             counts = []
             faults = (None, FakeFault(text="it is locked", since=NOW_AT))
             for number, fault in enumerate((*faults, FakeFault(text="", since=NOW_AT, is_set_aside=True))):
-                given.store.fault = fault
-                given.recorder.record(minute(number))
-                await given.recorder.finish([])
-                counts.append(given.recorder.rows)
+                harness.store.fault = fault
+                harness.recorder.record(minute(number))
+                await harness.recorder.finish([])
+                counts.append(harness.recorder.rows)
             assert counts == [1, 1, 3]
 
     run(scenario())
@@ -224,36 +224,36 @@ def test_rows_are_counted_when_the_database_has_them(run):
 
 def test_without_minutes_the_database_is_tried_again_until_its_fault_ends(run):
     async def scenario():
-        async with Harness() as given:
-            await given.begin()
-            given.store.fault = FakeFault(text="it is locked", since=NOW_AT)
-            given.recorder.record(minute(1))
+        async with Harness() as harness:
+            await harness.begin()
+            harness.store.fault = FakeFault(text="it is locked", since=NOW_AT)
+            harness.recorder.record(minute(1))
             began = asyncio.get_running_loop().time()
             await asyncio.sleep(1.5 * RETRY_SECONDS)
-            assert given.recorder.notices() != []
-            given.store.is_mended = True
+            assert harness.recorder.notices() != []
+            harness.store.is_mended = True
             await asyncio.sleep(RETRY_SECONDS)
-            assert [time - began for time in given.store.retries] == pytest.approx([RETRY_SECONDS, 2 * RETRY_SECONDS])
-            assert (given.recorder.notices(), given.recorder.rows) == ([], 1)
-            given.recorder.record(minute(2))
-            await given.recorder.finish([])
-            assert given.written[-1] == ("one", 2)
+            assert [time - began for time in harness.store.retries] == pytest.approx([RETRY_SECONDS, 2 * RETRY_SECONDS])
+            assert (harness.recorder.notices(), harness.recorder.rows) == ([], 1)
+            harness.recorder.record(minute(2))
+            await harness.recorder.finish([])
+            assert harness.written[-1] == ("one", 2)
 
     run(scenario())
 
 
 def test_a_fault_is_a_notice_and_its_beginning_and_end_are_logged_once(run, caplog):
     async def scenario():
-        given = Harness()
-        assert (given.recorder.notices(), given.recorder.has_fault) == ([], False)
-        given.store.fault = FakeFault(text="the disk is full", since=NOW_AT)
+        harness = Harness()
+        assert (harness.recorder.notices(), harness.recorder.has_fault) == ([], False)
+        harness.store.fault = FakeFault(text="the disk is full", since=NOW_AT)
         for _ in range(2):
-            (notice,) = given.recorder.notices()
+            (notice,) = harness.recorder.notices()
         assert (notice.code, notice.text, notice.since) == ("historyUnavailable", "the disk is full", NOW_AT)
-        assert given.recorder.has_fault
-        given.store.fault = None
+        assert harness.recorder.has_fault
+        harness.store.fault = None
         for _ in range(2):
-            assert given.recorder.notices() == []
+            assert harness.recorder.notices() == []
 
     with caplog.at_level(logging.INFO):
         run(scenario())
@@ -273,9 +273,9 @@ def test_extremes_of_other_ingesters_are_joined_and_those_of_each_minute_are_sha
             shared_with.append(rows)
 
     async def scenario():
-        async with Harness(shared=FakeShared()) as given:
-            assert (await given.begin()).quantities == {"SPY-1": 2}
-            given.recorder.record(minute(1))
+        async with Harness(shared=FakeShared()) as harness:
+            assert (await harness.begin()).quantities == {"SPY-1": 2}
+            harness.recorder.record(minute(1))
             await virtualtime.settle()
             assert shared_with == ["one", minute(1)]
 

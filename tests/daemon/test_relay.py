@@ -31,10 +31,10 @@ class Harness:
         self.retries = []
         self.view = types.SimpleNamespace(status=None, unread=types.SimpleNamespace(detail="nothing has been read"))
         self.guard = types.SimpleNamespace(settings=None)
-        given = RelayStartup(
+        found = RelayStartup(
             loaded=startup.loaded(CONFIG), source_token=Secret("source-token-1234"), token=Secret("own-token-1234567")
         )
-        self.inputs = RelayInputs(given, environ={}, reread=self.reread)
+        self.inputs = RelayInputs(found, environ={}, reread=self.reread)
         self.job = Relay(
             self.inputs,
             RelayParts(
@@ -95,10 +95,10 @@ def test_the_only_task_of_the_job_is_the_follower():
 def test_the_log_names_a_bus_and_masks_its_credentials(capsys, tmp_path):
     config = msgspec.structs.replace(CONFIG, cluster=Cluster(role="relay", bus="nats://127.0.0.1:1"))
     credentials = BusCredentials(kind="password", secret=Secret("kramers:hushhush-1"), path=tmp_path)
-    given = RelayStartup(
+    found = RelayStartup(
         loaded=startup.loaded(config), source_token=None, bus_credentials=credentials, token=Secret("own-token-1234567")
     )
-    inputs = RelayInputs(given, environ={}, reread=lambda: config)
+    inputs = RelayInputs(found, environ={}, reread=lambda: config)
     parts = RelayParts(followed=None, view=None, guard=None, guard_settings=lambda config: None)
     assert Relay(inputs, parts).log_fields == {"bus": "nats://127.0.0.1:1"}
     logging.getLogger("condord").error("kramers sent hushhush-1")

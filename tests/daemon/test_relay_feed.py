@@ -14,10 +14,10 @@ from .relayed import Relayed
 
 
 def run_scenario(scenario):
-    async def whole():
+    async def main():
         await scenario(Relayed())
 
-    run(whole())
+    run(main())
 
 
 def test_events_of_the_source_wake_subscribers_and_are_measured():

@@ -9,10 +9,10 @@ from .relayed import Relayed
 
 
 def run_scenario(scenario):
-    async def whole():
+    async def main():
         scenario(Relayed(max_subscribers=7))
 
-    run(whole())
+    run(main())
 
 
 def test_before_the_first_document_there_is_a_reason_instead():

@@ -17,18 +17,18 @@ ONE = Holding(condor_id="SPY-1", opened_at=AT)
 OTHER = Holding(condor_id="QQQ-1", opened_at=None)
 
 
-def row(holding, low, high, **given):
+def row(holding, low, high, **options):
     values = {"cents": low, "natural_cents": low, "price_e4": None, "quantity": 1}
-    return MinuteRow(holding=holding, second=60, low=low, high=high, **values, **given)
+    return MinuteRow(holding=holding, second=60, low=low, high=high, **values, **options)
 
 
 def extremes(worst, best):
     return Extremes(worst=worst, best=best)
 
 
-def run_scenario(path, scenario, **given):
+def run_scenario(path, scenario, **options):
     copies = []
-    with contextlib.closing(Store(path, copy=lambda *copy: copies.append(copy), **given)) as store:
+    with contextlib.closing(Store(path, copy=lambda *copy: copies.append(copy), **options)) as store:
         asyncio.run(scenario(SharedExtremes(store)))
     return copies
 

@@ -80,8 +80,8 @@ class Harness:
                 self.sink.take(event)
             await asyncio.sleep(STEP_SECONDS)
 
-    async def end_minute(self, **given):
-        await self.wait(60 - self.source.now_at.timestamp() % 60 + 2, **given)
+    async def end_minute(self, **options):
+        await self.wait(60 - self.source.now_at.timestamp() % 60 + 2, **options)
 
     @property
     def recorded(self):
@@ -105,8 +105,8 @@ def run_scenario(harness):
     virtualtime.run(main())
 
 
-def account(given):
-    return StoredAccount(given, "simulator")
+def account(account_hash):
+    return StoredAccount(account_hash, "simulator")
 
 
 def test_minutes_are_recorded_for_the_account_of_the_leader():

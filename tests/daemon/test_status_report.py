@@ -13,7 +13,7 @@ def test_only_an_ingester_that_does_not_lead_reports_standby():
 
     async def state(role):
         cluster = wire.ClusterJson(role=role)
-        given = {
+        fields = {
             "stocks": None,
             "counts": Counts(),
             "settings": Server(),
@@ -21,7 +21,7 @@ def test_only_an_ingester_that_does_not_lead_reports_standby():
             "address": "",
             "uptime_seconds": 0,
         }
-        return status_report(daemon.edition.status, cluster=cluster, **given).state
+        return status_report(daemon.edition.status, cluster=cluster, **fields).state
 
     assert [asyncio.run(state(role)) for role in ("all", "leader", "standby", "relay")] == [
         "starting",

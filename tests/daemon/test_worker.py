@@ -24,7 +24,7 @@ BOUND_SECONDS = 120
 def run_scenario(test, cluster=None):
     """Play `test(url, reload)` in a thread beside a pool of one worker, whose daemon does not listen."""
 
-    async def whole():
+    async def main():
         async with asyncio.timeout(BOUND_SECONDS):
             with places.opened(Server(port=0, workers=2), (), token=None, environ={}) as place:
                 for listener in place.listeners:
@@ -52,7 +52,7 @@ def run_scenario(test, cluster=None):
                 await asyncio.wait([running])
                 return counts
 
-    return asyncio.run(whole())
+    return asyncio.run(main())
 
 
 def test_without_its_daemon_a_worker_is_alive_and_reports_that_nothing_was_read():

@@ -66,7 +66,7 @@ def test_the_workers_of_these_tests_send_a_heartbeat_between_two_checks():
 
 
 def run_scenario(test, workers=2):
-    async def whole():
+    async def serve():
         async with asyncio.timeout(BOUND_SECONDS):
             with contextlib.ExitStack() as stack:
                 place = stack.enter_context(places.opened(Server(port=0, workers=workers), (), token=None, environ={}))
@@ -78,7 +78,7 @@ def run_scenario(test, workers=2):
                 running.cancel()
                 await asyncio.wait([running])
 
-    asyncio.run(whole())
+    asyncio.run(serve())
 
 
 @pytest.fixture(autouse=True)
@@ -302,7 +302,7 @@ def test_too_few_descriptors_pause_the_pool_and_do_not_end_it(monkeypatch, caplo
                 raise OSError(24, "Too many open files")
             return self.listener.accept()
 
-    async def whole():
+    async def serve():
         async with asyncio.timeout(BOUND_SECONDS):
             with contextlib.ExitStack() as stack:
                 place = stack.enter_context(places.opened(Server(port=0, workers=1), (), token=None, environ={}))
@@ -321,7 +321,7 @@ def test_too_few_descriptors_pause_the_pool_and_do_not_end_it(monkeypatch, caplo
                 await asyncio.wait([running])
 
     monkeypatch.setattr(worker_pool.web, "is_unix_only", lambda _: False)
-    asyncio.run(whole())
+    asyncio.run(serve())
     assert [record.fields["reason"] for record in caplog.records] == ["Too many open files"] * 2
 
 

@@ -93,7 +93,7 @@ def figures(symbol):
 
 
 class FakeSink:
-    """Records what it is given.
+    """Records its calls.
 
     `has_missed_quotes` is what `has_missed` returns, and `doubt` what the next `doubts_clock` returns.
     """
@@ -201,57 +201,57 @@ class FakeSink:
 
 
 class FakeMarketSink:
-    """Records what it is given, as (name, argument, …) in `given`."""
+    """Records each call as (name, argument, …) in `calls`."""
 
     def __init__(self):
         self.stocks = ()
         self.indexes = ()
         self.opposite_contracts = ()
-        self.given = []
+        self.calls = []
 
     def names(self):
-        """What was given, without the arguments."""
-        return [name for name, *_ in self.given]
+        """The names of the calls."""
+        return [name for name, *_ in self.calls]
 
     def last(self, what):
         """The arguments of the newest call of `what`."""
-        return next(tuple(arguments) for name, *arguments in reversed(self.given) if name == what)
+        return next(tuple(arguments) for name, *arguments in reversed(self.calls) if name == what)
 
     def offer_stocks(self, ticks):
-        self.given.append(("offer_stocks", list(ticks)))
+        self.calls.append(("offer_stocks", list(ticks)))
 
     def confirm_stocks(self, snapshots):
-        self.given.append(("confirm_stocks", list(snapshots)))
+        self.calls.append(("confirm_stocks", list(snapshots)))
 
     def confirm_indexes(self, values, *, is_entitled):
-        self.given.append(("confirm_indexes", list(values), is_entitled))
+        self.calls.append(("confirm_indexes", list(values), is_entitled))
 
     def lapse_prices(self):
-        self.given.append(("lapse_prices",))
+        self.calls.append(("lapse_prices",))
 
     def set_stock_feed(self, feed):
-        self.given.append(("set_stock_feed", feed))
+        self.calls.append(("set_stock_feed", feed))
 
     def set_option_snapshots(self, snapshots):
-        self.given.append(("set_option_snapshots", list(snapshots)))
+        self.calls.append(("set_option_snapshots", list(snapshots)))
 
     def set_opposite_quotes(self, ticks):
-        self.given.append(("set_opposite_quotes", list(ticks)))
+        self.calls.append(("set_opposite_quotes", list(ticks)))
 
     def set_account_summary(self, summary):
-        self.given.append(("set_account_summary", summary))
+        self.calls.append(("set_account_summary", summary))
 
     def set_dividends(self, dividends):
-        self.given.append(("set_dividends", list(dividends)))
+        self.calls.append(("set_dividends", list(dividends)))
 
     def set_working_orders(self, orders):
-        self.given.append(("set_working_orders", list(orders)))
+        self.calls.append(("set_working_orders", list(orders)))
 
     def set_day_fills(self, day, fills):
-        self.given.append(("set_day_fills", day, list(fills)))
+        self.calls.append(("set_day_fills", day, list(fills)))
 
     def set_closes(self, closes):
-        self.given.append(("set_closes", closes))
+        self.calls.append(("set_closes", closes))
 
 
 class FakeWholeSink(FakeSink, FakeMarketSink):

@@ -25,8 +25,8 @@ def startup(config, key, token=None, warnings=()):
 
 
 def found(**changes):
-    given = {"loaded": loaded(), "key": key(), "token": None, "config_error": None, "key_error": None}
-    return StartupFindings(**given | changes)
+    defaults = {"loaded": loaded(), "key": key(), "token": None, "config_error": None, "key_error": None}
+    return StartupFindings(**defaults | changes)
 
 
 @contextlib.contextmanager

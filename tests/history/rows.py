@@ -16,7 +16,7 @@ NOW_AT = OPEN_AT + dt.timedelta(days=3000)
 
 def row(minute, cents, *, condor=CONDOR, opened_at=OPENED_AT, **changes):
     """The row of the minute that ends `minute` minutes after `OPEN_AT`; `condor` None is the account."""
-    given = {
+    defaults = {
         "holding": None if condor is None else Holding(condor_id=condor, opened_at=opened_at),
         "second": SECOND + 60 * minute,
         "cents": cents,
@@ -27,7 +27,7 @@ def row(minute, cents, *, condor=CONDOR, opened_at=OPENED_AT, **changes):
         "quantity": None if condor is None else 1,
         "credit_e4": None if condor is None else 21_500,
     }
-    return MinuteRow(**given | changes)
+    return MinuteRow(**defaults | changes)
 
 
 @contextlib.contextmanager

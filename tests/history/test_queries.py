@@ -46,7 +46,7 @@ class StoreAndModel(RuleBasedStateMachine):
         for cents, below, above in values:
             self.minute += 1
             low, high = (None, None) if cents is None else (cents - below, cents + above)
-            given = row(
+            new_row = row(
                 self.minute,
                 cents,
                 low=low,
@@ -55,10 +55,12 @@ class StoreAndModel(RuleBasedStateMachine):
                 opened_at=self.opened_at,
                 is_held_back=is_held_back,
             )
-            self.rows.append(given)
+            self.rows.append(new_row)
             self.file.add(
                 WriteJob(
-                    ACCOUNT, lambda _connection, _account, writer, given=given: writer.write([given]), given.second
+                    ACCOUNT,
+                    lambda _connection, _account, writer, new_row=new_row: writer.write([new_row]),
+                    new_row.second,
                 )
             )
             self.file.write()

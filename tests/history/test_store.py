@@ -67,8 +67,8 @@ def other_file(path, table):
     return other
 
 
-async def seconds(store, condor=CONDOR, **given):
-    answer = await store.query(HistoryQuery(condor_id=condor, **given), NOW_AT)
+async def seconds(store, condor=CONDOR, **parameters):
+    answer = await store.query(HistoryQuery(condor_id=condor, **parameters), NOW_AT)
     return None if answer is None else [second - SECOND for second in answer.seconds]
 
 

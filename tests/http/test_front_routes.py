@@ -11,10 +11,10 @@ class Front:
     """A front that returns its own registry instead of the given one."""
 
     def __init__(self):
-        self.given = None
+        self.own_registry = None
 
     async def with_maker(self, registry):
-        self.given = registry
+        self.own_registry = registry
         merged = CollectorRegistry()
         Gauge("condord_history_fault", "Whether history cannot be recorded.", registry=merged).set(1)
         return merged
@@ -27,7 +27,7 @@ def test_a_front_serves_its_own_metrics_and_its_makers_in_the_accepted_format():
     found = asyncio.run(Conversation(app, "/metrics").run())
     assert found.status == 200
     assert "condord_history_fault 1.0" in found.body.decode()
-    assert front.given is view.registry
+    assert front.own_registry is view.registry
     accept = {"Accept": "application/openmetrics-text"}
     found = asyncio.run(Conversation(app, "/metrics", headers=accept).run())
     assert found.headers["content-type"].startswith("application/openmetrics-text")

@@ -52,7 +52,7 @@ UNREADABLE = "SPY-NO-OPTION"
 
 def position(symbol, quantity, entry=1.0, *, multiplier=100, **fields):
     entry_e4 = round(entry * 10_000)
-    given = {
+    defaults = {
         "symbol": symbol,
         "contract": parse(symbol),
         "quantity": quantity,
@@ -61,7 +61,7 @@ def position(symbol, quantity, entry=1.0, *, multiplier=100, **fields):
         "multiplier": multiplier,
         "underlying": parse(symbol).root,
     }
-    return Position(**{**given, **fields})
+    return Position(**{**defaults, **fields})
 
 
 def unreadable(symbol=UNREADABLE, quantity=1):
@@ -129,7 +129,7 @@ def tick(symbol, bid, ask, second=0.0, sizes=(10.0, 10.0)):
 
 
 def status(state="live", *, read=0, message=0, **fields):
-    given = {
+    defaults = {
         "state": state,
         "reason": None if state in ("live", "closed") else f"it is {state}",
         "code": None,
@@ -148,7 +148,7 @@ def status(state="live", *, read=0, message=0, **fields):
         "notices": [],
         "model": MODEL,
     }
-    return wire.Status(**{**given, **fields})
+    return wire.Status(**{**defaults, **fields})
 
 
 def make_edition(*, epoch="k3f9", replay_size=1024):
@@ -233,8 +233,8 @@ class PublishingService:
         woken = self.publisher.set_positions(positions, self.now, self.now_at, lots=lots, stocks=stocks, orders=orders)
         return woken + self.turn()
 
-    def set_status(self, given):
-        return self.publisher.set_status(given, self.now, self.now_at) + self.turn()
+    def set_status(self, new):
+        return self.publisher.set_status(new, self.now, self.now_at) + self.turn()
 
     def move(self, symbol=P560):
         """One change that counts, and a second for it to leave."""

@@ -12,7 +12,7 @@ from .accounts import EPOCH_AT
 
 def record(identity, state="firing", since_at=EPOCH_AT, **fields):
     rule, _, subject = identity.partition(":")
-    given = {
+    defaults = {
         "id": identity,
         "rule": rule,
         "definition": "",
@@ -26,7 +26,7 @@ def record(identity, state="firing", since_at=EPOCH_AT, **fields):
         "as_of": since_at,
         "text": f"{identity} is {state}",
     }
-    return AlertRecord(**{**given, **fields})
+    return AlertRecord(**{**defaults, **fields})
 
 
 class FakeAlerts:

@@ -23,21 +23,21 @@ from .test_alert_text import RULES, clause, condor, risk, symbol
     ],
 )
 def test_a_near_strike_text_names_the_leg_and_the_distance(spot, expected):
-    given = clause(rule(when="nearStrike"), {"nearStrike": True}, spot=spot, risk=risk(price=spot))
-    assert given == f"{expected}, SPY {spot:.2f}."
+    words = clause(rule(when="nearStrike"), {"nearStrike": True}, spot=spot, risk=risk(price=spot))
+    assert words == f"{expected}, SPY {spot:.2f}."
 
 
 def test_the_price_of_adjusted_contracts_is_the_one_that_their_strikes_compare_with():
-    given = clause(rule(when="nearStrike"), {"nearStrike": True}, spot=756.2, risk=risk(price=378.0))
-    assert given == "the short put 755 is 1.20 (0.16 %) away, SPY 378.00."
+    words = clause(rule(when="nearStrike"), {"nearStrike": True}, spot=756.2, risk=risk(price=378.0))
+    assert words == "the short put 755 is 1.20 (0.16 %) away, SPY 378.00."
 
 
 def test_the_near_leg_of_a_long_condor_is_the_long_one():
     long = msgspec.structs.replace(
         condor(), legs=tuple(msgspec.structs.replace(leg, quantity=-leg.quantity) for leg in condor().legs)
     )
-    given = clause(rule(when="nearStrike"), {"nearStrike": True}, condor=long, spot=754.0)
-    assert given.startswith("the long put 755 is 1.00 (0.13 %) in the money, ")
+    words = clause(rule(when="nearStrike"), {"nearStrike": True}, condor=long, spot=754.0)
+    assert words.startswith("the long put 755 is 1.00 (0.13 %) in the money, ")
 
 
 def test_the_text_of_tested_states_how_far_away_the_price_is():
@@ -69,14 +69,14 @@ def test_the_text_of_tested_states_how_far_away_the_price_is():
     ],
 )
 def test_a_distance_has_a_verb_and_a_number_without_every_volatility(fields, expected):
-    given = clause(RULES["tested"], {"distanceSigmas": Between(0.0, 0.2)}, risk=risk(price=757.3, **fields))
-    assert given == f"{expected}, SPY 757.30."
+    words = clause(RULES["tested"], {"distanceSigmas": Between(0.0, 0.2)}, risk=risk(price=757.3, **fields))
+    assert words == f"{expected}, SPY 757.30."
 
 
-@pytest.mark.parametrize("given", [RULES["tested"], rule(when="tested"), rule(when="distancePercent < 2")])
-def test_the_text_of_tested_does_not_state_that_the_strike_is_breached(given):
+@pytest.mark.parametrize("alert_rule", [RULES["tested"], rule(when="tested"), rule(when="distancePercent < 2")])
+def test_the_text_of_tested_does_not_state_that_the_strike_is_breached(alert_rule):
     """The alert `breached` fires at the same time and states that."""
-    assert clause(given, {"distanceSigmas": -0.6}) == "the price is 1.74 % beyond the short put 755, SPY 742.10."
+    assert clause(alert_rule, {"distanceSigmas": -0.6}) == "the price is 1.74 % beyond the short put 755, SPY 742.10."
     assert clause(rule(when="distanceSigmas < 0")) == "the short put 755 is breached, SPY 742.10."
     assert clause(rule(when="breached")) == "the short put 755 is breached, SPY 742.10."
 
@@ -98,8 +98,8 @@ def test_a_butterfly_has_breakevens():
 
 def test_a_long_condor_is_not_breached_but_passed():
     [long] = group(qqq()).condors
-    given = clause(RULES["breached"], condor=long, risk=risk(price=405.0, put=-5.0, call=45.0))
-    assert given == "the price is beyond the long put 410, QQQ 405.00."
+    words = clause(RULES["breached"], condor=long, risk=risk(price=405.0, put=-5.0, call=45.0))
+    assert words == "the price is beyond the long put 410, QQQ 405.00."
 
 
 @pytest.mark.parametrize("fields", [{"condor": None}, {"risk": None}, {"risk": risk(price=None)}])
@@ -109,5 +109,5 @@ def test_without_a_price_the_text_comes_from_the_catalogue(fields):
 
 def test_without_levels_the_text_comes_from_the_catalogue():
     nothing = risk(put=None, call=None, sigmas=None)
-    given = clause(rule(when="distanceSigmas < 1"), {"distanceSigmas": 0.5}, risk=nothing)
-    assert given == "the distance to the nearer strike is 0.5 sigmas (below 1 sigmas)."
+    words = clause(rule(when="distanceSigmas < 1"), {"distanceSigmas": 0.5}, risk=nothing)
+    assert words == "the distance to the nearer strike is 0.5 sigmas (below 1 sigmas)."

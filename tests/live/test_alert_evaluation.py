@@ -22,7 +22,7 @@ def event(given, values, kind="ironCondor"):
 
 
 @pytest.mark.parametrize(
-    ("given", "held", "profit", "expected"),
+    ("alert_rule", "held", "profit", "expected"),
     [
         (WITH_CLEAR, None, None, "unknown"),
         (WITH_CLEAR, True, 60.0, "holds"),
@@ -33,8 +33,8 @@ def event(given, values, kind="ironCondor"):
         (rule(), False, 49.0, "cleared"),
     ],
 )
-def test_one_evaluation_causes_one_event(given, held, profit, expected):
-    assert event_of(given, subject({"percentOfMaxProfit": profit}).mark, held=held) == expected
+def test_one_evaluation_causes_one_event(alert_rule, held, profit, expected):
+    assert event_of(alert_rule, subject({"percentOfMaxProfit": profit}).mark, held=held) == expected
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,11 @@ def test_any_condition_of_clear_clears_the_rule():
 
 
 def test_a_transition_shows_the_first_comparison_of_a_list():
-    given = rule("mixed", ("nearStrike", "percentOfRisk <= -60", "delta < 5"), basis="natural", severity="critical")
+    alert_rule = rule(
+        "mixed", ("nearStrike", "percentOfRisk <= -60", "delta < 5"), basis="natural", severity="critical"
+    )
     about = subject({"nearStrike": True, "percentOfRisk": -61, "delta": 2.0})
-    found = transition_values(given, about, about.mark, "it")
+    found = transition_values(alert_rule, about, about.mark, "it")
     assert found == (-61.0, -60.0, "natural", "critical", "it", None)
 
 

@@ -81,8 +81,8 @@ def far(dollars=10.0, sigmas=0.5):
 
 
 def risk(**fields):
-    given = {"price": 600.0, "legs": {}, "put": far(), "call": far(20.0, 1.0), "tested": "none", "breached": False}
-    return Risk(**{**given, **fields})
+    defaults = {"price": 600.0, "legs": {}, "put": far(), "call": far(20.0, 1.0), "tested": "none", "breached": False}
+    return Risk(**{**defaults, **fields})
 
 
 def figures(price, positions=None, **fields):
@@ -320,9 +320,16 @@ def test_the_short_call_of_a_long_condor_is_the_outer_one():
 
 
 def underlying(**fields):
-    given = dict.fromkeys(UnderlyingJson.__struct_fields__)
-    given |= {"symbol": "SPY", "price": 582.1, "unconfirmed": False, "percent_change": 0.4, "shares": 0, "delta": 12.4}
-    return UnderlyingJson(**{**given, **fields})
+    defaults = dict.fromkeys(UnderlyingJson.__struct_fields__)
+    defaults |= {
+        "symbol": "SPY",
+        "price": 582.1,
+        "unconfirmed": False,
+        "percent_change": 0.4,
+        "shares": 0,
+        "delta": 12.4,
+    }
+    return UnderlyingJson(**{**defaults, **fields})
 
 
 def test_an_underlying_has_a_price_a_change_and_a_delta():

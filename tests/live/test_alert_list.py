@@ -9,7 +9,7 @@ from .alert_parts import NOON_AT
 
 
 def record(name="half", subject="SPY", *, state="firing", minute=0, severity="warning", **fields):
-    given = {
+    defaults = {
         "id": f"{name}:{subject}",
         "rule": name,
         "definition": "",
@@ -22,7 +22,7 @@ def record(name="half", subject="SPY", *, state="firing", minute=0, severity="wa
         "since": NOON_AT + dt.timedelta(minutes=minute),
         "as_of": NOON_AT,
     }
-    return AlertRecord(**{**given, **fields})
+    return AlertRecord(**{**defaults, **fields})
 
 
 def past(state="resolved", *, hours=0.0, **fields):

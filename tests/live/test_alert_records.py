@@ -9,10 +9,10 @@ from .test_alert_list import record
 
 
 def test_a_record_survives_being_stored():
-    given = record(opened_at=NOON_AT, last="ended", until=NOON_AT, value=51.2, held_seconds=12.5, serial=3)
-    assert msgspec.json.decode(msgspec.json.encode(given), type=AlertRecord) == given
+    original = record(opened_at=NOON_AT, last="ended", until=NOON_AT, value=51.2, held_seconds=12.5, serial=3)
+    assert msgspec.json.decode(msgspec.json.encode(original), type=AlertRecord) == original
 
 
 def test_a_transition_has_the_channels_of_its_rule():
-    given = Transition(kind="repeat", record=record(), notify=("phone",))
-    assert msgspec.json.decode(msgspec.json.encode(given), type=Transition) == given
+    original = Transition(kind="repeat", record=record(), notify=("phone",))
+    assert msgspec.json.decode(msgspec.json.encode(original), type=Transition) == original

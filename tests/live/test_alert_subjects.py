@@ -192,7 +192,7 @@ def test_facts_that_do_not_depend_on_quotes_are_computed_again_only_when_they_ma
     service.wait(5)  # until the model's figures follow
     computed = []
     values = alert_facts.risk_values
-    monkeypatch.setattr(alert_facts, "risk_values", lambda *given: computed.append(1) or values(*given))
+    monkeypatch.setattr(alert_facts, "risk_values", lambda *arguments: computed.append(1) or values(*arguments))
 
     service.subject()
     figures = service.book.risks.figures

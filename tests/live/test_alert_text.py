@@ -72,17 +72,17 @@ def _side(dollars, price, sigmas):
     return Distance(dollars=dollars, percent=percent, sigmas=sigmas)
 
 
-def text(given, values=(), *, is_past=False, **fields):
+def text(alert_rule, values=(), *, is_past=False, **fields):
     shown = {"condor": condor(), "value": priced(), "risk": risk(), "cutoffs": CUTOFFS, **fields}
     shown.setdefault("spot", shown["risk"] and shown["risk"].price)
     subject_ = msgspec.structs.replace(subject(values), name="SPY 745/755/780/790 Dec 4", **shown)
     make = alert_text.resolved if is_past else alert_text.firing
-    return make(given, subject_, subject_.mark)
+    return make(alert_rule, subject_, subject_.mark)
 
 
-def clause(given, values=(), **fields):
+def clause(alert_rule, values=(), **fields):
     """The sentence without the name and the profit."""
-    return text(given, values, value=None, **fields).removeprefix("SPY 745/755/780/790 Dec 4: ")
+    return text(alert_rule, values, value=None, **fields).removeprefix("SPY 745/755/780/790 Dec 4: ")
 
 
 def test_a_breach_names_the_strike_the_price_and_the_result_of_closing_now():
@@ -153,8 +153,8 @@ def test_a_repeat_states_the_current_values():
 
 
 def test_without_the_cut_offs_the_text_comes_from_the_catalogue():
-    given = clause(rule(when="minutesToOrderCutoff < 60"), {"minutesToOrderCutoff": 30.0}, cutoffs=())
-    assert given == "the time to the cut-off for orders is 30 minutes (below 60 minutes)."
+    words = clause(rule(when="minutesToOrderCutoff < 60"), {"minutesToOrderCutoff": 30.0}, cutoffs=())
+    assert words == "the time to the cut-off for orders is 30 minutes (below 60 minutes)."
 
 
 @pytest.mark.parametrize(
@@ -238,14 +238,14 @@ def test_the_text_of_a_resolved_alert_names_no_cut_off():
 
 def test_a_cut_off_at_the_end_of_trading_is_explained():
     ends = (msgspec.structs.replace(CUTOFFS[0], source="product"),)
-    given = clause(rule(when="minutesToOrderCutoff <= 60"), {"minutesToOrderCutoff": 30.0}, cutoffs=ends)
-    assert given == "Alpaca takes orders for it until 15:30 ET (the end of its trading)."
+    words = clause(rule(when="minutesToOrderCutoff <= 60"), {"minutesToOrderCutoff": 30.0}, cutoffs=ends)
+    assert words == "Alpaca takes orders for it until 15:30 ET (the end of its trading)."
 
 
 def test_the_liquidation_is_named_once():
     both = rule(when=("minutesToOrderCutoff <= 60", "minutesToLiquidation <= 30"))
-    given = clause(both, {"minutesToOrderCutoff": 30.0, "minutesToLiquidation": 15.0})
-    assert given.count("liquidate") == 1
+    words = clause(both, {"minutesToOrderCutoff": 30.0, "minutesToLiquidation": 15.0})
+    assert words.count("liquidate") == 1
 
 
 @pytest.mark.parametrize(
@@ -264,13 +264,13 @@ def test_a_contract_is_named_in_words(symbol_, underlying, year, expected):
 
 def test_a_notice_has_words_instead_of_symbols():
     put, other = "SPY261204P00755000", "SPY261204P00750000"
-    for given, symbols, expected in (
+    for alert_rule, symbols, expected in (
         (f"1 short {put} was assigned: 100 shares", (put,), "1 short put 755, Dec 4, was assigned: 100 shares"),
         (f"2 short {put} were assigned", (put,), "2 short puts 755, Dec 4, were assigned"),
         (f"one of 2 short {put} was assigned", (put,), "one of 2 short puts 755, Dec 4, was assigned"),
         (f"1 of {put}, {other} was", (put, other), "1 of put 755, Dec 4, put 750, Dec 4, was"),
     ):
-        assert alert_text.in_words(given, symbols, "SPY", 2026) == expected
+        assert alert_text.in_words(alert_rule, symbols, "SPY", 2026) == expected
 
 
 @pytest.mark.parametrize(
@@ -313,14 +313,14 @@ def test_other_rules_are_worded_from_the_catalogue(when, values, expected):
 
 def test_without_a_condor_the_text_comes_from_the_catalogue():
     assert clause(RULES["long-put-expiring"], condor=None) == "a long put in the money expires without shares."
-    given = clause(RULES["ex-dividend"], {"extrinsicLessThanDividend": 0.3}, condor=None)
-    assert given == "the dividend less the extrinsic value of the short call is 0.30 (above 0.00)."
+    words = clause(RULES["ex-dividend"], {"extrinsicLessThanDividend": 0.3}, condor=None)
+    assert words == "the dividend less the extrinsic value of the short call is 0.30 (above 0.00)."
     assert clause(rule(when="nearStrike"), risk=None) == "a leg is in the money or near its strike."
 
 
 def test_a_note_takes_the_place_of_a_word():
-    given = clause(RULES["broken-condor"], notes={"brokenCondor": "lost its 2 long calls 790"})
-    assert given == "lost its 2 long calls 790."
+    words = clause(RULES["broken-condor"], notes={"brokenCondor": "lost its 2 long calls 790"})
+    assert words == "lost its 2 long calls 790."
 
 
 def test_the_text_of_a_resolved_alert_states_the_current_values():
@@ -328,14 +328,14 @@ def test_the_text_of_a_resolved_alert_states_the_current_values():
     assert text(RULES["breached"], {"distanceSigmas": 0.45}, is_past=True, risk=back).startswith(
         "SPY 745/755/780/790 Dec 4: resolved, the short put 755 is 0.45 sigmas away, SPY 760.30. P/L"
     )
-    given = clause(RULES["profit-target"], {"percentOfMaxProfit": 44.0}, is_past=True)
-    assert given == "resolved, the profit is 44 % of its maximum."
+    words = clause(RULES["profit-target"], {"percentOfMaxProfit": 44.0}, is_past=True)
+    assert words == "resolved, the profit is 44 % of its maximum."
     assert clause(RULES["blind"], {"blind": False}, is_past=True) == "resolved, it can be watched again."
     mixed = rule(when=("nearStrike", "not blind"))
-    given = clause(mixed, {"nearStrike": True, "blind": True}, is_past=True)
-    assert given == "resolved, the condor cannot be watched."
-    given = clause(mixed, {"nearStrike": False, "blind": True}, is_past=True)
-    assert given == "resolved, no leg is in the money or near its strike any longer and the condor cannot be watched."
+    words = clause(mixed, {"nearStrike": True, "blind": True}, is_past=True)
+    assert words == "resolved, the condor cannot be watched."
+    words = clause(mixed, {"nearStrike": False, "blind": True}, is_past=True)
+    assert words == "resolved, no leg is in the money or near its strike any longer and the condor cannot be watched."
 
 
 def test_every_word_has_a_text_in_the_past_tense():
@@ -421,5 +421,5 @@ def test_a_resolved_alert_without_a_text_of_its_own_has_the_catalogues():
 @pytest.mark.parametrize("pl", ["", " P/L not known.", " P/L -511.00 (close now -518.00).", " P/L -1,511.00 to 2.00."])
 def test_an_alert_whose_values_are_no_longer_known_has_the_earlier_reason_without_its_pl(pl):
     earlier = "SPY 745/755/780/790 Dec 4: the loss is 2.2 times the credit (at least 2 times the credit)."
-    given = alert_text.undecided(record(text=f"{earlier}{pl}"))
-    assert given == earlier.replace("4: ", "4: what this alert needs cannot be known at present; earlier: ")
+    words = alert_text.undecided(record(text=f"{earlier}{pl}"))
+    assert words == earlier.replace("4: ", "4: what this alert needs cannot be known at present; earlier: ")

@@ -429,8 +429,8 @@ def test_an_alert_about_the_profit_target_has_severity_info_while_an_order_close
 
 
 def blind(**fields):
-    given = {"percentOfMaxProfit": 10.0, "blind": False}
-    return subject(given, **fields)
+    facts = {"percentOfMaxProfit": 10.0, "blind": False}
+    return subject(facts, **fields)
 
 
 def test_a_critical_rule_whose_values_are_unknown_makes_a_condor_blind():

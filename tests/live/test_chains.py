@@ -66,7 +66,7 @@ def test_a_contract_knows_its_opposite_and_where_it_is_in_the_money():
 
 
 @pytest.mark.parametrize(
-    ("given", "shares", "cash"),
+    ("key_", "shares", "cash"),
     [
         (key(), 100.0, 0.0),
         (key("4SPX", "SPX"), 100.0, 0.0),
@@ -82,9 +82,9 @@ def test_a_contract_knows_its_opposite_and_where_it_is_in_the_money():
     ],
 )
 def test_the_shares_a_contract_delivers_follow_from_its_list_and_are_unknown_if_it_delivers_anything_else(
-    given, shares, cash
+    key_, shares, cash
 ):
-    assert delivered(given) == (shares, cash)
+    assert delivered(key_) == (shares, cash)
 
 
 def test_the_strikes_of_an_adjusted_contract_compare_with_its_deliverable():

@@ -17,13 +17,13 @@ HELD = (P560, P570)
 LAST_SECOND = (dt.datetime.max.replace(tzinfo=dt.UTC) - EPOCH_AT).total_seconds() - 1
 
 
-def confirm(prices, *given, now=0.0, era=None):
+def confirm(prices, *batch, now=0.0, era=None):
     """REST's answer, asked for in the era that is or in another one."""
-    prices.confirm(given, now, prices.era if era is None else era)
+    prices.confirm(batch, now, prices.era if era is None else era)
 
 
-def offer(prices, *given):
-    prices.offer(given)
+def offer(prices, *batch):
+    prices.offer(batch)
 
 
 @pytest.fixture
@@ -357,8 +357,8 @@ def flowing(prices):
     return prices
 
 
-def deliver(prices, now, *given):
-    prices.offer(given)
+def deliver(prices, now, *batch):
+    prices.offer(batch)
     prices.settle(now)
 
 
@@ -684,19 +684,19 @@ class AgainstAPlainModel(RuleBasedStateMachine):
         assert self.prices.take_clock_doubt() is self.doubts
         self.doubts = False
 
-    @rule(given=st.lists(timed(SYMBOLS), max_size=4))
-    def offer(self, given):
-        self.prices.offer(given)
-        for each in filter(self.is_accepted, given):
+    @rule(batch=st.lists(timed(SYMBOLS), max_size=4))
+    def offer(self, batch):
+        self.prices.offer(batch)
+        for each in filter(self.is_accepted, batch):
             if each.symbol not in self.waiting or not self.is_late(each, self.waiting[each.symbol].at):
                 self.superseded += each.symbol in self.waiting
                 self.waiting[each.symbol] = each
 
-    @rule(given=st.lists(timed(SYMBOLS), max_size=3), gaps=st.sampled_from([0, 0, 0, 1]))
-    def confirm(self, given, gaps):
-        confirm(self.prices, *given, now=self.now, era=self.prices.era - gaps)
+    @rule(batch=st.lists(timed(SYMBOLS), max_size=3), gaps=st.sampled_from([0, 0, 0, 1]))
+    def confirm(self, batch, gaps):
+        confirm(self.prices, *batch, now=self.now, era=self.prices.era - gaps)
         self.take_in()
-        for each in filter(self.is_accepted, given):
+        for each in filter(self.is_accepted, batch):
             symbol = each.symbol
             if symbol in self.held:
                 known_at = self.known[symbol].at if symbol in self.known else None

@@ -114,7 +114,7 @@ def unmatched(symbol, mark=1, **fields):
 
 def broken(identity, held, **fields):
     """A condor of which `held` is left, by symbol."""
-    given = {
+    defaults = {
         "id": identity,
         "kind": "ironCondor",
         "direction": "short",
@@ -132,7 +132,7 @@ def broken(identity, held, **fields):
         "unrealized_pl": None,
         "since": EPOCH_AT,
     }
-    return BrokenJson(**{**given, **fields})
+    return BrokenJson(**{**defaults, **fields})
 
 
 def risk(identity, price=1):

@@ -72,9 +72,9 @@ def quoted(service, second=0.0):
     service.wait(10)
 
 
-def confirm(service, *given, era=None):
+def confirm(service, *batch, era=None):
     """REST's answer, asked for in the era that is or in another one."""
-    service.publisher.confirm(given, service.now, service.prices.era if era is None else era)
+    service.publisher.confirm(batch, service.now, service.prices.era if era is None else era)
     return service.turn()
 
 
@@ -597,17 +597,17 @@ class Stream(RuleBasedStateMachine):
 
     # What happens.
 
-    @rule(given=st.lists(skewed(), min_size=1, max_size=6))
-    def offer(self, given):
-        self.note(given)
-        self.carry_out(lambda: self.service.offer(*given))
+    @rule(batch=st.lists(skewed(), min_size=1, max_size=6))
+    def offer(self, batch):
+        self.note(batch)
+        self.carry_out(lambda: self.service.offer(*batch))
 
     @rule(price=st.sampled_from([1.0, 2.0, 2.0]))
     def quote_all(self, price):
         """A plausible quote for every contract held."""
-        given = [tick(symbol, price, price + 0.1, 20) for symbol in self.service.book.symbols]
-        self.note(given)
-        self.carry_out(lambda: self.service.offer(*given))
+        batch = [tick(symbol, price, price + 0.1, 20) for symbol in self.service.book.symbols]
+        self.note(batch)
+        self.carry_out(lambda: self.service.offer(*batch))
 
     @rule(
         moves=st.dictionaries(
@@ -619,32 +619,32 @@ class Stream(RuleBasedStateMachine):
         """Moves of a few contracts, mostly too small to count by themselves; numbered short legs first."""
         known = {**self.known, **self.pending}
         quoted = [symbol for symbol in self.service.book.symbols if symbol in known and known[symbol].bid > 1]
-        given = []
+        batch = []
         for which, cents in moves.items():
             if which < len(quoted):
                 last = known[quoted[which]]
                 ask = last.ask + (0 if is_one_sided else cents / 100)
-                given.append(type(last)(symbol=last.symbol, at=last.at, bid=last.bid + cents / 100, ask=ask))
-        self.note(given)
-        self.carry_out(lambda: self.service.offer(*given))
+                batch.append(type(last)(symbol=last.symbol, at=last.at, bid=last.bid + cents / 100, ask=ask))
+        self.note(batch)
+        self.carry_out(lambda: self.service.offer(*batch))
 
-    @rule(given=st.lists(skewed(), min_size=1, max_size=6), gaps=st.sampled_from([0, 0, 0, 1, 2]))
-    def confirm(self, given, gaps):
+    @rule(batch=st.lists(skewed(), min_size=1, max_size=6), gaps=st.sampled_from([0, 0, 0, 1, 2]))
+    def confirm(self, batch, gaps):
         """REST's answer, requested `gaps` gaps ago."""
-        told_by_stream = set(self.pending)
+        streamed = set(self.pending)
         self.settle_model()
-        given_held = [each for each in given if each.symbol in self.service.book.symbols and self.is_believed(each)]
-        for each in given_held:
+        held = [each for each in batch if each.symbol in self.service.book.symbols and self.is_believed(each)]
+        for each in held:
             known = self.known.get(each.symbol)
             if known is None or (each.at != known.at and not self.clock.holds_back(known.at, each.at)):
                 self.known[each.symbol] = each
-        unsaid = self.known.keys() - self.service.prices.quotes.keys() | self.service.prices.unconfirmed
-        self.carry_out(lambda: confirm(self.service, *given, era=self.service.prices.era - gaps))
+        unconfirmed = self.known.keys() - self.service.prices.quotes.keys() | self.service.prices.unconfirmed
+        self.carry_out(lambda: confirm(self.service, *batch, era=self.service.prices.era - gaps))
         confirmed = self.known.keys() - self.service.prices.unconfirmed
         if gaps:
-            assert not confirmed & (unsaid - told_by_stream)
+            assert not confirmed & (unconfirmed - streamed)
         else:
-            assert confirmed >= {each.symbol for each in given_held}
+            assert confirmed >= {each.symbol for each in held}
 
     @rule(second=st.sampled_from([-300, 0, 0, 20, 55, 100, 320, 10**6]))
     def tell_time(self, second):
@@ -715,9 +715,9 @@ class Stream(RuleBasedStateMachine):
     @rule(volatility=st.sampled_from([0.18, 0.18, 0.2, 0.3]), price=st.sampled_from([590.0, 600.0]))
     def quote_by_model(self, volatility, price):
         """Quotes that have volatilities, and the price that they are of."""
-        given = model_ticks(self.service.book.symbols, price, volatility)
-        self.note(given)
-        self.carry_out(lambda: self.service.offer(*given))
+        batch = model_ticks(self.service.book.symbols, price, volatility)
+        self.note(batch)
+        self.carry_out(lambda: self.service.offer(*batch))
         self.offer_stocks("SPY", price, 0.02)
         self.wait(self.service.book.risks.interval_seconds)
 
@@ -1184,8 +1184,8 @@ class Stream(RuleBasedStateMachine):
             assert card.valuation.missing == list(value.missing)
             assert card.valuation.unconfirmed == value.unconfirmed
 
-    def note(self, given):
-        for each in filter(self.is_believed, given):
+    def note(self, batch):
+        for each in filter(self.is_believed, batch):
             waiting = self.pending.get(each.symbol)
             if waiting is None or not self.clock.holds_back(waiting.at, each.at):
                 self.pending[each.symbol] = each

@@ -29,7 +29,7 @@ def risk(**fields):
 
 
 def summary(**fields):
-    given = {
+    defaults = {
         "read_at": EPOCH_AT,
         "equity_e4": 501_234_000,
         "last_equity_e4": 499_800_000,
@@ -39,7 +39,7 @@ def summary(**fields):
         "maintenance_margin_e4": 78_000_000,
         "transfers_e4": 0,
     }
-    return AccountSummary(**{**given, **fields})
+    return AccountSummary(**{**defaults, **fields})
 
 
 @pytest.mark.parametrize(

@@ -512,9 +512,9 @@ class Chain(RuleBasedStateMachine):
         for server in self.servers[1:]:
             server.pump()
 
-    @rule(given=st.lists(ticks(), min_size=1, max_size=4))
-    def offer(self, given):
-        self.carry_out(lambda: self.origin.service.offer(*given))
+    @rule(batch=st.lists(ticks(), min_size=1, max_size=4))
+    def offer(self, batch):
+        self.carry_out(lambda: self.origin.service.offer(*batch))
 
     @rule(symbol=st.sampled_from([P560, P570, C650]))
     def move(self, symbol):

@@ -478,7 +478,7 @@ class UnderlyingPricesMachine(RuleBasedStateMachine):
         self.prices = UnderlyingPrices()
         self.prices.hold(["SPY"], [])
         self.now, self.is_open = 0.0, True
-        self.newest = self.given = self.frozen = None
+        self.newest = self.given_at = self.frozen = None
         self.settle()
 
     @rule(seconds=st.sampled_from([1.0, 20.0, 59.0, 61.0]))
@@ -504,14 +504,14 @@ class UnderlyingPricesMachine(RuleBasedStateMachine):
     def take(self, given_tick, *, is_stream):
         if not self.is_open and self.newest is not None:
             if not is_stream:
-                self.given = self.now
+                self.given_at = self.now
             return
         is_new = self.newest is None or given_tick.at > self.newest.at
         is_other = self.newest is not None and given_tick.at == self.newest.at and given_tick.bid != self.newest.bid
         if is_new or is_other:
             self.newest = given_tick
         if is_new or is_other or not is_stream:
-            self.given = self.now
+            self.given_at = self.now
 
     @rule(is_open=st.booleans())
     def open(self, is_open):
@@ -538,7 +538,7 @@ class UnderlyingPricesMachine(RuleBasedStateMachine):
             assert price.reason in ("noQuote", "unreachable")
             return
         assert (price.price_e4, price.at) == (round(self.newest.bid * 10_000), self.newest.at)
-        assert price.unconfirmed == (self.is_open and self.now - self.given >= CONFIRMED_SECONDS)
+        assert price.unconfirmed == (self.is_open and self.now - self.given_at >= CONFIRMED_SECONDS)
 
 
 TestUnderlyingPrices = UnderlyingPricesMachine.TestCase

@@ -25,7 +25,7 @@ def after(seconds):
     return NOW_AT + dt.timedelta(seconds=seconds)
 
 
-def record(name="half", underlying="SPY", **given):
+def record(name="half", underlying="SPY", **overrides):
     condor = f"{underlying}-261218-560-570-630-640"
     values = {
         "id": f"{name}:{condor}",
@@ -44,14 +44,14 @@ def record(name="half", underlying="SPY", **given):
         "text": f"{name}: {underlying} 560/570/630/640 Dec 18 has made 51 % of its maximum profit.",
         "serial": 1,
     }
-    return AlertRecord(**{**values, **given})
+    return AlertRecord(**{**values, **overrides})
 
 
-def transition(kind="firing", name="half", notify=None, **given):
+def transition(kind="firing", name="half", notify=None, **overrides):
     states = {"repeat": "firing"}
     if kind in ("resolved", "ended"):
-        given.setdefault("until", NOW_AT)
-    return Transition(kind=kind, record=record(name, state=states.get(kind, kind), **given), notify=notify)
+        overrides.setdefault("until", NOW_AT)
+    return Transition(kind=kind, record=record(name, state=states.get(kind, kind), **overrides), notify=notify)
 
 
 class FakeChanges(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,13 +74,13 @@ def documents(changed):
     return [document(each.record) for each in changed.transitions]
 
 
-def channel(name="hook", kind="webhook", url="https://hooks.example/path-secret", **given):
-    return Channel(name=name, type=kind, url=Secret(url), **given)
+def channel(name="hook", kind="webhook", url="https://hooks.example/path-secret", **overrides):
+    return Channel(name=name, type=kind, url=Secret(url), **overrides)
 
 
-def channel_state(name="hook", **given):
+def channel_state(name="hook", **overrides):
     values = {"last_delivery_at": NOW_AT, "last_error": "HTTP 503 Service Unavailable"}
-    return ChannelState(name=name, **{**values, **given})
+    return ChannelState(name=name, **{**values, **overrides})
 
 
 class Receiver:

@@ -64,9 +64,9 @@ def test_the_outcome_is_one_line_of_json_and_nothing_names_the_url(tmp_path, url
 
 def test_apprise_gets_the_text_and_its_type(tmp_path):
     run(faked(tmp_path), "good://token")
-    url, given, _ = json.loads((tmp_path / "asked.json").read_text())
+    url, arguments, _ = json.loads((tmp_path / "asked.json").read_text())
     assert url == "good://token"
-    assert given == {"title": "title", "body": "a\nb", "notify_type": "warning", "body_format": "text"}
+    assert arguments == {"title": "title", "body": "a\nb", "notify_type": "warning", "body_format": "text"}
 
 
 def test_the_memory_of_the_child_is_bounded(tmp_path):

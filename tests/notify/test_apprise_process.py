@@ -34,8 +34,8 @@ def processes(tmp_path):
 def test_a_message_is_sent_without_the_environment_of_the_daemon(processes, tmp_path):
     outcome = send(processes, "good://token\n")
     assert (outcome.ok, outcome.text) == (True, "Apprise sent it.")
-    url, given, environ = json.loads((tmp_path / "asked.json").read_text())
-    assert (url, given["body"]) == ("good://token", "a sentence")
+    url, arguments, environ = json.loads((tmp_path / "asked.json").read_text())
+    assert (url, arguments["body"]) == ("good://token", "a sentence")
     assert {"PATH", "LANG", "SSL_CERT_FILE"} <= environ.keys()
     assert not {"APCA_API_SECRET_KEY", "HOME"} & environ.keys()
 

@@ -94,12 +94,12 @@ class FakeSenders:
 class Harness:
     """A delivery that runs, with fake senders and the loop's clock."""
 
-    def __init__(self, *channels, path=None, copy=keep_none, handed_over=None, **given):
+    def __init__(self, *channels, path=None, copy=keep_none, handed_over=None, **options):
         self.loop = asyncio.get_running_loop()
         self.store = AlertStore(path, machine_at=self.now_at, copy=copy, handed_over=handed_over)
         self.senders = FakeSenders()
         self.senders.clock = lambda: round(self.loop.time() - START, 3)
-        self.delivery = Delivery(self.store, self.senders, now_at=self.now_at, session_end=lambda _: END_AT, **given)
+        self.delivery = Delivery(self.store, self.senders, now_at=self.now_at, session_end=lambda _: END_AT, **options)
         self.delivery.set_channels(channels or [channel()])
 
     def now_at(self):
@@ -272,8 +272,8 @@ def test_a_channel_stays_disabled_for_the_next_ingester_until_it_changes_but_not
         copies.append(content)
         return True
 
-    async def is_disabled(**given):
-        async with Harness(*given.pop("channels", ()), path=path, **given) as harness:
+    async def is_disabled(**options):
+        async with Harness(*options.pop("channels", ()), path=path, **options) as harness:
             await settle()
             return harness.delivery.channels()[0].disabled
 

@@ -21,8 +21,8 @@ QUIET = ChannelQuietHours(begin=dt.time(15, 0), end=dt.time(17, 0), zone=ZoneInf
 UNTIL_LOUD = (dt.datetime(2026, 11, 20, 17, tzinfo=dt.UTC) - NOW_AT).total_seconds()
 
 
-def phone(**given):
-    return channel("phone", "apprise", **{"min_severity": "info", **given})
+def phone(**settings):
+    return channel("phone", "apprise", **{"min_severity": "info", **settings})
 
 
 class TestChannels:

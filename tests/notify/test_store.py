@@ -257,9 +257,9 @@ def test_a_disk_that_hangs_is_not_used_again_until_it_responds(path, monkeypatch
             released = threading.Event()
             write = store._thread.file.write
 
-            def slow(*given):
+            def slow(*arguments):
                 released.wait(60)
-                return write(*given)
+                return write(*arguments)
 
             store._thread.file.write = slow
             with monkeypatch.context() as no_lock_wait:

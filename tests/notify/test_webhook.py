@@ -39,8 +39,8 @@ def receiver():
         yield receiver
 
 
-def posted(url, network=None, **given):
-    return post(network or Direct(), channel(url=url, **given), POSTING, dt.datetime.now(dt.UTC))
+def posted(url, network=None, **settings):
+    return post(network or Direct(), channel(url=url, **settings), POSTING, dt.datetime.now(dt.UTC))
 
 
 def test_a_signed_webhook_is_verified_by_the_reference_library(receiver):

@@ -71,7 +71,7 @@ def server():
 class Harness:
     """A client of `server` whose waits take no time and are recorded in `waits`; `seconds` is its clock."""
 
-    def __init__(self, url, **given):
+    def __init__(self, url, **options):
         self.waits = []
         self.seconds = 1000.0
         defaults = {
@@ -85,7 +85,7 @@ class Harness:
             "breaker_reset_seconds": 30.0,
             "threads": 4,
         }
-        self.settings = RestSettings(**{**defaults, **given})
+        self.settings = RestSettings(**{**defaults, **options})
         self.rest = AlpacaRest(
             self.settings,
             LOGIN,
@@ -147,8 +147,8 @@ def harness(server):
     """A function that creates harnesses, which are closed at the end."""
     made = []
 
-    def make(**given):
-        made.append(Harness(server.url, **given))
+    def make(**options):
+        made.append(Harness(server.url, **options))
         return made[-1]
 
     yield make

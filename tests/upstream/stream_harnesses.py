@@ -117,7 +117,7 @@ class StockHarness:
     @property
     def offered(self):
         """Every quote that was passed on."""
-        return [tick for name, ticks in self.sink.given if name == "offer_stocks" for tick in ticks]
+        return [tick for name, ticks in self.sink.calls if name == "offer_stocks" for tick in ticks]
 
     def at_work(self):
         return at_work(self.stream, self.server)

@@ -64,14 +64,14 @@ class Harness:
 
 
 def run_scenario(path, test, **options):
-    async def whole():
+    async def main():
         harness = Harness(path, **options)
         try:
             await test(harness)
         finally:
             harness.store.close()
 
-    run(whole())
+    run(main())
 
 
 def files(path):

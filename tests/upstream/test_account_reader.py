@@ -159,8 +159,8 @@ class TestOrders:
             (20.0, lambda _: setattr(harness.brokerage, "working", [order("d", replaces="c")])),
             (21.0, lambda reader: reader.ask()),
         )
-        given = [arguments[0] for name, *arguments in harness.sink.given if name == "set_working_orders"]
-        assert [[one.origin for one in orders] for orders in given] == [["a"], ["a", None], ["a"]]
+        received = [arguments[0] for name, *arguments in harness.sink.calls if name == "set_working_orders"]
+        assert [[one.origin for one in orders] for orders in received] == [["a"], ["a", None], ["a"]]
 
     def test_the_order_history_knows_chains_from_before_the_start(self):
         harness = Harness()
@@ -251,8 +251,8 @@ class TestFills:
             fills={"a": fill(0)} if day == TODAY else {}, last_id="a", is_full=False
         )
         harness.run_scenario(51_000.0)
-        given = [(day, len(fills)) for name, day, fills in (one for one in harness.sink.given if len(one) == 3)]
-        assert given == [(TODAY, 1), (TODAY + dt.timedelta(days=1), 0)]
+        received = [(day, len(fills)) for name, day, fills in (one for one in harness.sink.calls if len(one) == 3)]
+        assert received == [(TODAY, 1), (TODAY + dt.timedelta(days=1), 0)]
         assert harness.times("dayFills")[1] == pytest.approx(50_401.0, abs=1.0)
 
 
@@ -262,7 +262,7 @@ class TestKeys:
         harness.brokerage.delay = 2.0
         harness.brokerage.fill_pages = lambda *_: FillPage(fills={"a": fill(0)}, last_id="a", is_full=False)
         harness.run_scenario(3.0, (1.0, lambda reader: reader.forget()))
-        assert harness.sink.given == []
+        assert harness.sink.calls == []
         again = Harness()
         again.brokerage.delay = 2.0
         again.run_scenario(12.0, (1.0, lambda reader: reader.forget()))

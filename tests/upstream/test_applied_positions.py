@@ -36,7 +36,7 @@ class Sink(FakeWholeSink):
         await asyncio.sleep(self.seconds)
 
     def set_positions(self, *arguments):
-        self.given.append(("set_positions",))
+        self.calls.append(("set_positions",))
         super().set_positions(*arguments)
 
 
@@ -72,13 +72,13 @@ class Harness:
 def run_scenario(test):
     """Run `test` with a harness at work, on a virtual loop."""
 
-    async def whole():
+    async def main():
         harness = Harness()
         task = asyncio.ensure_future(harness.positions.apply_all())
         await test(harness)
         task.cancel()
 
-    run(whole())
+    run(main())
 
 
 def test_positions_are_applied_with_everything_that_is_known():
@@ -103,7 +103,7 @@ def test_the_closes_that_came_with_the_positions_are_set_before_them():
     async def _(harness):
         harness.take(*CONDOR)
         await until(lambda: harness.applied)
-        assert [name for name, *_ in harness.sink.given] == ["set_closes", "set_positions"]
+        assert [name for name, *_ in harness.sink.calls] == ["set_closes", "set_positions"]
         assert harness.sink.last("set_closes")[0].prices_e4 == {"A": 5}
 
 

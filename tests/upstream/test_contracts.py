@@ -349,7 +349,7 @@ class Harness:
 
 
 def run_scenario(test, **options):
-    async def whole():
+    async def main():
         harness = Harness(**options)
         try:
             await harness.reader.recall(harness.store)
@@ -357,7 +357,7 @@ def run_scenario(test, **options):
         finally:
             harness.store.close()
 
-    run(whole())
+    run(main())
 
 
 def of_root(root, count):

@@ -85,10 +85,10 @@ class Harness:
 def run_scenario(test):
     """Run `test` with a harness on a virtual loop."""
 
-    async def whole():
+    async def main():
         await test(Harness())
 
-    run(whole())
+    run(main())
 
 
 def test_a_live_stream_has_no_reason():

@@ -247,7 +247,7 @@ class TestFigures:
         harness.brokerage.failures = dict.fromkeys(["snapshots", "opposites"], OUTAGE)
         harness.run_scenario(1.0)
         assert harness.failures[what] == "serverError"
-        assert harness.sink.given == []
+        assert harness.sink.calls == []
 
     @pytest.mark.parametrize(("count", "snapshots", "opposites"), [(100, 1, 1), (2_000, 20, 20)])
     def test_thousands_of_contracts_stay_within_the_share(self, count, snapshots, opposites):

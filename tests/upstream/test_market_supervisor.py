@@ -21,9 +21,9 @@ def quote(symbol="SPY"):
     return {"T": "q", "S": symbol, "t": wall().isoformat(), "bp": 582.08, "ap": 582.1}
 
 
-def given(harness, what):
-    """How often the sink was given `what`."""
-    return [name for name, *_ in harness.sink.given].count(what)
+def count_of(harness, what):
+    """How often `what` of the sink was called."""
+    return [name for name, *_ in harness.sink.calls].count(what)
 
 
 def stocks(harness):
@@ -73,7 +73,7 @@ class TestNeed:
                 harness.stocks.peer.send(frame(quote()))
                 harness.stocks.peer.send(b"\xc1")
                 await until(lambda: harness.supervisor.refused.get("stockFrame"))
-                assert given(harness, "offer_stocks") == harness.supervisor.market.messages["quote"] == 1
+                assert count_of(harness, "offer_stocks") == harness.supervisor.market.messages["quote"] == 1
 
     def test_without_stocks_there_is_no_connection(self):
         @run_scenario
@@ -209,7 +209,7 @@ class TestFaults:
                 await harness.ready()
                 harness.stocks.peer.reset()
                 await until(lambda: stocks(harness).state == "reconnecting")
-                assert given(harness, "lapse_prices") == 0
+                assert count_of(harness, "lapse_prices") == 0
                 before = len(harness.brokerage.times("stocks"))
                 await streaming(harness, "SPY")
                 await settle(2 * PRICE_SECONDS)
@@ -308,7 +308,7 @@ class TestFaults:
                 await harness.ready()
                 before = len(harness.brokerage.times("stocks"))
                 harness.suspended = type(harness.suspended)(seconds=60)
-                await until(lambda: given(harness, "lapse_prices") == 1)
+                await until(lambda: count_of(harness, "lapse_prices") == 1)
                 await settle(6.0)
                 assert len(harness.brokerage.times("stocks")) > before
 
@@ -382,7 +382,7 @@ class TestReload:
                 await streaming(harness, "SPY")
                 assert harness.stocks.peers == []
                 assert len(harness.options.all_peers) == 1
-                assert [arguments for name, *arguments in harness.sink.given if name == "set_stock_feed"] == [
+                assert [arguments for name, *arguments in harness.sink.calls if name == "set_stock_feed"] == [
                     ["iex"],
                     ["sip"],
                 ]

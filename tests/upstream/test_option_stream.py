@@ -6,11 +6,11 @@ from tests.virtualtime import run, until
 def run_scenario(test):
     """Run `test` with a server on a virtual loop."""
 
-    async def whole():
+    async def main():
         async with OptionServer() as server:
             await test(server)
 
-    run(whole())
+    run(main())
 
 
 def test_a_snapshot_is_requested_after_each_time_it_is_live():

@@ -627,7 +627,7 @@ class Harness:
 
 
 def run_scenario(test, path=None):
-    async def whole():
+    async def main():
         harness = Harness(path)
         try:
             await harness.reader.recall(harness.store)
@@ -635,7 +635,7 @@ def run_scenario(test, path=None):
         finally:
             harness.store.close()
 
-    run(whole())
+    run(main())
 
 
 class TestReader:

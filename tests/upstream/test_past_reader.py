@@ -90,14 +90,14 @@ class Harness:
         return [entry for entry in self.brokerage.asked if entry[0] in names]
 
 
-def run_scenario(test=None, **given):
+def run_scenario(test=None, **options):
     """Run `test` with a harness on a virtual loop."""
 
     def decorate(test):
-        async def whole():
-            await test(Harness(**given))
+        async def main():
+            await test(Harness(**options))
 
-        run(whole())
+        run(main())
 
     return decorate if test is None else decorate(test)
 

@@ -19,11 +19,11 @@ def quote(symbol="A", seconds=0, **fields):
 def run_scenario(test):
     """Run `test` with a server on a virtual loop."""
 
-    async def whole():
+    async def main():
         async with OptionServer() as server:
             await test(server)
 
-    run(whole())
+    run(main())
 
 
 class TestHandshake:

@@ -21,7 +21,7 @@ def certificate(tmp_path_factory):
 def handshake_fault(scheme, context, **environ):
     """The fault of a handshake with a local server that uses the TLS context `context`."""
 
-    async def whole():
+    async def main():
         server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
         port = server.sockets[0].getsockname()[1]
         try:
@@ -31,7 +31,7 @@ def handshake_fault(scheme, context, **environ):
             await server.wait_closed()
             await asyncio.sleep(0)
 
-    return asyncio.run(whole())
+    return asyncio.run(main())
 
 
 def test_the_default_urls_are_alpacas():
@@ -83,14 +83,14 @@ def test_a_known_name_resolves_and_an_invalid_one_is_a_fault():
 
 
 def test_an_unknown_name_is_a_fault_with_a_remedy(monkeypatch):
-    async def whole():
+    async def main():
         async def unknown(*_, **__):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
         monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
         return await reachability.resolve(Endpoint("https", "nowhere.invalid", 443))
 
-    fault = asyncio.run(whole())
+    fault = asyncio.run(main())
     assert "resolved" in fault.text
     assert "name server" in fault.remedy
 

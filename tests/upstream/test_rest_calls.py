@@ -133,8 +133,8 @@ class TestBudget:
 
     @pytest.mark.parametrize("headers", [{"Retry-After": "7"}, {"X-RateLimit-Reset": None}])
     def test_after_a_429_that_host_gets_no_request_before_the_reset(self, server, harness, headers):
-        given = {name: value or str(int(time.time()) + 8) for name, value in headers.items()}
-        server.script[POSITIONS] = [Answer({}, 429, given)]
+        sent = {name: value or str(int(time.time()) + 8) for name, value in headers.items()}
+        server.script[POSITIONS] = [Answer({}, 429, sent)]
         made = harness(retries=0)
         assert made.fault().code == "rateLimited"
         asyncio.run(made.quotes())
@@ -582,8 +582,8 @@ class TestPendingFaults:
     class Watched(Harness):
         """Records the pending fault at every wait."""
 
-        def __init__(self, url, **given):
-            super().__init__(url, **given)
+        def __init__(self, url, **options):
+            super().__init__(url, **options)
             self.observed = []
             self.meanwhile = None
 
@@ -669,8 +669,8 @@ class TestMeasures:
     class Measured(Harness):
         """A harness whose requests each take a quarter of a second of its clock."""
 
-        def __init__(self, url, **given):
-            super().__init__(url, **given)
+        def __init__(self, url, **options):
+            super().__init__(url, **options)
             self.observed = []
             self.rest = AlpacaRest(
                 self.settings,

@@ -49,10 +49,10 @@ def row(
 STOCK = row("XLK", "-24", "short", "82.69", "-1984.56") | {"asset_class": "us_equity", "exchange": "ARCA"}
 
 
-def refused(decode, *given):
+def refused(decode, *arguments):
     """Return the kinds that `decode` counts."""
     names = []
-    decode(*given, names.append)
+    decode(*arguments, names.append)
     return names
 
 

@@ -31,11 +31,11 @@ def quote(symbol="SPY", at=None, **fields):
 def run_scenario(test):
     """Run `test` with a server on a virtual loop."""
 
-    async def whole():
+    async def main():
         async with StockServer() as server:
             await test(server)
 
-    run(whole())
+    run(main())
 
 
 def test_the_stock_stream_logs_in_with_messagepack_and_subscribes_to_quotes_only():

@@ -14,7 +14,7 @@ from tests.virtualtime import run, settle
 def try_option(server, symbols=("A",), before=lambda server: None):
     """Run a trial of the option stream, check that its socket is closed, and return its result."""
 
-    async def whole():
+    async def main():
         async with server:
             before(server)
             result = await stream_trial.quote_stream(
@@ -25,18 +25,18 @@ def try_option(server, symbols=("A",), before=lambda server: None):
             assert server.most <= 1
             return result
 
-    return run(whole())
+    return run(main())
 
 
 def try_trading(server):
-    async def whole():
+    async def main():
         async with server:
             fault = await stream_trial.trading_stream(server.url, LOGIN, network=NETWORK)
             await settle()
             assert server.peers == []
             return fault
 
-    return run(whole())
+    return run(main())
 
 
 def test_a_stream_that_works_authenticates_subscribes_and_is_closed():
@@ -82,7 +82,7 @@ def test_a_refused_upgrade_is_a_fault():
 
 
 def try_stock(server, symbols=("SPY",)):
-    async def whole():
+    async def main():
         async with server:
             result = await stream_trial.quote_stream(
                 StockStream, server.url, LOGIN, symbols, network=NETWORK, symbol_limit=30, now_at=wall
@@ -91,7 +91,7 @@ def try_stock(server, symbols=("SPY",)):
             assert server.peers == []
             return result
 
-    return run(whole())
+    return run(main())
 
 
 def test_the_stock_stream_authenticates_subscribes_and_is_closed():
@@ -126,7 +126,7 @@ def test_a_server_that_goes_silent_is_a_fault_after_the_timeout_of_a_step(what):
 
 
 def test_a_cancelled_trial_closes_its_socket():
-    async def whole():
+    async def main():
         async with OptionServer() as server:
             server.login = None
             with pytest.raises(TimeoutError):
@@ -137,7 +137,7 @@ def test_a_cancelled_trial_closes_its_socket():
             await settle()
             assert server.peers == []
 
-    run(whole())
+    run(main())
 
 
 def test_an_unexpected_exception_is_raised(monkeypatch):

@@ -158,11 +158,11 @@ def run_scenario(test=None, **bounds):
     """Run `test` with a harness on a virtual loop."""
 
     def decorate(test):
-        async def whole():
+        async def main():
             async with OptionServer() as options, TradingServer() as trading, StockServer() as stocks:
                 await test(Harness(options, trading, stocks, **bounds))
 
-        run(whole())
+        run(main())
 
     return decorate if test is None else decorate(test)
 

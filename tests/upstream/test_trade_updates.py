@@ -28,11 +28,11 @@ FILL = {
 def run_scenario(test):
     """Run `test` with a server on a virtual loop."""
 
-    async def whole():
+    async def main():
         async with TradingServer() as server:
             await test(server)
 
-    run(whole())
+    run(main())
 
 
 @pytest.mark.parametrize("is_text", [False, True], ids=["paper", "live"])
