@@ -14,6 +14,22 @@ def simulated():
         yield program
 
 
+@pytest.fixture(scope="module")
+def lasting_simulated():
+    """The simulator of all tests of a file, which they leave as it was."""
+    with closing_program(Simulated(**replaced(**UNPACED))) as program:
+        yield program
+
+
+@pytest.fixture(scope="class")
+def lasting_condord(lasting_simulated):
+    """The daemon of all tests of a class, which they leave live and priced."""
+    with closing_program(Condord(lasting_simulated, **QUICK)) as program:
+        program.await_state("live")
+        program.await_priced()
+        yield program
+
+
 @pytest.fixture
 def condord(simulated):
     with closing_program(Condord(simulated, **QUICK)) as program:

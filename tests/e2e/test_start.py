@@ -29,6 +29,11 @@ from tests.e2e.running import (
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture
+def simulated(lasting_simulated):
+    return lasting_simulated
+
+
 def ended(*arguments: str, **environ: str) -> tuple[int, list[str]]:
     """Exit code and stderr of a `condord start` that exits by itself."""
     with closing_program(Starting("start", *arguments, environ=environ)) as program:
@@ -378,14 +383,15 @@ def test_the_daemon_notifies_systemd_that_it_is_ready_and_alive(simulated, tmp_p
 
 
 def test_client_commands_import_neither_alpaca_py_nor_the_server(condord):
-    program = (
-        "import sys; from condord.cli.main import run; run(sys.argv[1:]);"
-        "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
-    )
-    for command in (["positions"], ["positions", "--json"], ["status"]):
-        result = subprocess.run(
-            [sys.executable, "-c", program, *command, "--url", condord.url], capture_output=True, text=True, check=True
-        )
-        assert result.stdout
-        loaded = set(result.stderr.split())
-        assert loaded.isdisjoint({"alpaca", "pandas", "starlette", "uvicorn", "websockets", "sse_starlette"})
+    program = """
+import sys
+from condord.cli.main import run
+for command in (["positions"], ["positions", "--json"], ["status"]):
+    run([*command, "--url", sys.argv[1]])
+    print("end of the output", flush=True)
+print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)
+"""
+    result = subprocess.run([sys.executable, "-c", program, condord.url], capture_output=True, text=True, check=True)
+    assert all(result.stdout.split("end of the output\n")[:3])
+    loaded = set(result.stderr.split())
+    assert loaded.isdisjoint({"alpaca", "pandas", "starlette", "uvicorn", "websockets", "sse_starlette"})

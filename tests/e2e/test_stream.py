@@ -13,57 +13,88 @@ from tests.e2e.running import STOP_SECONDS, Condord, Follower, Program, closing_
 pytestmark = pytest.mark.slow
 
 
-def test_a_client_has_the_document_of_get_positions_at_every_sampled_version(simulated, condord):
-    simulated.post("market", rate=5)
-    with closing(Follower(condord.url)) as follower:
-        assert compare_samples(condord, follower, 15) >= 15
-        assert follower.names[0] == "snapshot"
-        assert "delta" in follower.names
+@pytest.fixture
+def simulated(lasting_simulated):
+    """The simulator of all tests here, without faults."""
+    yield lasting_simulated
+    lasting_simulated.clear()
 
 
-@pytest.mark.parametrize("fault", ["close-1001", "reset", "mute", "garbage", "slow-407"])
-def test_a_stream_fault_recovers_without_a_restart_and_without_a_second_connection(simulated, condord, fault):
-    pid = condord.status()["pid"]
-    with closing(Follower(condord.url)) as follower:
-        simulated.fault(fault)
-        if fault != "garbage":
+def accepted(simulated) -> int:
+    """How many connections of the option stream there have been."""
+    return simulated.state()["streams"]["option"]["accepted"]
+
+
+class TestOneDaemon:
+    """One daemon outlives all faults; each test leaves it live."""
+
+    @pytest.fixture
+    def condord(self, simulated, lasting_condord):
+        yield lasting_condord
+        simulated.clear()
+        lasting_condord.await_state("live")
+
+    def test_a_client_has_the_document_of_get_positions_at_every_sampled_version(self, simulated, condord):
+        simulated.post("market", rate=5)
+        with closing(Follower(condord.url)) as follower:
+            assert compare_samples(condord, follower, 15) >= 15
+            assert follower.names[0] == "snapshot"
+            assert "delta" in follower.names
+        simulated.post("market", rate=1)
+
+    @pytest.mark.parametrize("fault", ["close-1001", "reset", "mute", "garbage", "slow-407"])
+    def test_a_stream_fault_recovers_without_a_restart_and_without_a_second_connection(self, simulated, condord, fault):
+        status = condord.status()
+        pid, before = status["pid"], status["reconnects"]
+        with closing(Follower(condord.url)) as follower:
+            simulated.fault(fault)
+            if fault != "garbage":
+                until(
+                    lambda: any(d["status"]["state"] == "reconnecting" for d in list(follower.documents.values())),
+                    "the client receives the outage",
+                )
+                until(lambda: condord.status()["reconnects"] > before, "reconnected")
+            condord.await_state("live")
             until(
-                lambda: any(d["status"]["state"] == "reconnecting" for d in list(follower.documents.values())),
-                "the client receives the outage",
+                lambda: not any(quote["unconfirmed"] for quote in condord.document()["quotes"]),
+                "quotes are confirmed again",
             )
-            until(lambda: condord.status()["reconnects"] >= 1, "reconnected")
+            assert compare_samples(condord, follower, 3) >= 3
+        assert condord.status()["pid"] == pid
+        assert simulated.state()["streams"]["option"]["maxOpen"] == 1
+
+    def test_a_refused_slot_is_reported_and_used_once_it_is_free(self, simulated, condord):
+        simulated.fault("connection-406", seconds=2)
+        simulated.fault("close-1001")
+        status = condord.await_state("reconnecting")
+        until(lambda: condord.status()["code"] == "connectionLimit", "the cause is reported")
+        assert "reason" in status
         condord.await_state("live")
-        until(
-            lambda: not any(quote["unconfirmed"] for quote in condord.document()["quotes"]),
-            "quotes are confirmed again",
-        )
-        assert compare_samples(condord, follower, 3) >= 3
-    assert condord.status()["pid"] == pid
-    assert simulated.state()["streams"]["option"]["maxOpen"] == 1
+        assert condord.status()["code"] is None
 
+    def test_a_refused_key_halts_the_stream_and_sighup_retries(self, simulated, condord):
+        simulated.fault("auth-402")
+        simulated.fault("close-1001")
+        status = condord.await_state("halted")
+        assert status["code"] == "authFailed"
+        assert "key" in status["reason"]
+        assert condord.get("/livez")[0] == 200
+        assert condord.get("/readyz")[0] == 503
+        simulated.clear()
+        condord.process.send_signal(signal.SIGHUP)
+        condord.await_state("live")
+        assert condord.get("/readyz")[0] == 200
 
-def test_a_refused_slot_is_reported_and_used_once_it_is_free(simulated, condord):
-    simulated.fault("connection-406", seconds=2)
-    simulated.fault("close-1001")
-    status = condord.await_state("reconnecting")
-    until(lambda: condord.status()["code"] == "connectionLimit", "the cause is reported")
-    assert "reason" in status
-    condord.await_state("live")
-    assert condord.status()["code"] is None
-
-
-def test_a_refused_key_halts_the_stream_and_sighup_retries(simulated, condord):
-    simulated.fault("auth-402")
-    simulated.fault("close-1001")
-    status = condord.await_state("halted")
-    assert status["code"] == "authFailed"
-    assert "key" in status["reason"]
-    assert condord.get("/livez")[0] == 200
-    assert condord.get("/readyz")[0] == 503
-    simulated.clear()
-    condord.process.send_signal(signal.SIGHUP)
-    condord.await_state("live")
-    assert condord.get("/readyz")[0] == 200
+    def test_changed_positions_reach_subscribers_as_a_snapshot_without_a_reconnect(self, simulated, condord):
+        before = accepted(simulated)
+        with closing(Follower(condord.url)) as follower:
+            until(lambda: follower.documents, "first document")
+            leg = condord.document()["condors"][0]["legs"][0]["symbol"]
+            simulated.post("positions", positions=[{"symbol": leg, "qty": 0}], fill=True)
+            until(lambda: all(q["symbol"] != leg for q in condord.document()["quotes"]), "the contract is gone")
+            until(lambda: follower.names.count("snapshot") >= 2, "a second snapshot")
+            assert compare_samples(condord, follower, 3) >= 3
+        assert accepted(simulated) == before
 
 
 def test_failing_rest_requests_keep_the_last_document_and_report_the_cause(simulated):
@@ -76,18 +107,6 @@ def test_failing_rest_requests_keep_the_last_document_and_report_the_cause(simul
         assert [c["id"] for c in condord.document()["condors"]] == [c["id"] for c in held["condors"]]
         until(lambda: condord.status()["positions"]["breaker"] == "open", "the breaker opens")
         simulated.clear()
-
-
-def test_changed_positions_reach_subscribers_as_a_snapshot_without_a_reconnect(simulated, condord):
-    with closing(Follower(condord.url)) as follower:
-        until(lambda: follower.documents, "first document")
-        leg = condord.document()["condors"][0]["legs"][0]["symbol"]
-        simulated.post("positions", positions=[{"symbol": leg, "qty": 0}], fill=True)
-        until(lambda: all(q["symbol"] != leg for q in condord.document()["quotes"]), "the contract is gone")
-        until(lambda: follower.names.count("snapshot") >= 2, "a second snapshot")
-        assert compare_samples(condord, follower, 3) >= 3
-    state = simulated.state()["streams"]["option"]
-    assert state["accepted"] == 1
 
 
 def test_a_client_resumes_after_a_cut_and_after_a_restart_of_the_daemon(simulated):
