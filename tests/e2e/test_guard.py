@@ -81,6 +81,31 @@ def served(limits: Limits):
         thread.join(TIMEOUT_SECONDS)
 
 
+@pytest.fixture
+def simulated(lasting_simulated):
+    return lasting_simulated
+
+
+class TestBadRequests:
+    @pytest.mark.parametrize(
+        ("raw", "status"),
+        [
+            (b"GET /api/positions HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", 421),
+            (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
+            (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+            (b"GET /" + b"x" * 20_000, 414),
+            (HALF + b"x" * 20_000, 431),
+            (b"POST /api/refresh HTTP/1.1\r\nHost: localhost\r\nContent-Length: 65537\r\n\r\n", 413),
+        ],
+    )
+    def test_a_bad_request_gets_a_problem_and_is_not_logged_as_a_bug(self, lasting_condord, raw, status):
+        found, headers, body = exchange(lasting_condord.url, raw)
+        assert (found, json.loads(body)["status"]) == (status, status)
+        assert headers["content-type"] == "application/problem+json"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert not [line for line in lasting_condord.stderr if "Traceback" in line or "rror" in line]
+
+
 class TestTheDaemon:
     def test_a_shutdown_answers_incomplete_requests_and_waits_for_no_client(self, simulated):
         slow = b"GET /api/positions HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200
@@ -121,24 +146,6 @@ class TestTheDaemon:
             seen = len(follower.events)
             until(lambda: len(follower.events) > seen, "the stream continues")
             follower.close()
-
-    @pytest.mark.parametrize(
-        ("raw", "status"),
-        [
-            (b"GET /api/positions HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", 421),
-            (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
-            (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
-            (b"GET /" + b"x" * 20_000, 414),
-            (HALF + b"x" * 20_000, 431),
-            (b"POST /api/refresh HTTP/1.1\r\nHost: localhost\r\nContent-Length: 65537\r\n\r\n", 413),
-        ],
-    )
-    def test_a_bad_request_gets_a_problem_and_is_not_logged_as_a_bug(self, condord, raw, status):
-        found, headers, body = exchange(condord.url, raw)
-        assert (found, json.loads(body)["status"]) == (status, status)
-        assert headers["content-type"] == "application/problem+json"
-        assert headers["x-content-type-options"] == "nosniff"
-        assert not [line for line in condord.stderr if "Traceback" in line or "rror" in line]
 
     def test_a_token_is_accepted_in_every_form_and_never_revealed(self, simulated, tmp_path):
         with closing_program(Condord(simulated, **token_environ(tmp_path, TOKEN))) as program:

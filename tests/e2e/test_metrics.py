@@ -6,11 +6,28 @@ from contextlib import closing
 
 import pytest
 
-from tests.e2e.running import Follower, fetch, until
+from tests.e2e.environs import QUICK
+from tests.e2e.running import Condord, Follower, closing_program, fetch, until
 from tests.http.scrape import labels, observed, samples
 from tests.needs import without
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def condord(lasting_simulated):
+    """The daemon of all tests here; counts are compared with those before a test."""
+    with closing_program(Condord(lasting_simulated, **QUICK)) as program:
+        program.await_state("live")
+        program.await_priced()
+        yield program
+
+
+@pytest.fixture
+def simulated(lasting_simulated):
+    yield lasting_simulated
+    lasting_simulated.clear()
+
 
 COUNTS = ("_total", "_count", "_sum", "_bucket")
 
@@ -50,8 +67,10 @@ def test_every_metric_is_present_once_the_daemon_has_run_for_a_second(condord):
 
 def test_no_counter_decreases_when_a_stream_is_cut_and_reconnects(simulated, condord):
     reconnects = "condord_upstream_reconnects_total{reason=unreachable,stream=option}"
+    left = "condord_disconnects_total{reason=client}"
+    until(lambda: scraped(condord)["condord_subscribers"] == 0, "nobody subscribes")
     with closing(Follower(condord.url)):
-        seen = scraped(condord)
+        seen = first = scraped(condord)
         assert (seen[reconnects], seen["condord_subscribers"]) == (0, 1)
         simulated.fault("reset")
 
@@ -63,18 +82,22 @@ def test_no_counter_decreases_when_a_stream_is_cut_and_reconnects(simulated, con
 
         until(back, "the reconnect is counted")
     assert seen["condord_upstream_failures_total{reason=unreachable,stream=option}"] >= 1
-    until(lambda: scraped(condord)["condord_disconnects_total{reason=client}"] == 1, "the client's leaving is counted")
+    until(lambda: scraped(condord)[left] == first[left] + 1, "the client's leaving is counted")
     assert scraped(condord)["condord_subscribers"] == 0
 
 
 def test_a_stream_is_counted_as_a_request_without_a_duration(condord):
+    counts = (
+        "condord_http_requests_total{route=/api/stream,status=200}",
+        "condord_http_requests_total{route=other,status=404}",
+        "condord_http_request_duration_seconds_count{route=other}",
+    )
+    before = scraped(condord)
     with closing(Follower(condord.url)):
         pass
     condord.get("/nowhere")
     found = scraped(condord)
-    assert found["condord_http_requests_total{route=/api/stream,status=200}"] == 1
-    assert found["condord_http_requests_total{route=other,status=404}"] == 1
-    assert found["condord_http_request_duration_seconds_count{route=other}"] == 1
+    assert [found[name] - before.get(name, 0) for name in counts] == [1, 1, 1]
     assert not any("duration" in name and "route=/api/stream" in name for name in found)
 
 
