@@ -21,14 +21,19 @@ class Files:
         self.path = folder / f"{name}.toml"
         self._keys = (folder / f"{name}.key", folder / f"{name}.secret")
         files = {"key_id_file": str(self._keys[0]), "secret_key_file": str(self._keys[1])}
-        self._tables = {"alpaca": urls | files, "stream": STREAM}
+        self._first = {"alpaca": urls | files, "stream": STREAM}
+        self.restore()
+
+    def restore(self) -> None:
+        """Write the files as they were at first."""
+        self._tables = self._first
         self.write_key("KEYONE", "secret-one")
         self.change()
 
     def change(self, **tables) -> None:
         """Set keys of the configuration."""
         for table, values in tables.items():
-            self._tables[table] = self._tables.get(table, {}) | values
+            self._tables = self._tables | {table: self._tables.get(table, {}) | values}
         lines = [
             line
             for table, values in self._tables.items()
