@@ -103,8 +103,7 @@ class BusFollower:
 
     def expect(self, fence: int, name: str) -> None:
         """Drop frames of leaders with a lower fence than this one, under which this process leads as `name`."""
-        if fence >= self.order.fence:
-            self.order.fence, self.order.leader = fence, name
+        self.order.expect(fence, name)
         self._loss.note_own_term(name)
 
     def note_suspension(self, seconds: float) -> None:
@@ -114,7 +113,7 @@ class BusFollower:
         """
         if self._has_run and self.order.note_suspension(self._loop.time(), seconds):
             self._suspensions += 1
-            self._loss.finding = suspended(seconds)
+            self._loss.find(suspended(seconds))
             self._code = "leaderLost" if self._bus.is_connected else "busLost"
             self._sink.lose(self.reason, self._code)
             self._wake.set()
@@ -148,11 +147,12 @@ class BusFollower:
                 found = await accounts(self._bus)
             except BusError as error:
                 remedy = error.remedy if isinstance(error, BusRefusal) else ""
-                self._loss.finding, found = with_remedy(str(error), remedy), []
+                self._loss.find(with_remedy(str(error), remedy))
+                found = []
             else:
-                self._loss.finding = "no ingester holds a lease on the bus"
+                self._loss.find("no ingester holds a lease on the bus")
             if len(found) == 1:
-                self._loss.finding = None
+                self._loss.find(None)
                 _log.info("The bus has one account", extra={"fields": {"account": found[0]}})
                 return found[0]
             if found:
@@ -162,7 +162,7 @@ class BusFollower:
             await asyncio.sleep(DISCOVERY_SECONDS)
 
     def _connection_changed(self) -> None:
-        self._loss.finding = None
+        self._loss.find(None)
         if self._bus.is_connected:
             self.order.begin(self._loop.time())
             self._wake.set()
@@ -192,7 +192,7 @@ class BusFollower:
             self._note_missing("events are missing")
 
     def _note_missing(self, reason: str) -> None:
-        self._loss.finding = reason
+        self._loss.find(reason)
         self.order.miss()
 
     async def _heal(self) -> bool:
@@ -275,8 +275,9 @@ class BusFollower:
                 self._loss.lose(self.order.leader)
             self._sink.lose(self.reason, code)
         elif not self.order.is_behind:
-            self._loss.finding = None
-        self._loss.has_followed = self._loss.has_followed or not self.order.is_behind
+            self._loss.find(None)
+        if not self.order.is_behind:
+            self._loss.note_followed()
         if code != self._logged_code and (code is not None or self.order.leader):
             self._log_change(code)
         self._code = code

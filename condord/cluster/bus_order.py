@@ -125,6 +125,11 @@ class BusOrder:
         self._advance(event)
         return [event]
 
+    def expect(self, fence: int, leader: str) -> None:
+        """Drop frames with a lower fence than this one, under which `leader` leads."""
+        if fence >= self.fence:
+            self.fence, self.leader = fence, leader
+
     def start_over(self, fence: int) -> None:
         """Accept a lower fence: the bus has lost its state, and a new leader holds the lease on it."""
         self._lead(fence)

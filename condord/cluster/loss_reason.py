@@ -30,6 +30,14 @@ class LossReason:
         """Note the leader that is lost; what the last attempt found remains."""
         self._lost_leader = leader
 
+    def find(self, finding: str | None) -> None:
+        """Note what an attempt to reach the leader has found; None if what was found before does not count now."""
+        self.finding = finding
+
+    def note_followed(self) -> None:
+        """Note that a leader is followed."""
+        self.has_followed = True
+
     def note_own_term(self, name: str) -> None:
         """Note that this process leads, as `name`."""
         self._own_name, self.has_followed = name, True

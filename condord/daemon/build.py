@@ -133,11 +133,10 @@ def build(
     alerts = _alerts(
         inputs, book, clock=clock, directory=history, calendar=lambda: publisher.account.calendar, copied=copied
     )
-    publisher = _publisher(inputs.config, book, alerts)
     store = Store(state) if copied is None else Store(state, copy=copied.copy_file, handed_over=copied.files)
     shared = None if copied is None else SharedExtremes(store)
-    past = _past(inputs, publisher=publisher, clock=clock, directory=history, shared=shared)
-    publisher.recorder = past.recorder.record
+    past = _past(inputs, book, clock=clock, directory=history, shared=shared)
+    publisher = _publisher(inputs.config, book, past=past, alerts=alerts)
     upstream = _upstream(
         inputs,
         publisher=publisher,
@@ -215,13 +214,14 @@ def _book(config: Config) -> Book:
     return Book(edition=edition, prices=prices, min_change_e4=config.stream.min_change_e4)
 
 
-def _publisher(config: Config, book: Book, alerts: AlertService) -> Publisher:
+def _publisher(config: Config, book: Book, *, past: RecordedAccount, alerts: AlertService) -> Publisher:
     """The publisher of `book` and its fan-out."""
     publisher = Publisher(
         account=AccountState(config.rest.settle_seconds),
         book=book,
         coalescer=Coalescer(config.stream.window_seconds),
         fanout=Fanout(book.edition, ring_size=config.server.ring_size),
+        recorder=past.recorder.record,
         alerts=alerts,
         on_alerts=alerts.take,
     )
@@ -260,19 +260,14 @@ def _alerts(
 
 
 def _past(
-    inputs: Inputs,
-    *,
-    publisher: Publisher,
-    clock: ExchangeClock,
-    directory: Path | None,
-    shared: SharedExtremes | None,
+    inputs: Inputs, book: Book, *, clock: ExchangeClock, directory: Path | None, shared: SharedExtremes | None
 ) -> RecordedAccount:
     return RecordedAccount(
         directory,
         source=account_source.source(inputs.config),
         is_enabled=inputs.config.history.enabled,
         keep_days=lambda: inputs.config.history.keep_days,
-        recall=publisher.book.recall_past,
+        recall=book.recall_past,
         machine_at=utc_now,
         now_at=clock,
         shared=shared,

@@ -155,8 +155,7 @@ class Feed(MarketFeed):
 
     def set_bookings(self, activities: Sequence[Activity], splits: Sequence[Split]) -> None:
         """Take the activities of the last days and the announced splits; they count from the next positions on."""
-        lifecycle = self._account.lifecycle
-        lifecycle.activities, lifecycle.splits = tuple(activities), tuple(splits)
+        self._account.lifecycle.set_bookings(activities, splits)
         self._book.day.set_bookings(activities, splits)
 
     @property
@@ -234,7 +233,7 @@ class Feed(MarketFeed):
     def set_calendar(self, calendar: Calendar) -> None:
         """Take the sessions of the exchange."""
         self._trade_book.set_calendar(calendar)
-        self._account.calendar = calendar  # what follows from them is published with the next status
+        self._account.set_calendar(calendar)
 
     def set_exchange_time(self, at: dt.datetime) -> None:
         """Take the time on the exchange's clock (UTC)."""

@@ -127,7 +127,7 @@ class Relay:
         self._apply(before)
 
     def _apply(self, before: int) -> None:
-        self._parts.guard.settings = self._parts.guard_settings(self._inputs.config)
+        self._parts.guard.reload(self._parts.guard_settings(self._inputs.config))
         if (most := self._inputs.config.server.max_subscribers) > before:
             server.reserve_files(most, is_child=self._inputs.worker is not None)
 

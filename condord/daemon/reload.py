@@ -141,13 +141,13 @@ class Reload:
 
     def _apply(self, old: Config, old_login: Login) -> None:
         config, login = self._inputs.config, self._inputs.login
-        self._publisher.coalescer.window_seconds = config.stream.window_seconds
-        self._publisher.book.min_change_e4 = config.stream.min_change_e4
+        stream = config.stream
+        self._publisher.set_stream(window_seconds=stream.window_seconds, min_change_e4=stream.min_change_e4)
         self._publisher.set_model(wiring.risks(config), wiring.dividends(config), wiring.cutoffs(config))
         self._alerts.set_channels(self._inputs.channels)  # before the rules, whose ends go to them
         self._alerts.set_rules(wiring.alert_rules(config))
         self._publisher.set_exits(wiring.exits(config))
-        self._guard.settings = self._guard_settings(config)
+        self._guard.reload(self._guard_settings(config))
         if config.server.max_subscribers > old.server.max_subscribers:
             server.reserve_files(config.server.max_subscribers)
         # REST before the streams: after they reconnect, what they missed is read over REST.

@@ -80,11 +80,11 @@ class WorkerSlot:
         pass_on: Callable[[Iterable[socket.socket]], None],
     ) -> None:
         self.process = process
-        self.settings = b""
         self.report: WorkerReport | None = None
         self.past = Counts()
         self.past_families: Families = {}
         self.is_silent = False
+        self._settings = b""
         self._stalls = StallCounter(SILENT_CHECKS)
         self._resources = resources
         self._environ = environ
@@ -118,10 +118,14 @@ class WorkerSlot:
         """Check whether its event loop has run since the last check."""
         self.is_silent = self._stalls.step(self._resources.counts.get(self.process, "beats"))
 
-    def send_settings(self) -> None:
-        """Send it `settings`."""
+    def set_settings(self, settings: WorkerSettings) -> None:
+        """Send these to the process, and to each that replaces it."""
+        self._settings = line(settings)
+        self._send_settings()
+
+    def _send_settings(self) -> None:
         if self._writer is not None:
-            self._writer.write(self.settings)
+            self._writer.write(self._settings)
 
     async def _start(self) -> ChildProcess:
         await self._end()
@@ -141,7 +145,7 @@ class WorkerSlot:
         except BaseException:
             await child.kill()
             raise
-        self.send_settings()
+        self._send_settings()
         self._reading = asyncio.create_task(self._read(reader))
         return child
 
@@ -233,7 +237,7 @@ class WorkerPool:
         self._is_open = True
         for listener in self._resources.listeners:
             listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
-        self._send_settings()
+        self.reload()
         async with asyncio.TaskGroup() as tasks:
             works = [*(worker.run() for worker in self._workers), self._watch()]
             self._tasks = [tasks.create_task(work) for work in works]
@@ -241,9 +245,9 @@ class WorkerPool:
 
     def reload(self) -> None:
         """Send the workers the settings now in force."""
-        self._send_settings()
+        settings = self._settings()
         for worker in self._workers:
-            worker.send_settings()
+            worker.set_settings(settings)
 
     async def stop(self) -> None:
         """Hand over the connections in the queues, stop the workers, and wait until they have ended."""
@@ -270,11 +274,6 @@ class WorkerPool:
                 if worker not in serving:
                     self._pass_on(worker.take_back())
 
-    def _send_settings(self) -> None:
-        settings = line(self._settings())
-        for worker in self._workers:
-            worker.settings = settings
-
     def _note_change(self) -> None:
         """Accept while there is a worker, and keep the sum of the metrics."""
         if all(worker.is_ready for worker in self._workers):
@@ -288,7 +287,7 @@ class WorkerPool:
             found = merged_metrics.added(found, worker.past_families)
             if worker.report is not None:
                 found = merged_metrics.added(found, worker.report.families)
-        self.registry.others = found
+        self.registry.set_others(found)
 
     def _resume(self) -> None:
         if self._is_open and not self._untaken:

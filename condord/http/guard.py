@@ -41,10 +41,14 @@ _ABSOLUTE = re.compile(r"https?://([^/?#]+)(/.*)?", re.IGNORECASE | re.ASCII | r
 
 
 class Guard:
-    """ASGI middleware around the whole application. `settings` may be replaced at any time."""
+    """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp, settings: GuardSettings) -> None:
         self._app = app
+        self.settings = settings
+
+    def reload(self, settings: GuardSettings) -> None:
+        """Check the next request by other settings."""
         self.settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -105,6 +105,10 @@ class MergedRegistry(Collector):
         self.others: Families = {}
         self._registry = registry
 
+    def set_others(self, families: Families) -> None:
+        """Show these families of other processes from now on."""
+        self.others = families
+
     def collect(self) -> Iterator[Metric]:
         """Yield every family once."""
         for metric in self._registry.collect():

@@ -60,6 +60,10 @@ class AccountState:
         self._is_grouped = True
         self.names: Names = {}
 
+    def set_calendar(self, calendar: Calendar) -> None:
+        """Take the sessions of the exchange. What follows from them is shown when `outdated` is asked next."""
+        self.calendar = calendar
+
     def recall(self, names: Names) -> None:
         """Use the names of an earlier run from the next reading on; they take precedence over those given since."""
         recalled = {name.id for name in names.values()}

@@ -49,12 +49,11 @@ class Subjects:
     """The subjects of what `book` publishes.
 
     `account` has the values of the account, as of when its subject was last built. `words` has the words that hold
-    until their condor is clearly away from a strike. If `has_natural` is False, no rule is about natural prices, and
-    condors get the facts at mark in their place.
+    until their condor is clearly away from a strike.
     """
 
     def __init__(self, book: Book) -> None:
-        self.has_natural = True
+        self._has_natural = True
         self.account: dict[Basis, Values] = {"mark": {}, "natural": {}}
         self.words = LastingWords()
         self._book = book
@@ -67,6 +66,10 @@ class Subjects:
         self._alike: frozenset[str] = frozenset()
         self._covered_puts: set[str] = set()
         self._pl: dict[Basis, dict[str, PlRange | None]] = {"mark": {}, "natural": {}}
+
+    def set_bases(self, *, has_natural: bool) -> None:
+        """Take whether any rule is about natural prices. If not, condors get the facts at mark in their place."""
+        self._has_natural = has_natural
 
     def keys(self) -> Iterator[str]:
         """Every subject, the account last, as it depends on the others."""
@@ -238,7 +241,7 @@ class Subjects:
             **alert_facts.known(own, when),
         }
         facts = []
-        for basis in _BASES if self.has_natural else _BASES[:1]:
+        for basis in _BASES if self._has_natural else _BASES[:1]:
             self._pl[basis][condor.id] = found = pl_range(condor, value, edition.quotes.core, basis)
             pl = pl_values(condor, value, found)
             facts.append(

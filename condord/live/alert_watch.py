@@ -158,7 +158,7 @@ class AlertWatch:
         if is_other:
             self._rules, self._recalls = self.alerts.rules, self.alerts.recalls
             self._mixed_scopes = _mixed_scopes(self._rules)
-            self._subjects.has_natural = self.alerts.has_natural
+            self._subjects.set_bases(has_natural=self.alerts.has_natural)
             self._is_gone_due = True
         if is_other or minute != self._minute or self._has_other_status():
             self._add(self._subjects.keys())

@@ -1,15 +1,13 @@
-"""Turn positions and quotes into the published document, and decide which changes count.
+"""Turn positions and quotes into the published document.
 
-Every valuation is made from the quotes published with it. A quote counts when its bid, ask or mark has moved by
-`min_change` since it was last published, or when its state or confirmation has changed. Smaller moves wait. Those of
-several legs count together when they add up to `min_change` in a condor's mark or natural. Risk figures have rules of
-their own, in `risks`.
+Every valuation is made from the quotes published with it. `quote_changes` decides which quotes count. Risk figures have
+rules of their own, in `risks`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -22,7 +20,6 @@ from condord.core.cutoffs import CutoffSettings
 from condord.core.grouping.account import Grouping
 from condord.core.market_hours import exchange_day
 from condord.core.position import Position
-from condord.core.quote import Quote
 from condord.core.working_order import WorkingOrder, closing_orders
 from condord.live import render, render_risk, wire, wire_broken, wire_condor, wire_risk
 from condord.live.broken import BrokenCondor
@@ -33,7 +30,7 @@ from condord.live.minutes import MinuteRow, RecordedPast
 from condord.live.pl_history import PlHistory
 from condord.live.prices import Prices
 from condord.live.published import Edition
-from condord.live.quote_changes import has_same_prices, moved, quote_counts
+from condord.live.quote_changes import QuoteChanges, unique
 from condord.live.recording import Minutes
 from condord.live.risks import Risks, RiskSettings
 from condord.live.underlying_prices import UnderlyingPrices
@@ -50,8 +47,8 @@ _Published = tuple[_Inputs, dt.date, dict[str, str], list[wire.NoticeJson], list
 class Book:
     """The only writer of `edition`. `min_change_e4` is in 1e-4 dollars.
 
-    `symbols` are the contracts that should be streamed, the most important first. `exits` returns where the rules in
-    force would take profit and stop. `broken` has the broken condors, by id.
+    `symbols` are the contracts that should be streamed, the most important first. `broken` has the broken condors, by
+    id.
     """
 
     def __init__(self, *, edition: Edition, prices: Prices, min_change_e4: int) -> None:
@@ -63,10 +60,9 @@ class Book:
         self.risks = Risks(edition, RiskSettings(), self.underlying_prices)
         self.day = Day()
         self.cutoffs = CutoffSettings()
-        self.exits: Callable[[Condor], wire_condor.ExitsJson] = lambda _condor: wire_condor.ExitsJson()
+        self._exits_by_rules: Callable[[Condor], wire_condor.ExitsJson] = lambda _condor: wire_condor.ExitsJson()
         self._exits: _Exits = {}
         self._exits_of: tuple[object, Grouping] | None = None
-        self.min_change_e4 = min_change_e4
         self.symbols: tuple[str, ...] = ()
         self.broken: dict[str, BrokenCondor] = {}
         self._published: _Published | None = None
@@ -76,8 +72,8 @@ class Book:
         self._broken: list[wire_broken.BrokenJson] = []
         self._upstream_status = edition.status
         self._quotes = edition.quotes
-        self._waiting: set[str] = set()
-        self._is_cut = self._is_begun = self._is_other_account = False
+        self.changes = QuoteChanges(prices=prices, edition=edition, held=self._held, min_change_e4=min_change_e4)
+        self._is_begun = self._is_other_account = False
         self._day_inputs = self.day.inputs
         self._orders: Sequence[WorkingOrder] = ()
         self._has_other_orders = False
@@ -91,9 +87,9 @@ class Book:
         problems, notices = dict(lifecycle.problems), [render.notice(notice) for notice in lifecycle.notices]
         broken = [render.broken(condor, day) for condor in lifecycle.memory.broken]
         held = frozenset(reading.positions), reading.grouping, reading.settled, reading.calendar, self.cutoffs
-        if self._exits_of != (self.exits, reading.grouping):
-            self._exits_of = self.exits, reading.grouping
-            self._exits = {condor.id: self.exits(condor) for condor in reading.grouping.condors}
+        if self._exits_of != (self._exits_by_rules, reading.grouping):
+            self._exits_of = self._exits_by_rules, reading.grouping
+            self._exits = {condor.id: self._exits_by_rules(condor) for condor in reading.grouping.condors}
         self._published = held, day, problems, notices, broken, self._exits
         if before == self._published and not self._is_other_account:
             return False
@@ -113,16 +109,11 @@ class Book:
         self.prices.hold(symbols | self._quotes.core.keys())
         self.symbols = tuple(sorted(symbols | self._quotes.core.keys(), key=self._held.rank))
 
-    def gap(self) -> None:
-        """Mark every quote unconfirmed: the stream was cut. The next change of status publishes that in its event."""
-        self.prices.gap()
-        self._is_cut = True
-
     def set_status(self, status: wire.Status, now: float, now_at: dt.datetime) -> bool:
         """Take the status; True if it made an event. If only `lastMessageAt` and `readAt` differ, there is none."""
         status = self._with_notices(status)
         is_same = render.same_status(status, self.edition.status)
-        due = self._take_due(now) if self._is_cut and not is_same else None
+        due = self.changes.take(now) if self.changes.is_cut and not is_same else None
         if due is not None:
             self.minutes.drop(condor.id for symbol in due for condor in self._held.condors_of.get(symbol, ()))
         self.minutes.follow(status, now, now_at)
@@ -148,8 +139,20 @@ class Book:
         """
         self._is_begun = False
         self.minutes.note_time(now_at)
-        self._amend(self._take_due(now), now)
+        self._amend(self.changes.take(now), now)
         return self._is_begun
+
+    def set_min_change(self, min_change_e4: int) -> None:
+        """Publish smaller or only larger moves from now on; in 1e-4 dollars."""
+        self.changes.min_change_e4 = min_change_e4
+
+    def set_cutoffs(self, cutoffs: CutoffSettings) -> None:
+        """Take Alpaca's cut-offs on expiration day, for the next `set_account`."""
+        self.cutoffs = cutoffs
+
+    def set_exits(self, exits: Callable[[Condor], wire_condor.ExitsJson]) -> None:
+        """Take the function that returns where the rules in force would take profit and stop, for `set_account`."""
+        self._exits_by_rules = exits
 
     def begin(self) -> None:
         """Begin an event that no quote, position or status brings."""
@@ -198,16 +201,6 @@ class Book:
         if any(symbol not in recorded or recorded[symbol].mark_e4 is None for symbol in marks):
             self.day.record_marks(marks, now_at)
 
-    def _take_due(self, now: float) -> set[str]:
-        """Return the symbols whose waiting quotes count, and stop their waiting."""
-        self._is_cut = False
-        self._waiting |= self.prices.settle(now)
-        self._waiting &= self._quotes.core.keys()
-        due = {symbol for symbol in self._waiting if self._counts(symbol)}
-        due |= self._adds_up(self._waiting - due)
-        self._waiting -= due
-        return due
-
     def _with_notices(self, status: wire.Status) -> wire.Status:
         """Return the status of the upstream with the account's notices before its own."""
         self._upstream_status = status
@@ -220,10 +213,9 @@ class Book:
         self.prices.hold(self.symbols)
 
     def _publish_all(self, reading: AccountReading, now: float, now_at: dt.datetime) -> None:
-        self.prices.settle(now)
-        self._waiting.clear()
+        self.changes.forget(now)
         edition = self.edition
-        self._quotes.fill((symbol, *self._rendered_quote(symbol)) for symbol in self._held.listed)
+        self._quotes.fill((symbol, *self.changes.rendered(symbol)) for symbol in self._held.listed)
         self.risks.figures.hold(reading)
         self.underlying_prices.hold(self.risks.figures.stocks, self.risks.figures.indexes)
         self.risks.fill(now, now_at)
@@ -258,39 +250,13 @@ class Book:
         found = closing_orders(condors, self._orders)
         return {condor.id: render_risk.closing(found.get(condor.id, ())) for condor in condors}
 
-    def _newest(self, symbol: str) -> Quote:
-        return self.prices.quotes.get(symbol) or Quote(symbol=symbol)
-
-    def _counts(self, symbol: str) -> bool:
-        return self._is_unconfirmed(symbol) != self._quotes.json[symbol].unconfirmed or quote_counts(
-            self._newest(symbol), self._quotes.core[symbol], self.min_change_e4
-        )
-
-    def _is_unconfirmed(self, symbol: str) -> bool:
-        return symbol in self.prices.quotes and not self.prices.is_confirmed(symbol)
-
-    def _adds_up(self, small: set[str]) -> set[str]:
-        """Return the symbols in `small` whose moves together move a condor by `min_change`."""
-        different = {symbol for symbol in small if not has_same_prices(self._newest(symbol), self._quotes.core[symbol])}
-        self._waiting -= small - different
-        together: set[str] = set()
-        for condor in _unique(self._held.condors_of.get(symbol, ()) for symbol in different):
-            published = self.edition.valuations.core[condor.id][1]
-            newest = values.value(condor, self.prices.quotes, ())
-            least_e4 = self.min_change_e4
-            if moved(newest.mark_e4, published.mark_e4, least_e4) or moved(
-                newest.natural_e4, published.natural_e4, least_e4
-            ):
-                together.update(different.intersection(leg.symbol for leg in condor.legs))
-        return together
-
     def _amend(self, due: set[str], now: float) -> None:
         """Put the newest quotes of the symbols `due`, what is computed from them, and all else that waits.
 
         The event begins with the first change.
         """
         for symbol in sorted(due):
-            self._put(self._quotes, symbol, *self._rendered_quote(symbol))
+            self._put(self._quotes, symbol, *self.changes.rendered(symbol))
         self._amend_values(due)
         self._amend_closing()
         self._amend_account()
@@ -312,7 +278,7 @@ class Book:
         """
         edition, grouping = self.edition, self._held.grouping
         is_whole, self._day_inputs = self.day.inputs != self._day_inputs, self.day.inputs
-        legs = _unique(self._held.condors_of.get(symbol, ()) for symbol in sorted(due))
+        legs = unique(self._held.condors_of.get(symbol, ()) for symbol in sorted(due))
         for condor in grouping.condors if is_whole else legs:
             value = self._value(condor)
             if value != edition.valuations.core[condor.id][1]:
@@ -383,10 +349,6 @@ class Book:
         self.minutes.total(total)
         return render.totals(total, self.risks.theta, self.risks.incomplete, edition.totals.alerts)
 
-    def _rendered_quote(self, symbol: str) -> tuple[Quote, wire.QuoteJson]:
-        newest = self._newest(symbol)
-        return newest, render.quote(newest, unconfirmed=self._is_unconfirmed(symbol))
-
     def _rendered_leftover(self, symbol: str) -> tuple[values.LeftoverPl, wire_condor.Unmatched]:
         """Return the profit or loss of unmatched contracts, and their JSON."""
         quotes, left = self._quotes.core, self._held.leftover_of[symbol]
@@ -394,7 +356,3 @@ class Book:
         pl = values.LeftoverPl(values.leftover_unrealized_e4(left, quotes), self.day.unmatched_e4(symbol, quotes))
         problem = "; ".join(text for text in (left.position.problem, self._problems.get(symbol)) if text)
         return pl, render.unmatched(left, mark_e4, pl, problem or None)
-
-
-def _unique(groups: Iterable[Iterable[Condor]]) -> list[Condor]:
-    return list({condor.id: condor for group in groups for condor in group}.values())

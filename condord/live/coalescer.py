@@ -15,6 +15,10 @@ class Coalescer:
         self._offered_at: float | None = None
         self._sent_at: float | None = None
 
+    def set_window(self, window_seconds: float) -> None:
+        """Use another window from now on."""
+        self.window_seconds = window_seconds
+
     def offer(self, now: float) -> bool:
         """Note a possible change at `now`. True if no other was waiting, so that there is a new deadline."""
         if self._offered_at is not None:

@@ -112,6 +112,14 @@ class Lifecycle:
         self.memory = Memory()
         self._read: tuple[tuple[Position, ...], tuple[Condor, ...]] | None = None
 
+    def set_bookings(self, activities: Iterable[Activity], splits: Iterable[Split]) -> None:
+        """Take the activities of the last days and the announced splits, oldest first, for the next reading."""
+        self.activities, self.splits = tuple(activities), tuple(splits)
+
+    def set_cutoffs(self, cutoffs: CutoffSettings) -> None:
+        """Take Alpaca's cut-offs on expiration day, for the next reading."""
+        self.cutoffs = cutoffs
+
     def recall(self, memory: Memory | None) -> None:
         """Continue where an earlier run stopped, or with an unknown account (None)."""
         self.memory = memory if memory is not None and _is_sound(memory) else Memory()

@@ -86,7 +86,7 @@ class Publisher:
 
         Returns when `tick` is due.
         """
-        self.book.gap()
+        self.book.changes.gap()
         return self._due_after_change(now)
 
     def lapse(self, symbols: Iterable[str], now: float) -> float | None:
@@ -139,13 +139,19 @@ class Publisher:
         self.book.set_status(status, now, now_at)
         return woken + self._send(before, now, now_at, urgent=True)
 
+    def set_stream(self, *, window_seconds: float, min_change_e4: int) -> None:
+        """Publish at most one event per window and only moves of `min_change_e4` (1e-4 dollars) from now on."""
+        self.coalescer.set_window(window_seconds)
+        self.book.set_min_change(min_change_e4)
+
     def set_model(self, settings: RiskSettings, dividends: Sequence[Dividend], cutoffs: CutoffSettings) -> None:
         """Compute with these settings from now on. `dividends` replace those of the same day that Alpaca has announced.
 
         The next `set_status` publishes the new figures; if cut-offs have changed, as a snapshot.
         """
         self.book.risks.set_model(settings, dividends)
-        self.book.cutoffs = self.account.lifecycle.cutoffs = cutoffs
+        self.book.set_cutoffs(cutoffs)
+        self.account.lifecycle.set_cutoffs(cutoffs)
         self._has_new_settings = True
 
     def set_exits(self, exits: Callable[[Condor], ExitsJson]) -> None:
@@ -153,7 +159,7 @@ class Publisher:
 
         The next `set_status` publishes what differs.
         """
-        self.book.exits = exits
+        self.book.set_exits(exits)
         self._has_new_settings = True
 
     def show_alerts(self, changes: Changes, now: float, now_at: dt.datetime) -> list[Subscriber]:

@@ -124,6 +124,10 @@ class ChannelQueue:
         self.is_disabled = self.is_down = False
         self._hurry(self.messages, now_at)
 
+    def disable(self) -> None:
+        """Send nothing until the settings of the channel change: its receiver is gone."""
+        self.is_disabled = True
+
     def clear(self) -> None:
         """Forget all messages, without removing them from the store."""
         self._waiting = _QueuedMessages()

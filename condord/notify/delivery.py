@@ -196,7 +196,7 @@ class Delivery:
         finally:
             threads.shutdown()
         if outcome.is_gone and queue.channel == channel:  # else it was changed meanwhile, which enables it
-            queue.is_disabled = True
+            queue.disable()
         self._note(name, outcome)
         await self._persist()
         return ChannelTestJson(ok=outcome.ok, status=outcome.status, text=outcome.text)
@@ -302,7 +302,7 @@ class Delivery:
         for name, state in self._store.channels.items():
             last, queue = self._last.get(name), self._outbox.queues.get(name)
             if self._store.is_copied and queue is not None and state.gone == url_digest(queue.channel):
-                queue.is_disabled = True
+                queue.disable()
             if last is None:
                 self._noted.add(name)
             elif last.delivery_at is None and last.error is None:

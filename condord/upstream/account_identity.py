@@ -97,7 +97,7 @@ class AccountIdentity:
             self._before = self.known
         self._sink.forget_names()
         self._memory.switch_to(Store(None))
-        self.known.orders.is_set_aside = True
+        self.known.orders.set_aside()
         self.known = self._unknown()
 
     async def read(self) -> None:
@@ -136,7 +136,7 @@ class AccountIdentity:
         before, self._before = self._before, None
         self._sink.note_account(key)
         if before is not None and before.key == key:
-            before.orders.is_set_aside = False
+            before.orders.take_up()
             self.known = before
             self._memory.switch_to(self._store.of(key))
             await self._memory.recall()

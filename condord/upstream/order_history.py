@@ -307,13 +307,20 @@ class OrderReader:
         keep_days: Callable[[], int],
     ) -> None:
         self.history = OrderHistory(keep_days)
-        self.is_set_aside = False
-        """True after a change of the API key: pages that arrive now may be those of another account."""
+        self._is_set_aside = False
         self.was_tried = False
         self._brokerage = brokerage
         self._store: Store | None = None
         self._now_at = now_at
         self._learned = learned
+
+    def set_aside(self) -> None:
+        """Take no page from now on: the API key has changed, so the next may be of another account."""
+        self._is_set_aside = True
+
+    def take_up(self) -> None:
+        """Take pages again: the new key belongs to the same account."""
+        self._is_set_aside = False
 
     async def recall(self, store: Store) -> None:
         """Load what was saved in `store`, and save there what is read from now on."""
@@ -335,7 +342,7 @@ class OrderReader:
         try:
             await self._read_pages()
         finally:
-            if not self.was_tried and not self.is_set_aside:
+            if not self.was_tried and not self._is_set_aside:
                 self.was_tried = True
                 self._learned()
 
@@ -344,7 +351,7 @@ class OrderReader:
         open_since: dt.datetime | None = None
         for _ in range(PAGES_PER_READING):
             read = await self._brokerage.orders(after)
-            if self.is_set_aside:
+            if self._is_set_aside:
                 return
             open_since = min((at for at in (open_since, read.open_since) if at is not None), default=None)
             if self.history.take(read, after, open_since, self._now_at()):

@@ -145,7 +145,7 @@ def test_quotes_are_published_with_the_window_and_the_least_change_of_the_config
         with built() as parts:
             publisher = parts.view._publisher
             assert publisher.coalescer.window_seconds == 0.5
-            assert publisher.book.min_change_e4 == 500
+            assert publisher.book.changes.min_change_e4 == 500
             publish_condor(parts)
             sink_of(parts).confirm([tick(LEG, 1.0, 1.2)], sink_of(parts).era)
             assert [quote.bid for quote in parts.view.document().quotes if quote.symbol == LEG] == [1.0]

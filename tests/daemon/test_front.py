@@ -8,6 +8,7 @@ from condord.config.schema import Cluster, Config, Server
 from condord.daemon.front import Front
 from condord.daemon.relay import RelayInputs, RelayParts
 from condord.errors import ConfigError
+from condord.http.guard import Guard
 from tests.fakes import startup
 from tests.live.accounts import status
 
@@ -36,7 +37,7 @@ class Harness:
             unread=types.SimpleNamespace(detail="nothing has been read"),
             cluster=types.SimpleNamespace(role="standby"),
         )
-        self.guard = types.SimpleNamespace(settings=None)
+        self.guard = Guard(None, None)
         arguments = RelayStartup(loaded=startup.loaded(CONFIG), source_token=None, token=None)
         self.followed = types.SimpleNamespace(
             **{

@@ -11,6 +11,7 @@ from condord.config.schema import Cluster, Config, Log, Server
 from condord.daemon.relay import Relay, RelayInputs, RelayParts
 from condord.errors import ConfigError
 from condord.host.secret import Secret
+from condord.http.guard import Guard
 from tests.fakes import startup
 from tests.live.accounts import status
 
@@ -30,7 +31,7 @@ class Harness:
         self.config = CONFIG
         self.retries = []
         self.view = types.SimpleNamespace(status=None, unread=types.SimpleNamespace(detail="nothing has been read"))
-        self.guard = types.SimpleNamespace(settings=None)
+        self.guard = Guard(None, None)
         found = RelayStartup(
             loaded=startup.loaded(CONFIG), source_token=Secret("source-token-1234"), token=Secret("own-token-1234567")
         )

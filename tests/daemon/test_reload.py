@@ -1,7 +1,6 @@
 import asyncio
 import logging
 import os
-import types
 
 import msgspec
 import pytest
@@ -16,6 +15,7 @@ from condord.daemon.wiring import supervisor
 from condord.errors import ConfigError, CredentialsMissing, Unavailable
 from condord.host import logs
 from condord.host.instance_lock import Locks
+from condord.http.guard import Guard
 from tests import virtualtime
 from tests.fakes.startup import restored_root_logger, startup
 from tests.http.fake_daemon import FakeDaemon
@@ -278,7 +278,7 @@ class Running:
         self.inputs = machine.inputs(reread)
         self.upstream, self.alerts = FakeUpstream(), FakeUpstream()
         self.publisher = FakeDaemon().publisher
-        self.guard = types.SimpleNamespace(settings=None)
+        self.guard = Guard(None, None)
         self.reload = Reload(
             self.inputs,
             publisher=self.publisher,
@@ -309,7 +309,7 @@ def test_a_valid_configuration_reaches_every_part(machine):
     book = running.publisher.book
     assert (book.risks.figures.assumptions.rate, book.risks.interval_seconds) == (0.05, 1.0)
     assert book.cutoffs.liquidation_minutes == 60
-    assert (running.publisher.coalescer.window_seconds, running.publisher.book.min_change_e4) == (0.5, 500)
+    assert (running.publisher.coalescer.window_seconds, running.publisher.book.changes.min_change_e4) == (0.5, 500)
     assert running.guard.settings.allowed_hosts == ("a.example",)
     assert running.upstream.names == ["set_breaker", "reload", "retry"]
 

@@ -124,7 +124,7 @@ def _use_calendar(calendar):
     )
     held_hours(clock, calendar, STARTED_AT, EXPIRIES)
     service = PublishingService(spy())
-    service.account.calendar = calendar
+    service.account.set_calendar(calendar)
     service.set_status(status())
     published(service)
 
@@ -181,7 +181,7 @@ def _use_splits(read):
 def _follow(known, splits):
     """Explain a condor that loses a leg when shares appear by activities and splits."""
     service = PublishingService(spy())
-    service.account.lifecycle.activities, service.account.lifecycle.splits = tuple(known), tuple(splits)
+    service.account.lifecycle.set_bookings(known, splits)
     service.set_positions(spy()[1:], stocks={"SPY": 200})
     published(service)
 

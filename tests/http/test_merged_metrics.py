@@ -38,7 +38,7 @@ def test_numbers_that_add_up_are_summed_and_others_come_from_this_process():
         worker.requests.labels("/metrics").inc(number)
         worker.lag.observe(2.0)
         worker.files.set(10)
-        merged.others = added(merged.others, families(worker.registry))
+        merged.set_others(added(merged.others, families(worker.registry)))
     found = scraped(merged)
     assert found["condord_condors",] == 3
     assert found["condord_http_requests_total", "/metrics"] == 3

@@ -97,7 +97,7 @@ class Timeline:
             at=at or self.at,
             day=day or exchange_day(self.at),
         )
-        self.lifecycle.activities += (activity,)
+        self.lifecycle.set_bookings((*self.lifecycle.activities, activity), self.lifecycle.splits)
         return self
 
     def restart(self):
@@ -106,7 +106,7 @@ class Timeline:
         activities, splits = self.lifecycle.activities, self.lifecycle.splits
         self.account = AccountState(0.0)
         self.lifecycle.recall(kept)
-        self.lifecycle.activities, self.lifecycle.splits = activities, splits
+        self.lifecycle.set_bookings(activities, splits)
         return self
 
     @property

@@ -72,7 +72,7 @@ def test_settled_contracts_are_marked_and_need_no_cover():
 
 def test_an_early_close_settles_at_a_quarter_past_one(account):
     early = Calendar({NOON.date(): hours_of(NOON.date(), dt.time(9, 30), dt.time(13))})
-    account.calendar = early
+    account.set_calendar(early)
     reading = shown(account, [position(P570, -1)], NOON + dt.timedelta(minutes=75))
     assert (reading.settled, reading.calendar) == (frozenset({P570}), early)
 
@@ -105,7 +105,7 @@ def test_a_new_day_a_cut_off_and_a_settlement_change_the_meaning_of_a_reading(ac
 
 def test_another_calendar_changes_the_meaning_of_a_reading(account):
     shown(account, spy(), NOON)
-    account.calendar = Calendar({NOON.date(): hours_of(NOON.date(), dt.time(9, 30), dt.time(16))})
+    account.set_calendar(Calendar({NOON.date(): hours_of(NOON.date(), dt.time(9, 30), dt.time(16))}))
     assert account.outdated(NOON) is not None
 
 

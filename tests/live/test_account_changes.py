@@ -66,7 +66,8 @@ def test_a_known_split_explains_a_change_of_stock_without_a_pair_of_contracts(ev
     if evidence == "activity":
         timeline.activity("SPLIT", "SPLT", 300)
     else:
-        timeline.lifecycle.splits = (Split(symbol="SPLT", new_shares="4", old_shares="1", day=dt.date(2026, 11, 20)),)
+        split = Split(symbol="SPLT", new_shares="4", old_shares="1", day=dt.date(2026, 11, 20))
+        timeline.lifecycle.set_bookings((), (split,))
     assert timeline.read().assignments == []
 
 

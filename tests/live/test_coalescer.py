@@ -63,7 +63,7 @@ def test_a_changed_window_applies_to_the_offer_that_waits():
     coalescer = Coalescer(0.25)
     coalescer.sent(10.0)
     coalescer.offer(10.1)
-    coalescer.window_seconds = 1.0
+    coalescer.set_window(1.0)
     assert coalescer.deadline == 11.0
 
 

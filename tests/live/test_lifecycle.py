@@ -153,7 +153,7 @@ def test_another_account_awaits_nothing():
 def test_an_assignment_before_a_holiday_is_reported_until_the_close_of_the_day_after():
     days = {dt.date(2026, 11, 25): dt.time(16), dt.date(2026, 11, 27): dt.time(13)}
     timeline = Timeline(CONDOR, at=dt.datetime(2026, 11, 25, 15, tzinfo=dt.UTC))
-    timeline.account.calendar = Calendar({day: hours_of(day, dt.time(9, 30), close) for day, close in days.items()})
+    timeline.account.set_calendar(Calendar({day: hours_of(day, dt.time(9, 30), close) for day, close in days.items()}))
     timeline.read({P570: 0}, {"SPY": 200}).read(after=2 * A_DAY + 177 * MINUTE)
     assert (timeline.at.hour, timeline.at.minute, len(timeline.assignments)) == (17, 58, 1)
     assert timeline.read(after=2 * MINUTE).assignments == []

@@ -1430,7 +1430,7 @@ def test_a_later_calendar_takes_effect_with_the_next_status():
     at_the_exchange(service, half_past_two)
     assert shown_at(service)[0] == ["expiresToday"] * 2
     day = dt.date(2026, 12, 18)
-    service.account.calendar = Calendar({day: hours_of(day, dt.time(9, 30), dt.time(13))})
+    service.account.set_calendar(Calendar({day: hours_of(day, dt.time(9, 30), dt.time(13))}))
     at_the_exchange(service, half_past_two)
     assert shown_at(service)[0] == ["expired"] * 2
 

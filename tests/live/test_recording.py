@@ -414,7 +414,7 @@ def test_a_value_that_stays_held_holds_the_next_minute_too(service):
 
 def test_the_first_two_minutes_of_a_session_count_in_no_extreme():
     service = RecordingService(minute=-1)
-    service.account.calendar = Calendar({DAY: hours_of(DAY, dt.time(10), dt.time(16))})
+    service.account.set_calendar(Calendar({DAY: hours_of(DAY, dt.time(10), dt.time(16))}))
     service.set_positions(spy())
     service.set_status(status())
     for put in (0.8, 0.1, 0.2, 0.9):

@@ -703,7 +703,7 @@ class TestReader:
     def test_a_reading_with_the_key_before_does_not_count(self):
         @run_scenario
         async def _(harness):
-            harness.reader.is_set_aside = True
+            harness.reader.set_aside()
             await harness.reader.read()
             assert (harness.reader.was_tried, harness.learned) == (False, 0)
 
