@@ -7,7 +7,6 @@ counted, as it would arrive late: followers notice the gap and ask for what is m
 from __future__ import annotations
 
 import asyncio
-import collections
 import contextlib
 import logging
 import ssl
@@ -33,6 +32,7 @@ from condord.cluster.nats_client import (
     is_too_old,
     open_client,
 )
+from condord.cluster.outgoing_messages import OutgoingMessages
 from condord.errors import AccessDenied
 from condord.live.remedies import FORBIDDEN_REMEDY
 from condord.tasks import check_cancelled
@@ -41,8 +41,8 @@ MIN_WAIT_SECONDS = 0.1
 MAX_WAIT_SECONDS = 1.0
 CHECK_SECONDS = 0.1
 """The time between two checks of the connection: nats-py does not report every lost one."""
-MAX_QUEUED_BYTES = 32 * 1024 * 1024
-MAX_QUEUED = 4096
+MAX_PENDING_BYTES = 32 * 1024 * 1024
+"""The received messages of a subscription that may wait."""
 SUBSCRIBE_AGAIN_SECONDS = 5.0
 """How often a subscription is tried again that the server forbids, as it does not say when it permits it."""
 TRY_SECONDS = 2
@@ -100,12 +100,6 @@ class BusSubscription:
                 await live.unsubscribe()
 
 
-class _Outgoing(NamedTuple):
-    subject: str
-    payload: bytes
-    headers: Mapping[str, str] | None
-
-
 class Bus:
     """The connection of one process to the bus.
 
@@ -130,9 +124,7 @@ class Bus:
         self._client: NatsClient | None = None
         self._subscriptions: list[BusSubscription] = []
         self._watchers: list[Callable[[], None]] = []
-        self._outgoing: collections.deque[_Outgoing] = collections.deque()
-        self._queued_bytes = 0
-        self._wake = asyncio.Event()
+        self._outgoing = OutgoingMessages()
         self._retry_now = asyncio.Event()
         self._failures = 0
         self._lost_at: float | None = None
@@ -188,13 +180,11 @@ class Bus:
 
     def publish(self, subject: str, payload: bytes, headers: Mapping[str, str] | None = None) -> None:
         """Queue a message. Without a connection or room for it, or if it is too large, drop and count it."""
-        is_full = len(self._outgoing) >= MAX_QUEUED or self._queued_bytes + len(payload) > MAX_QUEUED_BYTES
-        if not self.is_connected or is_full or not self.takes(len(payload)):
+        size = len(payload)
+        if self.is_connected and self._outgoing.has_room(size) and self.takes(size):
+            self._outgoing.put(subject, payload, headers)
+        else:
             self.dropped += 1
-            return
-        self._outgoing.append(_Outgoing(subject, payload, headers))
-        self._queued_bytes += len(payload)
-        self._wake.set()
 
     def takes(self, size: int) -> bool:
         """Whether the server accepts a message of `size` bytes; a refusal is logged once per connection."""
@@ -214,14 +204,17 @@ class Bus:
         Raises:
             BusError: none has come within `seconds`, nobody listens, or there is no connection.
         """
+        client, begun = self._usable_client, self._now()
         try:
-            return _message(await self._usable_client.request(subject, payload, seconds, headers=dict(headers or {})))
+            message = await client.request(subject, payload, seconds, headers=dict(headers or {}))
         except errors.NoRespondersError as error:
             raise BusError("nobody answers on the bus") from error
         except (errors.Error, OSError) as error:
             raise BusError(self.why(error)) from error
         finally:
             check_cancelled()
+        self.denials.settle((publishing(subject),), begun)
+        return _message(message)
 
     def why(self, error: Exception) -> str:
         """Return the reason of an error of nats-py: what the server forbids gets no answer."""
@@ -308,7 +301,6 @@ class Bus:
         finally:
             self._client = None
             self._outgoing.clear()
-            self._queued_bytes = 0
             await client.end()
             self._notify_watchers()
         if self._failure is not None:
@@ -344,7 +336,7 @@ class Bus:
                 self._failure = error
 
         if not subscription.is_over:
-            made = await client.subscribe(subscription.subject, cb=take, pending_bytes_limit=MAX_QUEUED_BYTES)
+            made = await client.subscribe(subscription.subject, cb=take, pending_bytes_limit=MAX_PENDING_BYTES)
             subscription.live = made
 
     async def _subscribe_again(self, client: NatsClient) -> None:
@@ -366,18 +358,9 @@ class Bus:
                 self.denials.settle((what,), begun)
 
     async def _send(self, client: NatsClient) -> None:
-        """Send the queued messages, until the connection ends."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._outgoing:
-                subject, payload, headers = self._outgoing.popleft()
-                self._queued_bytes -= len(payload)
-                try:
-                    await client.publish(subject, payload, headers=None if headers is None else dict(headers))
-                except (errors.Error, OSError):
-                    self.dropped += 1
-                    return
+        """Send the queued messages, until one cannot be sent because the connection ends."""
+        await self._outgoing.send(client)
+        self.dropped += 1
 
     async def _note(self, error: Exception) -> None:
         """Log the errors that nats-py reports, except that the connection was lost, which is logged elsewhere."""

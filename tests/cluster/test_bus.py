@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import json
 import logging
 import ssl
@@ -6,8 +7,9 @@ import time
 
 import pytest
 
-from condord.cluster.bus import MAX_QUEUED, Bus, BusError, BusSettings
+from condord.cluster.bus import Bus, BusError, BusSettings
 from condord.cluster.nats_client import BusLogin
+from condord.cluster.outgoing_messages import MAX_QUEUED
 from condord.errors import AccessDenied
 from condord.host.secret import Secret
 
@@ -265,6 +267,26 @@ def test_a_request_that_the_server_forbids_has_that_as_the_reason(nats_server):
             ):
                 await bus.ask("x", b"", seconds=1)
             assert bus.denials.first(("subscribe to _INBOX.>",))  # that of this connection has a random name
+
+    asyncio.run(scenario())
+
+
+def test_an_answered_request_ends_the_denial_of_its_subject(nats_server):
+    async def scenario():
+        server = nats_server(permitting(["answers"], ["_INBOX.>", "x"]))
+        bus = server.bus(login=USER)
+        await bus.subscribe("x", lambda message: bus.publish(message.reply, b"yes"))
+
+        async def is_answered():
+            with contextlib.suppress(BusError):
+                return (await bus.ask("x", b"", seconds=0.5)).data == b"yes"
+
+        async with running(bus):
+            assert not await is_answered()
+            assert bus.denials.first(("publish to x",))
+            server.reload(permitting([">"], ["_INBOX.>", "x"]))
+            await eventually(is_answered)
+            assert bus.denials.text is None
 
     asyncio.run(scenario())
 
