@@ -363,8 +363,8 @@ def test_the_python_of_the_docs_accepts_only_what_condord_has_signed():
     secret, body = "whsec_" + base64.b64encode(key).decode(), b'{"type":"condord.alert.firing"}'
 
     def headers(at, of_key=key):
-        made = signature(of_key, "msg_1", at, body)
-        return {"webhook-id": "msg_1", "webhook-timestamp": str(at), "webhook-signature": made}
+        signed = signature(of_key, "msg_1", at, body)
+        return {"webhook-id": "msg_1", "webhook-timestamp": str(at), "webhook-signature": signed}
 
     now = int(time.time())
     assert verify(secret, headers(now), body)

@@ -33,10 +33,10 @@ def document(**changes):
     ]
     parts = [{"underlying": "SPY", "unrealizedPl": None, "dayPl": None, "maxLoss": None}]
     quotes = [documents.quote(symbol) for symbol in (PUT, CALL, WING)]
-    made = documents.document(
+    body = documents.document(
         condors=[], broken=[lost], unmatched=entries, quotes=quotes, totals=documents.totals(byUnderlying=parts)
     )
-    return msgspec.convert(made | changes, wire.Document)
+    return msgspec.convert(body | changes, wire.Document)
 
 
 def lines(width=None, outage="", **changes):

@@ -20,7 +20,7 @@ def condor(entry):
     own |= {name: entry[name] for name in ("kind", "direction") if name in entry}
     if entry.get("isBroken"):
         return msgspec.convert(documents.broken() | own | {"unrealizedPl": entry["pl"]}, BrokenJson)
-    made = documents.condor(
+    body = documents.condor(
         brokenWing=entry.get("brokenWing", False),
         risk=documents.risk(tested=entry.get("tested", "none"), breached=entry.get("breached", False)),
         valuation=documents.valuation(
@@ -28,8 +28,8 @@ def condor(entry):
         ),
         closing=[documents.closing_order()] if entry.get("closing") else [],
     )
-    legs = [leg | {"strike": strike} for leg, strike in zip(made["legs"], entry.get("strikes", STRIKES), strict=True)]
-    return msgspec.convert(made | own | {"legs": legs}, CondorJson)
+    legs = [leg | {"strike": strike} for leg, strike in zip(body["legs"], entry.get("strikes", STRIKES), strict=True)]
+    return msgspec.convert(body | own | {"legs": legs}, CondorJson)
 
 
 HELD = [(condor(entry), entry.get("severity")) for entry in FILE["entries"]]

@@ -22,8 +22,8 @@ def broken(case):
 
 
 def quotes(case):
-    made = [documents.quote(leg["symbol"], **{name: leg[name] for name in QUOTED}) for leg in case["legs"]]
-    return {quote.symbol: quote for quote in msgspec.convert(made, list[QuoteJson])}
+    found = [documents.quote(leg["symbol"], **{name: leg[name] for name in QUOTED}) for leg in case["legs"]]
+    return {quote.symbol: quote for quote in msgspec.convert(found, list[QuoteJson])}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])

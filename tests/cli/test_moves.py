@@ -7,8 +7,8 @@ from tests.fakes import documents
 
 
 def moved(moves, **values):
-    made = [documents.valuation(name, unrealizedPl=value) for name, value in values.items()]
-    return {each.value.id: each.change for each in moves.moved(msgspec.convert(made, list[ValuationJson]))}
+    valuations = [documents.valuation(name, unrealizedPl=value) for name, value in values.items()]
+    return {each.value.id: each.change for each in moves.moved(msgspec.convert(valuations, list[ValuationJson]))}
 
 
 def test_only_moves_of_at_least_the_amount_since_the_last_one_shown_are_returned():

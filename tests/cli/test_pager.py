@@ -224,8 +224,8 @@ def test_a_line_that_is_too_wide_is_folded():
 
 
 def test_the_broken_and_the_complete_units_of_a_condor_are_found_and_counted_separately():
-    made = documents.document(broken=[documents.broken(documents.CONDOR_ID, A=0)])
-    document = msgspec.convert(made, wire.Document)
+    body = documents.document(broken=[documents.broken(documents.CONDOR_ID, A=0)])
+    document = msgspec.convert(body, wire.Document)
     shown, now = DEFAULT.sorted(document), document.as_of
     wide = Screen(width=200, colour=True)
     reader = Reader(document_table(document, shown, now, wide, "", DEFAULT), height=30, screen=wide)

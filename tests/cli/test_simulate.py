@@ -50,15 +50,15 @@ def test_with_until_eof_the_simulator_removes_its_state_directory_if_it_ends_by_
 def test_a_state_directory_in_use_stays_until_the_end_of_stdin(condord, monkeypatch):
     def run(*, on_ready, **_):
         on_ready("http://127.0.0.1:4000")
-        Path(made[0], "history.sqlite3").touch()
+        Path(directories[0], "history.sqlite3").touch()
 
-    made = []
+    directories = []
     monkeypatch.setattr(simulator, "run", run)
-    monkeypatch.setattr(demo, "end_at_eof", made.append)
+    monkeypatch.setattr(demo, "end_at_eof", directories.append)
     assert condord("simulate", "--json", "--until-eof").code == 0
-    assert Path(made[0], "history.sqlite3").exists()
-    demo.remove(made[0])
-    assert not Path(made[0]).exists()
+    assert Path(directories[0], "history.sqlite3").exists()
+    demo.remove(directories[0])
+    assert not Path(directories[0]).exists()
 
 
 def test_without_json_shell_commands_for_a_daemon_are_printed(condord, started):

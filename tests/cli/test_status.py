@@ -252,9 +252,9 @@ def test_a_relay_shows_its_source_and_its_lag():
     assert not [line for line in shown if line.startswith("stocks")]
     shown = lines(cluster={**cluster, "lagMs": None})
     assert "relay of     https://a.example, gaps 1, dropped 0" in shown
-    led = {**cluster, "source": None, "leader": "host:4711", "fence": 12}
-    assert "relay of     host:4711 on a bus, fence 12, 12 ms behind, gaps 1, dropped 0" in lines(cluster=led)
-    unled = {**led, "leader": None, "fence": None}
+    standby = {**cluster, "source": None, "leader": "host:4711", "fence": 12}
+    assert "relay of     host:4711 on a bus, fence 12, 12 ms behind, gaps 1, dropped 0" in lines(cluster=standby)
+    unled = {**standby, "leader": None, "fence": None}
     assert "relay of     a bus, on which no leader is known, fence not known, 12 ms behind, gaps 1, dropped 0" in lines(
         cluster=unled
     )

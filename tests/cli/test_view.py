@@ -45,8 +45,8 @@ BROKEN = [documents.broken("lost", A=0) | {"unrealizedPl": -60}]
 
 
 def document(**changes):
-    made = documents.document(condors=CONDORS, broken=BROKEN, alerts=[documents.alert(condorId="calm")], **changes)
-    return msgspec.convert(made, wire.Document)
+    body = documents.document(condors=CONDORS, broken=BROKEN, alerts=[documents.alert(condorId="calm")], **changes)
+    return msgspec.convert(body, wire.Document)
 
 
 def names(**view):
@@ -190,8 +190,8 @@ def test_the_whole_and_the_broken_unit_of_a_condor_have_their_own_rows_and_ranks
 
     def rows(whole_pl, broken_pl):
         whole, broken = held("same", unrealizedPl=whole_pl), documents.broken("same", A=0) | {"unrealizedPl": broken_pl}
-        made = msgspec.convert(documents.document(condors=[whole], broken=[broken]), wire.Document)
-        return ["broken" if isinstance(row, BrokenJson) else "whole" for row in arrangement.arranged(made)]
+        body = msgspec.convert(documents.document(condors=[whole], broken=[broken]), wire.Document)
+        return ["broken" if isinstance(row, BrokenJson) else "whole" for row in arrangement.arranged(body)]
 
     assert rows(-9, -1) == ["whole", "broken"]
     arrangement.is_kept = is_kept

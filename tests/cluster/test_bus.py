@@ -185,17 +185,17 @@ def test_an_error_in_the_callback_of_a_subscription_ends_the_run(nats_server):
 @pytest.mark.slow
 def test_the_next_server_is_tried_where_one_is_gone(nats_server):
     async def scenario():
-        gone, there = nats_server(), nats_server()
-        settings = there.settings()
+        stopped, started = nats_server(), nats_server()
+        settings = started.settings()
         bus = Bus(
-            type(settings)(urls=(gone.url, there.url), login=None, context=settings.context),
+            type(settings)(urls=(stopped.url, started.url), login=None, context=settings.context),
             name="test", refused=unexpected, chance=lambda: 0.0,
         )  # fmt: skip
-        assert bus.urls == f"{gone.url},{there.url}"
-        gone.kill()
+        assert bus.urls == f"{stopped.url},{started.url}"
+        stopped.kill()
         async with running(bus):
-            there.kill()
-            gone.start()
+            started.kill()
+            stopped.start()
             await eventually(lambda: not bus.is_connected)
             await eventually(lambda: bus.is_connected)
 

@@ -17,8 +17,8 @@ from condord.host.secret import Secret
 from condord.live.published import EVERYTHING
 from tests.live.accounts import C650, position, spy
 
+from .leader import ACCOUNT, Followed, Leader, await_caught_up, working
 from .leases import ReadyLease
-from .led import ACCOUNT, Followed, Leader, await_caught_up, working
 from .nats_server import eventually, running
 
 EXAMPLE = (Path(__file__).parents[2] / "docs" / "examples" / "nats-server.conf").read_text()
@@ -29,12 +29,12 @@ def run_scenario(nats_server, scenario, *, leaders=1, account=ACCOUNT, **options
 
     async def main():
         server = nats_server(**options)
-        made = [Leader(server.bus(), fence=1 + at, epoch=f"epoch{at}", name=f"host:{at}") for at in range(leaders)]
+        leaders_ = [Leader(server.bus(), fence=1 + at, epoch=f"epoch{at}", name=f"host:{at}") for at in range(leaders)]
         followed = Followed(server.bus(), account)
-        async with working(*made, followed):
-            if made:
-                made[0].begin()
-            await scenario(server, *made, followed)
+        async with working(*leaders_, followed):
+            if leaders_:
+                leaders_[0].begin()
+            await scenario(server, *leaders_, followed)
 
     asyncio.run(main())
 
@@ -138,23 +138,23 @@ def test_after_a_suspension_the_leader_is_lost_at_once_until_it_has_answered(nat
 def test_an_answer_that_has_waited_while_the_process_was_suspended_does_not_count(nats_server):
     async def scenario(_server, leader, followed):
         await await_caught_up(followed, leader)
-        asked = []
+        requests = []
         real = followed.bus.ask
 
         async def ask(*arguments, **options):
             answer = await real(*arguments, **options)
-            if not asked:
+            if not requests:
                 leader.move()  # the answer does not have it
                 followed.follower.note_suspension(60.0)
-            asked.append(answer)
+            requests.append(answer)
             return answer
 
         followed.bus.ask = ask
         followed.follower.note_suspension(60.0)
-        await eventually(lambda: asked)
+        await eventually(lambda: requests)
         await await_caught_up(followed, leader)
         assert_same_document(followed, leader)
-        assert len(asked) > 1
+        assert len(requests) > 1
 
     run_scenario(nats_server, scenario)
 

@@ -6,7 +6,7 @@ from condord.cluster.bus_frames import SNAPSHOTS, head_of
 from condord.cluster.fenced import FencedKey
 from condord.cluster.kv import BusRefusal, KvBucket
 
-from .led import ACCOUNT, Leader, working
+from .leader import ACCOUNT, Leader, working
 from .nats_server import USER, eventually, permitting
 
 

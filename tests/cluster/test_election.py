@@ -251,7 +251,7 @@ class Cluster(RuleBasedStateMachine):
         self._pass(then)
 
     @rule()
-    def heal(self):
+    def end_disturbances(self):
         """Someone leads within a lease and a few seconds once nothing disturbs it."""
         self.delay, self.loss, self.cut = 0.05, 0, set()
         for member in self.members.copy():

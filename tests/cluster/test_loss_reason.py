@@ -13,7 +13,7 @@ from condord.errors import Unavailable
 from condord.tasks import stopped
 from tests.virtualtime import run
 
-from .led import Followed, Leader
+from .leader import Followed, Leader
 
 OFFLINE = "nats://a: it cannot be reached: Connection refused"
 FORBIDDEN = publishing("condord.acct.frames")
@@ -115,90 +115,90 @@ class Scene:
 
 def run_scenario(scenario):
     async def main():
-        made = Scene()
-        leading = asyncio.create_task(made.leader.run())
-        await made.begin()
-        await scenario(made)
-        await made.end_following()
+        scene = Scene()
+        leading = asyncio.create_task(scene.leader.run())
+        await scene.begin()
+        await scenario(scene)
+        await scene.end_following()
         await stopped((leading,))
 
     run(main())
 
 
 def test_a_denial_is_the_reason_for_one_loss_and_not_for_the_next():
-    async def scenario(made):
-        made.silence()
-        made.bus.denials.add(FORBIDDEN)
+    async def scenario(scene):
+        scene.silence()
+        scene.bus.denials.add(FORBIDDEN)
         await asyncio.sleep(2 * LOST_SECONDS + 1)
-        assert made.reason.startswith("the bus forbids this user to publish to condord.acct.frames; permit it")
-        await made.own_term(2 * STANDING_SECONDS)  # the right was restored
-        made.bus.connect(False)
+        assert scene.reason.startswith("the bus forbids this user to publish to condord.acct.frames; permit it")
+        await scene.own_term(2 * STANDING_SECONDS)  # the right was restored
+        scene.bus.connect(False)
         await asyncio.sleep(LOST_SECONDS + 0.5)
-        assert made.reason == OFFLINE
-        made.bus.connect(True)
+        assert scene.reason == OFFLINE
+        scene.bus.connect(True)
         seen = set()
         for _ in range(60):
             await asyncio.sleep(0.1)
-            seen.add(made.reason)
+            seen.add(scene.reason)
         assert seen == {NO_OTHER_LEADER}
 
     run_scenario(scenario)
 
 
 def test_a_denial_found_before_a_reconnection_is_not_shown_after_it():
-    async def scenario(made):
-        made.silence()
-        made.bus.denials.add(FORBIDDEN)
+    async def scenario(scene):
+        scene.silence()
+        scene.bus.denials.add(FORBIDDEN)
         await asyncio.sleep(2 * LOST_SECONDS + 1)
-        made.bus.connect(False)
+        scene.bus.connect(False)
         await asyncio.sleep(1)
-        made.bus.connect(True)
+        scene.bus.connect(True)
         await asyncio.sleep(3 * LOST_SECONDS)
-        assert made.reason == "host:1 sends no events"
+        assert scene.reason == "host:1 sends no events"
 
     run_scenario(scenario)
 
 
 def test_an_ingester_that_led_last_does_not_name_an_earlier_leader():
-    async def scenario(made):
-        made.silence()
+    async def scenario(scene):
+        scene.silence()
         await asyncio.sleep(LOST_SECONDS + 1)
-        assert made.reason == "host:1 sends no events"
-        await made.own_term(120.0)
+        assert scene.reason == "host:1 sends no events"
+        await scene.own_term(120.0)
         await asyncio.sleep(LOST_SECONDS + 1)
-        assert made.reason == NO_OTHER_LEADER
+        assert scene.reason == NO_OTHER_LEADER
 
     run_scenario(scenario)
 
 
 def test_after_its_own_term_an_ingester_names_the_next_leader():
-    async def scenario(made):
-        await made.own_term(5.0)
-        made.leader.fence, made.leader.name = 3, "host:3"
-        made.leader.begin()
+    async def scenario(scene):
+        await scene.own_term(5.0)
+        scene.leader.fence, scene.leader.name = 3, "host:3"
+        scene.leader.begin()
         await asyncio.sleep(1.0)
-        assert made.reason is None
-        made.silence()
+        assert scene.reason is None
+        scene.silence()
         await asyncio.sleep(LOST_SECONDS + 1)
-        assert made.reason == "host:3 sends no events"
+        assert scene.reason == "host:3 sends no events"
 
     run_scenario(scenario)
 
 
 @pytest.mark.parametrize("is_heard", [True, False])
 def test_the_reason_of_one_silence_stays_the_same(is_heard):
-    async def scenario(made):
-        made.silence()
-        made.bus.is_heard = is_heard
+    async def scenario(scene):
+        scene.silence()
+        scene.bus.is_heard = is_heard
         seen = set()
         for _ in range(100):
             await asyncio.sleep(0.1)
-            seen.add(made.reason)
+            seen.add(scene.reason)
         assert seen == {None, "host:1 sends no events"}
-        made.silence(is_silent=False)
-        made.bus.is_heard = True
+        scene.silence(is_silent=False)
+        scene.bus.is_heard = True
         await asyncio.sleep(1)
-        assert made.reason is None
+        assert scene.reason is None
 
     run_scenario(scenario)
 
@@ -207,30 +207,30 @@ def test_the_leaders_answer_stays_the_reason_until_it_changes():
     def refuse(_version):
         raise Unavailable("its own daemon of the account is lost: it sends no events", "")
 
-    async def scenario(made):
-        made.leader.beats = False
-        made.leader.answers._resume = refuse
+    async def scenario(scene):
+        scene.leader.beats = False
+        scene.leader.answers._resume = refuse
         await asyncio.sleep(LOST_SECONDS + 1)
         expected = "the leader answers that its own daemon of the account is lost: it sends no events"
-        assert made.reason == expected
-        made.leader.beats, made.leader.answers._resume = True, made.leader.resumed
+        assert scene.reason == expected
+        scene.leader.beats, scene.leader.answers._resume = True, scene.leader.resumed
         await asyncio.sleep(1)
-        assert made.reason is None
-        made.silence()
+        assert scene.reason is None
+        scene.silence()
         await asyncio.sleep(LOST_SECONDS + 0.2)
-        assert made.reason == "host:1 sends no events"
+        assert scene.reason == "host:1 sends no events"
 
     run_scenario(scenario)
 
 
 def test_a_leader_that_sends_frames_but_does_not_answer_is_named_as_the_new_one():
-    async def scenario(made):
-        made.silence()
+    async def scenario(scene):
+        scene.silence()
         await asyncio.sleep(LOST_SECONDS + 1)
-        made.leader.fence, made.leader.name = 2, "host:2"
-        made.leader.publisher.lead(2, "host:2")
-        made.leader.beats = True
+        scene.leader.fence, scene.leader.name = 2, "host:2"
+        scene.leader.publisher.lead(2, "host:2")
+        scene.leader.beats = True
         await asyncio.sleep(1.0)
-        assert made.reason == "host:2 leads now, and has not answered yet"
+        assert scene.reason == "host:2 leads now, and has not answered yet"
 
     run_scenario(scenario)

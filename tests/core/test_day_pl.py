@@ -91,7 +91,7 @@ def at_mark(dollars, symbols=tuple(CLOSES)):
     return {symbol: quoted(symbol, dollars, dollars) for symbol in symbols}
 
 
-def made(lines, mark="1", closes=CLOSES):
+def day_pl(lines, mark="1", closes=CLOSES):
     """The profit or loss in dollars by owner, without those of 0."""
     found = {owner: day_pl_e4(of_owner, at_mark(mark), closes) for owner, of_owner in lines.items()}
     return {owner: None if value is None else value / 10_000 for owner, value in found.items() if value != 0}
@@ -161,13 +161,13 @@ def test_a_condor_opened_today_moves_from_its_entry():
     sold = order("a", TUESDAY, {P85: -1, C105: -1}, price="1.30")
     bought = order("a", TUESDAY, {P80: 1, C110: 1}, price="0.40")
     lines = lines_of([joined(sold, bought)])
-    assert made(lines, closes={}) == {Owner("condor", ID): 180.0}
+    assert day_pl(lines, closes={}) == {Owner("condor", ID): 180.0}
 
 
 def test_fills_that_close_a_part_of_a_condor_belong_to_it():
     orders = [order("a", MONDAY, CONDOR, 3), order("b", TUESDAY, {P85: -1, C105: -1}, 2, opens=False, price="0.70")]
     orders[1] = joined(orders[1], order("b", TUESDAY, {P80: 1, C110: 1}, 2, opens=False, price="0.90"))
-    assert made(lines_of(orders)) == {Owner("condor", ID): 80.0}
+    assert day_pl(lines_of(orders)) == {Owner("condor", ID): 80.0}
 
 
 def test_a_condor_that_was_closed_completely_is_counted_separately():
@@ -175,14 +175,14 @@ def test_a_condor_that_was_closed_completely_is_counted_separately():
     orders[1] = Order(id="b", filled_at=TUESDAY, fills=orders[1].fills[:3])
     rest = order("c", TUESDAY, {C110: 1}, opens=False, price="0.95")
     whole = joined(orders[1], rest)
-    assert made(lines_of([HELD, whole])) == {CLOSED_CONDORS: 25.0}  # -30 + 30 + 30 - 5
+    assert day_pl(lines_of([HELD, whole])) == {CLOSED_CONDORS: 25.0}  # -30 + 30 + 30 - 5
 
 
 def test_a_condor_that_was_opened_and_closed_today_is_counted_separately():
     opened = order("a", TUESDAY, {P85: -1, C105: -1}, price="1.30")
     opened = joined(opened, order("a", TUESDAY, {P80: 1, C110: 1}))
     closed = order("b", TUESDAY + dt.timedelta(hours=1), CONDOR, opens=False)
-    assert made(lines_of([opened, closed]), closes={}) == {CLOSED_CONDORS: 60.0}
+    assert day_pl(lines_of([opened, closed]), closes={}) == {CLOSED_CONDORS: 60.0}
 
 
 def test_a_roll_moves_the_closed_legs_to_the_successor():
@@ -192,7 +192,7 @@ def test_a_roll_moves_the_closed_legs_to_the_successor():
     roll = joined(closing, order("b", TUESDAY, {P70: 1, P75: -1}, price="0.60"))
     lines = lines_of([HELD, roll])
     assert set(lines) == {Owner("condor", "XYZ-261218-70-75-105-110")}
-    assert made(lines, mark="0.60", closes=CLOSES)[Owner("condor", "XYZ-261218-70-75-105-110")] == -30.0
+    assert day_pl(lines, mark="0.60", closes=CLOSES)[Owner("condor", "XYZ-261218-70-75-105-110")] == -30.0
 
 
 def test_rolling_a_part_leaves_the_fills_of_the_rest_where_they_are():
@@ -220,13 +220,13 @@ def test_a_contract_of_two_condors_keeps_the_fills_of_each():
     other = {P70: 1, P85: -1, C105: -1, C110: 1}
     orders = [HELD, order("b", TUESDAY, other, price="2")]
     lines = lines_of(orders)
-    assert made(lines, mark="2") == {}  # both wings are equal, and nothing has moved since the entry
+    assert day_pl(lines, mark="2") == {}  # both wings are equal, and nothing has moved since the entry
     assert [line.traded for line in lines[Owner("condor", ID)]] == [0, 0, 0, 0]
 
 
 def test_a_leftover_beside_a_condor_keeps_its_own_fills():
     orders = [HELD, order("b", TUESDAY, {C105: -1}, price="1.40")]
-    assert made(lines_of(orders), closes=CLOSES) == {Owner("unmatched", C105.compact): 40.0}
+    assert day_pl(lines_of(orders), closes=CLOSES) == {Owner("unmatched", C105.compact): 40.0}
 
 
 def test_condors_found_by_structure_and_leftovers_share_fills_pro_rata():
@@ -239,37 +239,37 @@ def test_condors_found_by_structure_and_leftovers_share_fills_pro_rata():
 
 def test_a_contract_that_was_in_a_condor_today_is_closed_with_the_condors():
     orders = [order("a", MONDAY, {C105: -1}), order("b", TUESDAY, {C105: -1}, opens=False, price="0.80")]
-    assert made(lines_of(orders)) == {CLOSED_CONTRACTS: 20.0}
-    assert made(lines_of(orders, in_condors={C105.compact})) == {CLOSED_CONDORS: 20.0}
+    assert day_pl(lines_of(orders)) == {CLOSED_CONTRACTS: 20.0}
+    assert day_pl(lines_of(orders, in_condors={C105.compact})) == {CLOSED_CONDORS: 20.0}
 
 
 def test_a_contract_that_is_gone_needs_a_multiplier():
     orders = [order("a", MONDAY, {C105: -1}), order("b", TUESDAY, {C105: -1}, opens=False)]
-    assert made(lines_of(orders, multipliers={})) == {CLOSED_CONTRACTS: None}
+    assert day_pl(lines_of(orders, multipliers={})) == {CLOSED_CONTRACTS: None}
 
 
 def test_nothing_is_known_while_orders_have_filled_more_than_the_fills_contain():
     orders = [HELD, order("b", TUESDAY, {C115: 1}, price="0.80")]
-    assert made(lines_of(orders, fills=[])) == {Owner("unmatched", C115.compact): None}
+    assert day_pl(lines_of(orders, fills=[])) == {Owner("unmatched", C115.compact): None}
     sold = [HELD, order("b", TUESDAY, {C115: -1}, price="0.80")]
-    assert made(lines_of(sold, fills=[])) == {Owner("unmatched", C115.compact): None}
+    assert day_pl(lines_of(sold, fills=[])) == {Owner("unmatched", C115.compact): None}
 
 
 def test_the_profit_of_closed_contracts_is_unknown_until_their_fills_are_read():
     orders = [order("a", MONDAY, {C115: 1}), order("b", TUESDAY, {C115: 1}, opens=False)]
-    assert made(lines_of(orders, fills=[])) == {CLOSED_CONTRACTS: None}
+    assert day_pl(lines_of(orders, fills=[])) == {CLOSED_CONTRACTS: None}
 
 
 def test_the_caller_can_declare_a_contract_unknown():
-    assert made(lines_of([HELD], unknown={P85.compact})) == {Owner("condor", ID): None}
-    assert made(lines_of([HELD], unknown={C115.compact})) == {CLOSED_CONTRACTS: None}
+    assert day_pl(lines_of([HELD], unknown={P85.compact})) == {Owner("condor", ID): None}
+    assert day_pl(lines_of([HELD], unknown={C115.compact})) == {CLOSED_CONTRACTS: None}
 
 
 def test_fills_of_unread_orders_are_split_among_condors_of_lots_if_nothing_else_holds_the_contract():
     fills = [DayFill(symbol=C105.compact, quantity=1, price_e6=e4("0.80") * 100, at=TUESDAY)]
     held = positions_of([order("a", MONDAY, CONDOR)])
     lines = lines_of([HELD], fills=fills, positions=held)
-    assert made(lines) == {Owner("condor", ID): 20.0}
+    assert day_pl(lines) == {Owner("condor", ID): 20.0}
 
 
 def test_a_partly_held_lot_leaves_the_other_fills_to_the_leftovers():
@@ -282,7 +282,7 @@ def test_a_partly_held_lot_leaves_the_other_fills_to_the_leftovers():
 
 def test_the_profit_or_loss_of_an_unreadable_position_is_unknown():
     position = Position(symbol="?", contract=None, quantity=None, average_entry_e4=None, cost_basis_e4=None)
-    assert made(lines_of([], positions=[position])) == {Owner("unmatched", "?"): None}
+    assert day_pl(lines_of([], positions=[position])) == {Owner("unmatched", "?"): None}
 
 
 def test_the_rounding_of_an_orders_average_stays_with_its_condor():

@@ -6,18 +6,18 @@ import pytest
 from condord.cluster.interfaces import Answer
 from condord.daemon.followed_bus import FollowedBus
 from condord.errors import ConfigError, Unavailable
+from tests.cluster.leader import ACCOUNT, Leader, working
 from tests.cluster.leases import ReadyLease
-from tests.cluster.led import ACCOUNT, Leader, working
 from tests.cluster.nats_server import eventually, nats_server, running
 
-from .relayed import Relayed
+from .relay_harness import RelayHarness
 
 __all__ = ["nats_server"]
 
 
 @contextlib.asynccontextmanager
-async def following(server, relayed, refused, account=ACCOUNT):
-    followed = FollowedBus(server.settings(), account, relayed.replica, relayed.feed, refused)
+async def following(server, harness, refused, account=ACCOUNT):
+    followed = FollowedBus(server.settings(), account, harness.replica, harness.feed, refused)
     task = asyncio.create_task(followed.run())
     try:
         yield followed
@@ -36,19 +36,19 @@ def test_a_relay_of_a_bus_follows_asks_and_names_the_leader(nats_server):
         leader = Leader(server.bus(), fence=7, answer=answer)
         async with working(leader):
             leader.begin()
-            relayed = Relayed()
-            async with following(server, relayed, [].append) as followed:
+            harness = RelayHarness()
+            async with following(server, harness, [].append) as followed:
                 assert (followed.cluster.leader, followed.cluster.fence) == (None, None)
                 with pytest.raises(Unavailable, match=r"^the leader on the bus nats://.* is lost$"):
                     await followed.ask("GET", "/x")
-                await eventually(lambda: relayed.replica.is_known and followed.cluster.leader)
+                await eventually(lambda: harness.replica.is_known and followed.cluster.leader)
                 cluster = followed.cluster
                 assert (cluster.role, cluster.leader, cluster.fence, cluster.source) == ("relay", "a:1", 7, None)
                 assert (await followed.ask("POST", "/x?a=b")).body == b"POST /x?a=b"
                 leader.move_unsent()
                 leader.move()
                 await eventually(lambda: followed.cluster.gaps == 1)
-                relayed.replica.dropped = 2
+                harness.replica.dropped = 2
                 assert followed.cluster.dropped == 2
                 followed.retry()
 
@@ -64,7 +64,7 @@ def test_several_accounts_on_the_bus_end_a_relay_unless_one_is_named(nats_server
             for account in ("one", "two"):
                 await ReadyLease(bus, account).acquire("a:1")
             refused = []
-            async with following(server, Relayed(), refused.append, ""):
+            async with following(server, RelayHarness(), refused.append, ""):
                 await eventually(lambda: refused)
             assert isinstance(refused[0], ConfigError)
 

@@ -18,7 +18,7 @@ from condord.daemon import followed_front
 from condord.daemon.bus_settings import own_name
 from condord.daemon.followed_front import Announcements, FollowedFront, FrontSettings
 from condord.errors import Unavailable
-from tests.daemon.relayed import Relayed
+from tests.daemon.relay_harness import RelayHarness
 from tests.virtualtime import run
 
 
@@ -53,7 +53,7 @@ def test_a_permission_that_the_publisher_lacks_ends_a_term():
     assert Announcements(publisher, None, None, "host-1:5").forbidden == "publish to x"
 
 
-def front(relayed, state=Path("/nonexistent")):
+def front(harness, state=Path("/nonexistent")):
     settings = FrontSettings(
         bus=BusSettings(urls=("nats://127.0.0.1:9",), login=None, context=ssl.create_default_context),
         account="a1b2",
@@ -64,18 +64,18 @@ def front(relayed, state=Path("/nonexistent")):
         history=History,
         state_directory=lambda lasts: state / ("lasts" if lasts else "demo"),
     )
-    return FollowedFront(settings, relayed.replica, relayed.feed, refused=None)
+    return FollowedFront(settings, harness.replica, harness.feed, refused=None)
 
 
 def test_a_front_is_a_standby_of_the_leader_on_the_bus_until_it_leads_itself():
     async def main():
-        relayed = Relayed()
-        followed = front(relayed)
+        harness = RelayHarness()
+        followed = front(harness)
         cluster = followed.cluster
         assert (cluster.role, cluster.leader, cluster.fence, cluster.source) == ("standby", None, None, None)
         followed._of_bus.order.leader, followed._of_bus.order.fence = "host-2:811", 7
         assert followed.cluster.leader is None  # nothing has come from it
-        relayed.feed.lost_reason = None
+        harness.feed.lost_reason = None
         assert (followed.cluster.leader, followed.cluster.fence) == ("host-2:811", 7)
         election = followed.leadership._election
         [acquire] = election.tick(1000.0)
@@ -90,15 +90,15 @@ def test_a_front_is_a_standby_of_the_leader_on_the_bus_until_it_leads_itself():
 
 def test_an_ingester_that_takes_over_reads_the_account_and_has_not_lost_the_earlier_leader():
     async def main():
-        relayed = Relayed()
-        followed = front(relayed)
-        relayed.pass_events()
+        harness = RelayHarness()
+        followed = front(harness)
+        harness.pass_events()
         sink, election = followed._of_bus._sink, followed.leadership._election
 
         def reason(code="leaderLost"):
             sink.lose("host-2:811 sends no events", code)
-            shown = relayed.replica.edition.status
-            assert (shown.code, relayed.feed.lost_code) == (code, code)
+            shown = harness.replica.edition.status
+            assert (shown.code, harness.feed.lost_code) == (code, code)
             return shown.reason
 
         assert reason().startswith("relay-1 has lost the leader: host-2:811 sends no events; ")
@@ -106,7 +106,7 @@ def test_an_ingester_that_takes_over_reads_the_account_and_has_not_lost_the_earl
         election.acquired(acquire.number, 1000.0, 9)
         assert followed.cluster.role == "leader"
         assert reason() == "relay-1 leads now, and is reading the account"
-        assert relayed.feed.lost_reason == "it leads now, and is reading the account"
+        assert harness.feed.lost_reason == "it leads now, and is reading the account"
         assert reason("busLost").startswith("relay-1 has lost the bus: ")
         followed.term.obstacle = "another condord uses this key"
         assert reason().startswith("relay-1 has lost the leader: ")
@@ -116,15 +116,15 @@ def test_an_ingester_that_takes_over_reads_the_account_and_has_not_lost_the_earl
 
 def test_snapshots_and_resumed_events_of_a_front_match_its_document():
     async def main():
-        relayed = Relayed()
-        followed = front(relayed)
+        harness = RelayHarness()
+        followed = front(harness)
         assert followed._snapshot() is None
-        relayed.pass_events()
+        harness.pass_events()
         version, block = followed._snapshot()
-        assert version == relayed.source.edition.version
+        assert version == harness.source.edition.version
         assert b"event: snapshot" in block
         assert b"event: snapshot" in followed._resumed(None)
-        relayed.feed.lose("it sends no events", "leaderLost")
+        harness.feed.lose("it sends no events", "leaderLost")
         with pytest.raises(Unavailable, match="its own daemon of the account is lost: it sends no events"):
             followed._resumed(None)
 
@@ -138,10 +138,10 @@ def test_a_front_records_for_the_account_whose_extremes_the_leader_keeps(tmp_pat
         return name
 
     async def main():
-        relayed = Relayed()
-        followed = front(relayed, tmp_path)
+        harness = RelayHarness()
+        followed = front(harness, tmp_path)
         recording = asyncio.create_task(followed.history.run())
-        for event in relayed.reading.feed(relayed.upstream.take(lambda: relayed.source.now_at)):
+        for event in harness.reading.feed(harness.upstream.take(lambda: harness.source.now_at)):
             followed._of_bus._sink.take(event)
         await followed.history.release()
         recording.cancel()
@@ -159,7 +159,7 @@ def test_a_front_records_for_the_account_whose_extremes_the_leader_keeps(tmp_pat
 
 def test_while_nothing_is_followed_requests_are_refused():
     async def main():
-        followed = front(Relayed())
+        followed = front(RelayHarness())
         with pytest.raises(Unavailable, match=r"^the leader on the bus nats://.* is lost$"):
             await followed.ask("GET", "/api/trades")
         following = asyncio.create_task(followed.run())

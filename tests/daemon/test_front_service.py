@@ -19,7 +19,7 @@ from condord.host.instance_lock import StateInUse
 from tests.e2e.running import fetch, until
 from tests.fakes import startup
 
-from .visited import restored_process, visited
+from .service_runner import restored_process, run_service
 
 UNREACHABLE_BUS = "nats://127.0.0.1:9"
 
@@ -33,7 +33,7 @@ def _process():
 def serve(visit, **options):
     """Run a front until `visit`, called in a thread once it serves, is over."""
     config = Config(server=Server(port=0), cluster=Cluster(role="ingest", bus=UNREACHABLE_BUS))
-    visited(
+    run_service(
         lambda announce: front_service.run(
             startup.startup(config, startup.key(), warnings=["something is odd"]),
             config_file=None,

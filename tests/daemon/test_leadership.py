@@ -94,10 +94,10 @@ class Harness:
 
 @contextlib.asynccontextmanager
 async def leading_harness():
-    made = Harness()
-    task = asyncio.create_task(made.leadership.run())
+    harness = Harness()
+    task = asyncio.create_task(harness.leadership.run())
     try:
-        yield made
+        yield harness
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -106,24 +106,24 @@ async def leading_harness():
 
 def test_the_lease_is_taken_renewed_and_the_maker_extended():
     async def main():
-        async with leading_harness() as made:
+        async with leading_harness() as harness:
             await asyncio.sleep(10.5)
-            assert made.term.log == [("run", 5)]
-            assert (made.leadership.role, made.leadership.fence) == ("leading", 5)
-            assert made.lease.calls[:3] == ["acquire me", "renew 5", "renew 5"]
+            assert harness.term.log == [("run", 5)]
+            assert (harness.leadership.role, harness.leadership.fence) == ("leading", 5)
+            assert harness.lease.calls[:3] == ["acquire me", "renew 5", "renew 5"]
             now = asyncio.get_running_loop().time()
-            assert 1.0 < made.term.until - now < LEASE
+            assert 1.0 < harness.term.until - now < LEASE
 
     run(main())
 
 
 def test_the_reason_why_the_lease_cannot_be_requested_is_logged_once_with_a_remedy(caplog):
     async def main():
-        async with leading_harness() as made:
+        async with leading_harness() as harness:
             none, other = BusRefusal("JetStream does not answer", "add it"), BusRefusal("the bucket has no TTL")
-            made.lease.answers = [none, none, BusError("no answer in time"), none, other, other, None, none]
+            harness.lease.answers = [none, none, BusError("no answer in time"), none, other, other, None, none]
             await asyncio.sleep(5)
-            assert made.leadership.role == "leading"
+            assert harness.leadership.role == "leading"
 
     run(main())
     logged = [record.fields for record in caplog.records if record.message == "The request for the lease failed"]
@@ -133,14 +133,14 @@ def test_the_reason_why_the_lease_cannot_be_requested_is_logged_once_with_a_reme
 
 def test_an_ingester_that_would_be_ignored_does_not_ask_for_the_lease(caplog):
     async def main():
-        async with leading_harness() as made:
-            made.forbidden = BusRefusal("the bus forbids this user to publish to x", "permit it")
+        async with leading_harness() as harness:
+            harness.forbidden = BusRefusal("the bus forbids this user to publish to x", "permit it")
             await asyncio.sleep(5)
-            assert made.lease.calls == []
-            assert made.leadership.role in ("standby", "candidate")
-            made.forbidden = None
+            assert harness.lease.calls == []
+            assert harness.leadership.role in ("standby", "candidate")
+            harness.forbidden = None
             await asyncio.sleep(1)
-            assert made.leadership.role == "leading"
+            assert harness.leadership.role == "leading"
 
     run(main())
     logged = [record.fields for record in caplog.records if record.message == "The request for the lease failed"]
@@ -150,13 +150,13 @@ def test_an_ingester_that_would_be_ignored_does_not_ask_for_the_lease(caplog):
 
 def test_a_fence_that_does_not_rise_is_logged_once_with_a_remedy(caplog):
     async def main():
-        async with leading_harness() as made:
+        async with leading_harness() as harness:
             await asyncio.sleep(0.5)
-            made.lease.fence = 1
-            made.lease.answers = [False]
+            harness.lease.fence = 1
+            harness.lease.answers = [False]
             await asyncio.sleep(2.0)
-            assert made.leadership.role != "leading"
-            assert len([call for call in made.lease.calls if call.startswith("release")]) > 1
+            assert harness.leadership.role != "leading"
+            assert len([call for call in harness.lease.calls if call.startswith("release")]) > 1
 
     run(main())
     [logged] = [record.fields for record in caplog.records if record.message == "The request for the lease failed"]
@@ -166,13 +166,13 @@ def test_a_fence_that_does_not_rise_is_logged_once_with_a_remedy(caplog):
 
 def test_the_own_last_fence_is_given_back_without_an_error(caplog):
     async def main():
-        async with leading_harness() as made:
+        async with leading_harness() as harness:
             await asyncio.sleep(0.5)
-            assert made.leadership.fence == 5
-            made.lease.fence = 4  # each acquisition adds one
-            made.lease.answers = [False]
+            assert harness.leadership.fence == 5
+            harness.lease.fence = 4  # each acquisition adds one
+            harness.lease.answers = [False]
             await asyncio.sleep(2.0)
-            assert "release 5" in made.lease.calls
+            assert "release 5" in harness.lease.calls
 
     run(main())
     assert [record for record in caplog.records if record.message == "The request for the lease failed"] == []
@@ -182,8 +182,8 @@ def test_a_request_that_never_ends_has_a_reason_in_the_log(caplog):
     caplog.set_level(logging.DEBUG)
 
     async def main():
-        async with leading_harness() as made:
-            made.lease.delay = 1000.0
+        async with leading_harness() as harness:
+            harness.lease.delay = 1000.0
             await asyncio.sleep(3 * LEASE)
 
     run(main())
@@ -195,12 +195,12 @@ def test_a_request_that_never_ends_has_a_reason_in_the_log(caplog):
 
 def test_a_standby_asks_again_until_the_lease_is_free():
     async def main():
-        async with leading_harness() as made:
-            made.lease.answers = [None, BusError("lost"), None]
+        async with leading_harness() as harness:
+            harness.lease.answers = [None, BusError("lost"), None]
             await asyncio.sleep(0.9)
-            assert (made.leadership.role, made.leadership.fence) == ("standby", None)
+            assert (harness.leadership.role, harness.leadership.fence) == ("standby", None)
             await asyncio.sleep(1.0)
-            assert made.leadership.role == "leading"
+            assert harness.leadership.role == "leading"
 
     run(main())
 
@@ -208,20 +208,20 @@ def test_a_standby_asks_again_until_the_lease_is_free():
 @pytest.mark.parametrize("answer", [False, "none"])
 def test_the_maker_is_killed_in_time_if_the_lease_is_lost_or_unanswered(answer):
     async def main():
-        async with leading_harness() as made:
+        async with leading_harness() as harness:
             began = asyncio.get_running_loop().time()
             await asyncio.sleep(0.5)
             if answer == "none":
-                made.lease.delay = 1000
+                harness.lease.delay = 1000
             else:
-                made.lease.answers = [answer]
-            while len(made.term.log) == 1:  # noqa: ASYNC110 - the clock is virtual
+                harness.lease.answers = [answer]
+            while len(harness.term.log) == 1:  # noqa: ASYNC110 - the clock is virtual
                 await asyncio.sleep(0.01)
-            assert made.term.log == [("run", 5), ("killed", 5)]
+            assert harness.term.log == [("run", 5), ("killed", 5)]
             assert asyncio.get_running_loop().time() - began <= (LEASE if answer == "none" else 1.1)
-            made.lease.delay = 0.01
+            harness.lease.delay = 0.01
             await asyncio.sleep(3 * LEASE)
-            assert made.term.log[2:] == [("run", 6 if answer is False else made.lease.fence)]
+            assert harness.term.log[2:] == [("run", 6 if answer is False else harness.lease.fence)]
 
     run(main())
 
@@ -230,12 +230,12 @@ def test_an_unanswered_renewal_is_tried_again_and_its_beginning_and_end_are_logg
     caplog.set_level(logging.INFO)
 
     async def main():
-        async with leading_harness() as made:
+        async with leading_harness() as harness:
             for _ in range(2):
                 await asyncio.sleep(0.5)
-                made.lease.answers = [BusError("lost"), BusError("lost")]
+                harness.lease.answers = [BusError("lost"), BusError("lost")]
                 await asyncio.sleep(6)
-            assert made.term.log == [("run", 5)]
+            assert harness.term.log == [("run", 5)]
 
     run(main())
     logged = [record for record in caplog.records if record.message.startswith("The lease")]
@@ -246,92 +246,92 @@ def test_an_unanswered_renewal_is_tried_again_and_its_beginning_and_end_are_logg
 @pytest.mark.parametrize("delay", [0.01, 60.0])
 def test_a_term_that_ends_without_an_answer_is_known_as_such(delay):
     async def main():
-        async with leading_harness() as made:
+        async with leading_harness() as harness:
             await asyncio.sleep(0.5)
-            assert not made.leadership.is_unanswered
-            made.lease.delay = delay
-            made.lease.answers = [BusError("lost")] * 99
+            assert not harness.leadership.is_unanswered
+            harness.lease.delay = delay
+            harness.lease.answers = [BusError("lost")] * 99
             await asyncio.sleep(LEASE)
-            assert made.term.log == [("run", 5), ("killed", 5)]
-            assert made.leadership.is_unanswered
+            assert harness.term.log == [("run", 5), ("killed", 5)]
+            assert harness.leadership.is_unanswered
 
     run(main())
 
 
 def test_a_request_that_has_just_been_made_is_not_unanswered():
     async def main():
-        async with leading_harness() as made:
+        async with leading_harness() as harness:
             await asyncio.sleep(0.5)
-            made.lease.delay = LEASE / 4
+            harness.lease.delay = LEASE / 4
             for _ in range(100):
                 await asyncio.sleep(LEASE / 30)
-                assert not made.leadership.is_unanswered
-            assert made.term.log == [("run", 5)]
+                assert not harness.leadership.is_unanswered
+            assert harness.term.log == [("run", 5)]
 
     run(main())
 
 
 def test_after_a_maker_ends_by_itself_others_may_take_the_lease_during_its_pause():
     async def main():
-        async with leading_harness() as made:
+        async with leading_harness() as harness:
             await asyncio.sleep(0.5)
-            made.term.pause = 4.0
-            made.term.ends.set()
+            harness.term.pause = 4.0
+            harness.term.ends.set()
             await asyncio.sleep(3.5)
-            assert made.lease.calls[-1] == "release 5"
-            assert made.leadership.role == "standby"
+            assert harness.lease.calls[-1] == "release 5"
+            assert harness.leadership.role == "standby"
             await asyncio.sleep(1.0)
-            assert made.term.log == [("run", 5), ("ended", 5), ("run", 6)]
+            assert harness.term.log == [("run", 5), ("ended", 5), ("run", 6)]
 
     run(main())
 
 
 def test_leaving_ends_the_maker_gracefully_and_releases_the_lease():
     async def main():
-        async with leading_harness() as made:
+        async with leading_harness() as harness:
             await asyncio.sleep(0.5)
-            await made.leadership.leave()
-            assert made.term.log == [("run", 5), "stop", ("ended", 5)]
-            assert made.lease.calls[-1] == "release 5"
+            await harness.leadership.leave()
+            assert harness.term.log == [("run", 5), "stop", ("ended", 5)]
+            assert harness.lease.calls[-1] == "release 5"
             await asyncio.sleep(5)
-            assert made.lease.calls[-1] == "release 5"
+            assert harness.lease.calls[-1] == "release 5"
 
     run(main())
 
 
 def test_a_standby_leaves_at_once_and_a_shorter_lease_of_others_applies():
     async def main():
-        async with leading_harness() as made:
-            made.lease.answers = [None]
+        async with leading_harness() as harness:
+            harness.lease.answers = [None]
             await asyncio.sleep(0.3)
-            await made.leadership.leave()
-            assert made.term.log == []
-        async with leading_harness() as made:
-            made.lease.seconds = 1.0
+            await harness.leadership.leave()
+            assert harness.term.log == []
+        async with leading_harness() as harness:
+            harness.lease.seconds = 1.0
             await asyncio.sleep(0.2)
-            assert made.term.until < 1.0 + asyncio.get_running_loop().time()
+            assert harness.term.until < 1.0 + asyncio.get_running_loop().time()
 
     run(main())
 
 
 def test_a_bug_in_the_term_ends_the_task():
     async def main():
-        made = Harness()
+        harness = Harness()
 
         async def fail(_fence, _until):
             raise RuntimeError("a bug")
 
-        made.term.run = fail
+        harness.term.run = fail
         with pytest.raises(ExceptionGroup):
-            await made.leadership.run()
+            await harness.leadership.run()
 
     run(main())
 
 
 def test_the_end_of_the_task_kills_the_maker():
     async def main():
-        async with leading_harness() as made:
+        async with leading_harness() as harness:
             await asyncio.sleep(0.5)
-        assert made.term.log == [("run", 5), ("killed", 5)]
+        assert harness.term.log == [("run", 5), ("killed", 5)]
 
     run(main())

@@ -22,9 +22,9 @@ TODAY = dt.date(2026, 11, 20)
 
 @pytest.fixture
 def harness():
-    made = Harness()
-    made.loop.advance(10)
-    return made
+    harness = Harness()
+    harness.loop.advance(10)
+    return harness
 
 
 def underlying(harness):

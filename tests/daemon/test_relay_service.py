@@ -20,7 +20,7 @@ from tests.e2e.running import fetch, until
 from tests.fakes import startup
 from tests.live.accounts import PublishingService, spy, status
 
-from .visited import restored_process, visited
+from .service_runner import restored_process, run_service
 
 __all__ = ["nats_server"]
 
@@ -63,7 +63,7 @@ def serve(source, visit=lambda url: None, *, ends=True, token=None, source_token
     """Run a relay until `visit`, called in a thread once it serves, is over (or, unless `ends`, by itself)."""
     config = Config(server=Server(port=0, **server), cluster=Cluster(role="relay", source=source))
     found = RelayStartup(loaded=startup.loaded(config, warnings), source_token=source_token, token=token)
-    visited(
+    run_service(
         lambda announce: relay_service.run(found, environ={}, announce=announce, log_dropped=lambda: 3),
         visit,
         ends=ends,

@@ -21,7 +21,7 @@ from condord.upstream.supervisor import Supervisor
 from tests.e2e.running import fetch, until
 from tests.fakes import startup
 
-from .visited import restored_process, visited
+from .service_runner import restored_process, run_service
 
 CLOSED_PORT = "127.0.0.1:9"
 CONFIG = Config(
@@ -44,7 +44,9 @@ def serve(place, visit, *, ends=True, warnings=(), **options):
         "STATE_DIRECTORY": str(place / "state"),
     }
     found = startup.startup(CONFIG, startup.key(), warnings=warnings)
-    return visited(lambda announce: service.run(found, environ=environ, announce=announce, **options), visit, ends=ends)
+    return run_service(
+        lambda announce: service.run(found, environ=environ, announce=announce, **options), visit, ends=ends
+    )
 
 
 @pytest.fixture(autouse=True)

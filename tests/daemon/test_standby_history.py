@@ -10,7 +10,7 @@ from condord.daemon.recorder import STOP_SECONDS
 from condord.daemon.standby_history import RecordedSink, StandbyHistory
 from condord.history.file import StoredAccount
 from tests import virtualtime
-from tests.daemon.relayed import Relayed
+from tests.daemon.relay_harness import RelayHarness
 from tests.fakes.history_store import FakeFault, FakeHistoryStore
 from tests.live.accounts import C630, C640, CLOSED, P560, P570, SPY_ID, status, tick
 
@@ -30,16 +30,16 @@ class Harness:
         self.is_enabled = True
         self.stores = []
         self.lasts = []
-        self.relayed = Relayed()
-        self.source = self.relayed.source
+        self.relay = RelayHarness()
+        self.source = self.relay.source
         self.history = StandbyHistory(
-            self.relayed.replica.edition,
+            self.relay.replica.edition,
             account_hash=self.ask,
             is_enabled=lambda: self.is_enabled,
             open_store=self.open_store,
-            now_at=self.relayed.clock,
+            now_at=self.relay.clock,
         )
-        self.sink = RecordedSink(self.relayed.feed, self.history)
+        self.sink = RecordedSink(self.relay.feed, self.history)
         self.number = 0
 
     async def __aenter__(self):
@@ -70,7 +70,7 @@ class Harness:
         self.source.offer(*(tick(symbol, mark - 0.01, mark + 0.01, self.number) for symbol, mark in marks.items()))
 
     def events(self):
-        return self.relayed.reading.feed(self.relayed.upstream.take(lambda: self.source.now_at))
+        return self.relay.reading.feed(self.relay.upstream.take(lambda: self.source.now_at))
 
     async def wait(self, seconds, *, passes=True):
         """Let time pass for both; what is published is passed on, if `passes`."""
@@ -97,10 +97,10 @@ class Harness:
         ]
 
 
-def run_scenario(harness):
+def run_scenario(scenario):
     async def main():
-        async with Harness() as made:
-            await harness(made)
+        async with Harness() as harness:
+            await scenario(harness)
 
     virtualtime.run(main())
 
@@ -110,194 +110,194 @@ def account(account_hash):
 
 
 def test_minutes_are_recorded_for_the_account_of_the_leader():
-    async def scenario(made):
-        made.quote(0.90)
-        await made.wait(1)
-        made.quote(0.40)
-        await made.end_minute()
-        await made.end_minute()
-        assert made.recorded == [[(account(ONE), 13_000, 13_000, 23_000), (account(ONE), 13_000, 13_000, 13_000)]]
-        assert made.lasts == [False]
+    async def scenario(harness):
+        harness.quote(0.90)
+        await harness.wait(1)
+        harness.quote(0.40)
+        await harness.end_minute()
+        await harness.end_minute()
+        assert harness.recorded == [[(account(ONE), 13_000, 13_000, 23_000), (account(ONE), 13_000, 13_000, 13_000)]]
+        assert harness.lasts == [False]
 
     run_scenario(scenario)
 
 
 def test_the_history_of_an_account_at_alpaca_is_kept():
-    async def scenario(made):
-        made.source.set_status(status(source="alpaca-live"))
-        made.quote(0.90)
-        await made.end_minute()
-        assert made.lasts == [True]
-        assert made.recorded[0][0][0] == StoredAccount(ONE, "alpaca-live")
+    async def scenario(harness):
+        harness.source.set_status(status(source="alpaca-live"))
+        harness.quote(0.90)
+        await harness.end_minute()
+        assert harness.lasts == [True]
+        assert harness.recorded[0][0][0] == StoredAccount(ONE, "alpaca-live")
 
     run_scenario(scenario)
 
 
 def test_before_a_maker_begins_the_running_minute_is_stored_and_the_database_is_closed():
-    async def scenario(made):
-        made.quote(0.90)
-        await made.wait(1)
-        await made.history.release()
-        assert made.recorded == [[(account(ONE), 23_000, 23_000, 23_000)]]
-        assert made.stores[0].is_closed
-        await made.end_minute()
-        await made.history.release()
-        assert len(made.stores) == 1
+    async def scenario(harness):
+        harness.quote(0.90)
+        await harness.wait(1)
+        await harness.history.release()
+        assert harness.recorded == [[(account(ONE), 23_000, 23_000, 23_000)]]
+        assert harness.stores[0].is_closed
+        await harness.end_minute()
+        await harness.history.release()
+        assert len(harness.stores) == 1
 
     run_scenario(scenario)
 
 
 def test_when_the_maker_has_ended_the_front_opens_the_database_and_records_again():
-    async def scenario(made):
-        made.quote(0.90)
-        await made.wait(1)
-        await made.history.release()
-        made.quote(0.40)
-        await made.wait(1)
-        made.history.resume()
-        made.history.resume()
-        made.quote(1.00)
-        await made.end_minute()
-        assert made.recorded[1] == [(account(ONE), 25_000, 25_000, 25_000)]
-        assert not made.stores[1].is_closed
+    async def scenario(harness):
+        harness.quote(0.90)
+        await harness.wait(1)
+        await harness.history.release()
+        harness.quote(0.40)
+        await harness.wait(1)
+        harness.history.resume()
+        harness.history.resume()
+        harness.quote(1.00)
+        await harness.end_minute()
+        assert harness.recorded[1] == [(account(ONE), 25_000, 25_000, 25_000)]
+        assert not harness.stores[1].is_closed
 
     run_scenario(scenario)
 
 
 def test_the_last_event_counts_even_if_a_maker_begins_in_the_same_turn():
-    async def scenario(made):
-        made.quote(0.90)
-        await made.wait(1)
-        made.quote(0.40)
-        made.source.wait(1.0)
-        for event in made.events():
-            made.sink.take(event)
-        await made.history.release()
-        assert made.recorded == [[(account(ONE), 13_000, 13_000, 23_000)]]
+    async def scenario(harness):
+        harness.quote(0.90)
+        await harness.wait(1)
+        harness.quote(0.40)
+        harness.source.wait(1.0)
+        for event in harness.events():
+            harness.sink.take(event)
+        await harness.history.release()
+        assert harness.recorded == [[(account(ONE), 13_000, 13_000, 23_000)]]
 
     run_scenario(scenario)
 
 
 def test_a_takeover_does_not_wait_for_the_bus_where_the_account_is_known():
-    async def scenario(made):
-        made.quote(0.90)
-        await made.end_minute()
-        made.can_answer.clear()
+    async def scenario(harness):
+        harness.quote(0.90)
+        await harness.end_minute()
+        harness.can_answer.clear()
         before = asyncio.get_running_loop().time()
-        await made.history.release()
+        await harness.history.release()
         assert asyncio.get_running_loop().time() == before
-        assert len(made.recorded[0]) == 2
+        assert len(harness.recorded[0]) == 2
 
     run_scenario(scenario)
 
 
 def test_an_answer_of_the_bus_after_a_maker_has_begun_opens_no_database():
-    async def scenario(made):
-        made.can_answer.clear()
-        made.quote(0.90)
-        await made.end_minute()
-        assert made.asked.is_set()
+    async def scenario(harness):
+        harness.can_answer.clear()
+        harness.quote(0.90)
+        await harness.end_minute()
+        assert harness.asked.is_set()
         before = asyncio.get_running_loop().time()
-        await made.history.release()
+        await harness.history.release()
         assert asyncio.get_running_loop().time() == before + STOP_SECONDS
-        made.can_answer.set()
-        await made.wait(5)
-        assert made.stores == []
-        made.history.resume()
-        await made.end_minute()
-        await made.end_minute()
-        assert len(made.recorded) == 1
+        harness.can_answer.set()
+        await harness.wait(5)
+        assert harness.stores == []
+        harness.history.resume()
+        await harness.end_minute()
+        await harness.end_minute()
+        assert len(harness.recorded) == 1
 
     run_scenario(scenario)
 
 
 @pytest.mark.parametrize("answer", [None, BusError("the bus is lost")])
 def test_without_a_known_account_nothing_is_recorded(answer):
-    async def scenario(made):
-        made.answer = answer
-        made.quote(0.90)
-        await made.end_minute()
-        assert made.stores == []
-        made.answer = ONE
-        await made.end_minute()
-        made.answer = answer
-        await made.end_minute()
-        assert [row[0] for row in made.recorded[0]] == [account(ONE)] * 2
+    async def scenario(harness):
+        harness.answer = answer
+        harness.quote(0.90)
+        await harness.end_minute()
+        assert harness.stores == []
+        harness.answer = ONE
+        await harness.end_minute()
+        harness.answer = answer
+        await harness.end_minute()
+        assert [row[0] for row in harness.recorded[0]] == [account(ONE)] * 2
 
     run_scenario(scenario)
 
 
 def test_the_minute_in_which_the_account_becomes_another_one_is_left_out():
-    async def scenario(made):
-        made.quote(0.90)
-        await made.end_minute()
-        made.answer = OTHER
-        await made.end_minute()
-        await made.end_minute()
-        assert [row[0] for row in made.recorded[0]] == [account(ONE), account(OTHER)]
+    async def scenario(harness):
+        harness.quote(0.90)
+        await harness.end_minute()
+        harness.answer = OTHER
+        await harness.end_minute()
+        await harness.end_minute()
+        assert [row[0] for row in harness.recorded[0]] == [account(ONE), account(OTHER)]
 
     run_scenario(scenario)
 
 
 def test_without_history_nothing_is_recorded():
-    async def scenario(made):
-        made.is_enabled = False
-        made.quote(0.90)
-        await made.end_minute()
-        await made.history.release()
-        assert made.stores == []
+    async def scenario(harness):
+        harness.is_enabled = False
+        harness.quote(0.90)
+        await harness.end_minute()
+        await harness.history.release()
+        assert harness.stores == []
 
     run_scenario(scenario)
 
 
 def test_while_the_leader_is_lost_every_value_is_unknown():
-    async def scenario(made):
-        made.quote(0.90)
-        await made.wait(1)
-        made.sink.lose("it is gone", "leaderLost")
-        assert made.sink.is_lost
-        await made.end_minute(passes=False)
-        await made.end_minute(passes=False)
-        assert [row[1] for row in made.recorded[0]] == [23_000, None]
+    async def scenario(harness):
+        harness.quote(0.90)
+        await harness.wait(1)
+        harness.sink.lose("it is gone", "leaderLost")
+        assert harness.sink.is_lost
+        await harness.end_minute(passes=False)
+        await harness.end_minute(passes=False)
+        assert [row[1] for row in harness.recorded[0]] == [23_000, None]
 
     run_scenario(scenario)
 
 
 def test_the_last_document_of_a_lost_leader_has_no_values():
-    async def scenario(made):
-        made.quote(0.90)
-        made.source.wait(1.0)
-        made.sink.begin()
-        for event in made.events():
-            made.sink.take(event)
-        made.sink.lose("it does not answer", "leaderLost")
-        assert made.sink.resume_version == made.source.edition.version
-        assert not made.sink.needs_snapshot
-        await made.end_minute(passes=False)
-        assert [row[1] for row in made.recorded[0]] in ([], [None])
+    async def scenario(harness):
+        harness.quote(0.90)
+        harness.source.wait(1.0)
+        harness.sink.begin()
+        for event in harness.events():
+            harness.sink.take(event)
+        harness.sink.lose("it does not answer", "leaderLost")
+        assert harness.sink.resume_version == harness.source.edition.version
+        assert not harness.sink.needs_snapshot
+        await harness.end_minute(passes=False)
+        assert [row[1] for row in harness.recorded[0]] in ([], [None])
 
     run_scenario(scenario)
 
 
 def test_outside_the_session_nothing_is_recorded():
-    async def scenario(made):
-        made.source.set_status(status("closed", market=CLOSED))
-        made.quote(0.90)
-        await made.end_minute()
-        await made.end_minute()
-        await made.history.release()
-        assert made.recorded == [[(account(ONE), None, None, None)]]  # of the minute in which it closed
+    async def scenario(harness):
+        harness.source.set_status(status("closed", market=CLOSED))
+        harness.quote(0.90)
+        await harness.end_minute()
+        await harness.end_minute()
+        await harness.history.release()
+        assert harness.recorded == [[(account(ONE), None, None, None)]]  # of the minute in which it closed
 
     run_scenario(scenario)
 
 
 def test_a_fault_of_the_database_is_logged_once(caplog):
-    async def scenario(made):
-        made.quote(0.90)
-        await made.end_minute()
-        made.stores[0].fault = FakeFault(text="Nothing is recorded: disk full", since=dt.datetime.now(dt.UTC))
-        await made.end_minute()
-        await made.end_minute()
+    async def scenario(harness):
+        harness.quote(0.90)
+        await harness.end_minute()
+        harness.stores[0].fault = FakeFault(text="Nothing is recorded: disk full", since=dt.datetime.now(dt.UTC))
+        await harness.end_minute()
+        await harness.end_minute()
 
     with caplog.at_level(logging.WARNING):
         run_scenario(scenario)

@@ -35,7 +35,7 @@ def test_the_report_is_the_status_with_the_counters_of_the_process():
     daemon = FakeDaemon()
     counts = Counts(dropped=3, resyncs={"ringOverflow": 1}, tasks=7, gaps=2)
 
-    async def made():
+    async def report_of():
         return status_report(
             daemon.edition.status,
             stocks=None,
@@ -47,7 +47,7 @@ def test_the_report_is_the_status_with_the_counters_of_the_process():
             uptime_seconds=1.23456,
         )
 
-    report = asyncio.run(made())
+    report = asyncio.run(report_of())
     assert (report.state, report.version, report.uptime) == ("starting", __version__, 1.235)
     assert (report.max_subscribers, report.dropped, report.resyncs) == (5, 3, {"ringOverflow": 1})
     assert (report.refused, report.tasks, report.cluster.role) == ({"frame": 2}, 8, "all")

@@ -24,7 +24,7 @@ PUT = "SPY261218P00560000"
 
 def trade(name, days_ago=1, opened_days_ago=10, **changes):
     opened_at = None if opened_days_ago is None else NOW_AT - opened_days_ago * DAY
-    made = Trade(
+    new = Trade(
         id=name,
         underlying="SPY",
         kind="ironCondor",
@@ -39,7 +39,7 @@ def trade(name, days_ago=1, opened_days_ago=10, **changes):
         max_profit_e4=2_000_000,
         is_whole=True,
     )
-    return msgspec.structs.replace(made, **changes)
+    return msgspec.structs.replace(new, **changes)
 
 
 def activity(name, days_ago=1):

@@ -28,11 +28,11 @@ def _made(check, *strategies):
 
     @settings(database=None, deadline=None)
     @given(st.tuples(*strategies))
-    def tried(made):
+    def tried(generated):
         try:
-            check(*made)
+            check(*generated)
         except Exception:
-            sys.stderr.write(f"generated: {made!r}\n")
+            sys.stderr.write(f"generated: {generated!r}\n")
             raise
 
     return tried.hypothesis.fuzz_one_input

@@ -250,6 +250,6 @@ def test_a_lock_and_a_full_disk_are_named_and_other_failures_have_their_code(tmp
     assert database.reason(PermissionError(13, "Permission denied"), path) == "Permission denied"
     assert database.reason(OSError("text"), path) == "text"
     assert database.reason(Unavailable("it is of another program", ""), path) == "it is of another program"
-    gone = sqlite3.OperationalError("unable to open")
-    gone.sqlite_errorcode, gone.sqlite_errorname = sqlite3.SQLITE_CANTOPEN, "SQLITE_CANTOPEN"
-    assert database.reason(gone, tmp_path / "gone" / "words.sqlite3") == "unable to open (SQLITE_CANTOPEN)"
+    failure = sqlite3.OperationalError("unable to open")
+    failure.sqlite_errorcode, failure.sqlite_errorname = sqlite3.SQLITE_CANTOPEN, "SQLITE_CANTOPEN"
+    assert database.reason(failure, tmp_path / "gone" / "words.sqlite3") == "unable to open (SQLITE_CANTOPEN)"

@@ -12,8 +12,8 @@ from condord.host.shared_counts import SharedCounts, SharedSlots
 
 @pytest.fixture
 def counts():
-    with closing(SharedCounts.create(3)) as made:
-        yield made
+    with closing(SharedCounts.create(3)) as counts:
+        yield counts
 
 
 def test_numbers_are_zero_at_first_and_each_process_has_its_own(counts):

@@ -15,14 +15,14 @@ class Clocks:
     def __init__(self):
         self.now, self.machine = 1000.0, 1.8e9
         self.noted = []
-        self.made = Suspensions(now=lambda: self.now, machine=lambda: self.machine)
-        self.made.watch(self.noted.append)
+        self.monitor = Suspensions(now=lambda: self.now, machine=lambda: self.machine)
+        self.monitor.watch(self.noted.append)
 
     def look_after(self, seconds, machine_seconds=None):
         """Check after these seconds have passed; returns what was noted."""
         self.now += seconds
         self.machine += seconds if machine_seconds is None else machine_seconds
-        self.made.check()
+        self.monitor.check()
         noted, self.noted[:] = [*self.noted], []
         return noted
 
@@ -55,37 +55,37 @@ def test_a_machine_clock_that_is_set_back_is_no_suspension():
 def test_time_before_anybody_watches_is_not_a_suspension():
     clocks = Clocks()
     clocks.now += 60.0
-    clocks.made.watch(clocks.noted.append)
+    clocks.monitor.watch(clocks.noted.append)
     assert clocks.look_after(0.1) == []
 
 
 def test_without_a_watcher_nothing_is_logged(caplog):
     caplog.set_level("INFO")
     now = [0.0]
-    made = Suspensions(now=lambda: now[0], machine=lambda: 0.0)
+    monitor = Suspensions(now=lambda: now[0], machine=lambda: 0.0)
     now[0] = 60.0
-    made.check()
+    monitor.check()
     assert caplog.records == []
 
 
 def test_a_suspension_is_noted_before_anything_is_read_and_before_any_timer(monkeypatch):
     monkeypatch.setattr(suspensions, "LEAST_SECONDS", 0.2)
     order = []
-    made = Suspensions()
+    monitor = Suspensions()
     ours, theirs = socket.socketpair()
 
     async def main():
         loop = asyncio.get_running_loop()
         loop.add_reader(ours, lambda: order.append("read"))
         loop.call_later(0.1, order.append, "timer")
-        made.watch(lambda _seconds: order.append("noted"))
+        monitor.watch(lambda _seconds: order.append("noted"))
         theirs.send(b"a request")
         time.sleep(0.3)  # noqa: ASYNC251 - as if the process were stopped
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         loop.remove_reader(ours)
 
-    with ours, theirs, asyncio.Runner(loop_factory=lambda: ResolvingLoop(made.selector())) as runner:
+    with ours, theirs, asyncio.Runner(loop_factory=lambda: ResolvingLoop(monitor.selector())) as runner:
         runner.run(main())
     assert order[:3] == ["noted", "read", "timer"]
 
@@ -95,9 +95,9 @@ def test_the_checks_of_a_selector_are_called_in_their_order_before_it_looks():
     with contextlib.closing(CheckingSelector(lambda: order.append(1), lambda: order.append(2))) as selector:
         assert selector.select(0) == []
     assert order == [1, 2]
-    made = Suspensions(now=lambda: order.append("look") or 0.0, machine=lambda: 0.0)
+    monitor = Suspensions(now=lambda: order.append("look") or 0.0, machine=lambda: 0.0)
     order.clear()
-    with contextlib.closing(made.selector(lambda: order.append("check"))) as selector:
+    with contextlib.closing(monitor.selector(lambda: order.append("check"))) as selector:
         selector.select(0)
     assert order == ["check", "look"]
 

@@ -78,11 +78,11 @@ def test_every_family_that_is_summed_exists():
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 9)), max_size=4))
 def test_each_label_is_summed_separately_in_any_order(processes):
-    made = [
+    created = [
         {"x": Family("x", "", "counter", tuple(SampleValue("x_total", {"l": k}, float(v)) for k, v in each.items()))}
         for each in processes
     ]
-    for order in (made, made[::-1]):
+    for order in (created, created[::-1]):
         total = {}
         for each in order:
             total = added(total, each)

@@ -99,8 +99,8 @@ def lot(quantity=2, *, realized_e4=0):
     """An order's lot of the condor of `spy`, whose own fills were at a credit of 4.00."""
     prices = {P560: (1, 10_000), P570: (-1, 30_000), C630: (-1, 30_000), C640: (1, 10_000)}
     legs = tuple(lot_leg(parse(symbol), sign * quantity, price_e4) for symbol, (sign, price_e4) in prices.items())
-    made = (whole(-realized_e4 * 100 * quantity, quantity),)
-    return Lot(id="order", since_at=EPOCH_AT, opened_at=EPOCH_AT, quantity=quantity, legs=legs, realized=made)
+    rolls = (whole(-realized_e4 * 100 * quantity, quantity),)
+    return Lot(id="order", since_at=EPOCH_AT, opened_at=EPOCH_AT, quantity=quantity, legs=legs, realized=rolls)
 
 
 ACCOUNTS = {

@@ -14,10 +14,10 @@ HALF = f"half:{SPY_ID}"
 
 @pytest.fixture
 def service():
-    made = PublishingService(spy(), alerts=FakeAlerts)
-    made.set_status(status())
-    made.wait(10)
-    return made
+    service = PublishingService(spy(), alerts=FakeAlerts)
+    service.set_status(status())
+    service.wait(10)
+    return service
 
 
 def follow(service, selection=EVERYTHING, **options):

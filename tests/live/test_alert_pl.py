@@ -15,7 +15,7 @@ MARKS = {P560: 0.90, P570: 1.70, C630: 1.30, C640: 0.90}
 """The mark is 1.20, and the profit 230 dollars of 470."""
 
 
-def made(positions=None, unconfirmed=(), marks=MARKS, **quoted):
+def condor_parts(positions=None, unconfirmed=(), marks=MARKS, **quoted):
     (condor,) = group(positions or spy()).condors
     pairs = {each: (mark - 0.01, mark + 0.01) for each, mark in marks.items()} | quoted
     quotes = {each: judge(tick(each, *both), round(marks[each] * 10_000)) for each, both in pairs.items()}
@@ -23,7 +23,7 @@ def made(positions=None, unconfirmed=(), marks=MARKS, **quoted):
 
 
 def ends(basis="mark", **fields):
-    found = pl_range(*made(**fields), basis)
+    found = pl_range(*condor_parts(**fields), basis)
     return None if found is None else (found.low_e4 / 10_000, found.high_e4 / 10_000)
 
 
@@ -71,7 +71,7 @@ def test_a_range_is_within_the_greatest_profit_and_loss_of_the_condor():
     worthless = {P570: (0.0, 30.0)}
     assert ends(**worthless) == (-1530, 470)
     assert ends("natural", **worthless)[0] < -1530
-    condor, worth, quotes = made(**worthless)
+    condor, worth, quotes = condor_parts(**worthless)
     unlimited = msgspec.structs.replace(condor, max_profit_e4=None, max_loss_e4=None)
     assert pl_range(unlimited, worth, quotes, "mark") == PlRange(-54_300_000, 5_700_000)
 
@@ -97,13 +97,13 @@ def test_a_stub_does_not_make_the_other_legs_reliable():
 
 def test_without_a_cost_nothing_is_known():
     unpaid = (*spy()[:3], position(C640, 2, cost_basis_e4=None))
-    condor, worth, quotes = made(unpaid, **{P560: (0.05, 9.0), C640: (0.05, 9.0)})
+    condor, worth, quotes = condor_parts(unpaid, **{P560: (0.05, 9.0), C640: (0.05, 9.0)})
     assert pl_range(condor, worth, quotes, "mark") is None
     assert pl_values(condor, worth, PlRange(0, 0)) == {}
 
 
 def test_without_a_mark_of_the_short_a_wing_has_no_limit():
-    condor, worth, quotes = made(**{P560: (0.05, 9.0)})
+    condor, worth, quotes = condor_parts(**{P560: (0.05, 9.0)})
     quotes[P570] = msgspec.structs.replace(quotes[P570], mark_e4=None)
     assert pl_range(condor, worth, quotes, "mark") is None
 
@@ -112,7 +112,7 @@ def test_without_a_mark_of_the_short_a_wing_has_no_limit():
 
 
 def quantities(low=230, high=None, *, positions=None, marks=MARKS, day=None, **fields):
-    condor, worth, _ = made(positions, marks=marks)
+    condor, worth, _ = condor_parts(positions, marks=marks)
     condor = msgspec.structs.replace(condor, **fields)
     if day is not None:
         worth = msgspec.structs.replace(worth, day_pl_e4=day * 10_000)
@@ -163,7 +163,7 @@ def test_a_percentage_of_nothing_does_not_apply():
 
 
 def test_without_a_range_nothing_is_known():
-    condor, worth, _ = made()
+    condor, worth, _ = condor_parts()
     assert pl_values(condor, worth, None) == {}
     assert "dayPl" not in quantities()
 

@@ -141,10 +141,10 @@ YESTERDAY = DAY - dt.timedelta(days=1)
 
 @pytest.fixture
 def service():
-    made = PublishingService((*spy(), position(C650, 3, 0.40)))
-    made.offer(*(tick(symbol, 1.0, 1.2) for symbol in (*LEGS, C650)))
-    made.wait(10)
-    return made
+    service = PublishingService((*spy(), position(C650, 3, 0.40)))
+    service.offer(*(tick(symbol, 1.0, 1.2) for symbol in (*LEGS, C650)))
+    service.wait(10)
+    return service
 
 
 @pytest.fixture

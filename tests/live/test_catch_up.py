@@ -8,9 +8,9 @@ from .accounts import PublishingService, applied, events, spy, status
 
 @pytest.fixture
 def service():
-    made = PublishingService(spy())
-    made.set_status(status())
-    return made
+    service = PublishingService(spy())
+    service.set_status(status())
+    return service
 
 
 def version_of(service):

@@ -74,11 +74,11 @@ def dollars(amount_e4):
 
 def holding(*positions):
     """An account that held `positions` at yesterday's close, on a Friday morning."""
-    made = Day()
-    made.set_closes(closes())
-    follow(made, positions, on(FRIDAY, 10))
-    made.set_fills(FRIDAY, ())
-    return made
+    new = Day()
+    new.set_closes(closes())
+    follow(new, positions, on(FRIDAY, 10))
+    new.set_fills(FRIDAY, ())
+    return new
 
 
 @pytest.fixture
@@ -403,8 +403,8 @@ def test_a_close_counts_unless_the_contract_is_known_to_have_other_terms_now(bef
     day.record_marks({ADJUSTED: Quote(symbol=ADJUSTED, mark_e4=10_000)}, on(FRIDAY, 16))
     follow(day, [now], on(MONDAY, 12))
     day.set_fills(MONDAY, ())
-    made = day.unmatched_e4(ADJUSTED, {ADJUSTED: Quote(symbol=ADJUSTED, mark_e4=11_000)})
-    assert dollars(made) == (10 if is_known else None)
+    new = day.unmatched_e4(ADJUSTED, {ADJUSTED: Quote(symbol=ADJUSTED, mark_e4=11_000)})
+    assert dollars(new) == (10 if is_known else None)
 
 
 # Multipliers of contracts that are gone.
@@ -522,11 +522,11 @@ def test_a_day_is_right_or_unknown_however_late_readings_and_fills_are(held, tra
                 is_late = True
                 continue
             cash = -sum(one.quantity * one.price_e6 for one in own) / 10_000
-            made = 100 * (quantity * quotes[symbol].mark_e4 / 10_000 - before * MARKS[symbol]) + cash
+            new = 100 * (quantity * quotes[symbol].mark_e4 / 10_000 - before * MARKS[symbol]) + cash
             if quantity:
-                assert dollars(day.unmatched_e4(symbol, quotes)) == pytest.approx(made)
+                assert dollars(day.unmatched_e4(symbol, quotes)) == pytest.approx(new)
             else:
-                expected, was_traded = expected + made, True
+                expected, was_traded = expected + new, True
         if is_late:
             late = [symbol for symbol in now if now[symbol]]
             known = [day.unmatched_e4(symbol, quotes) for symbol in late] + [day.closed_contracts_e4]

@@ -15,10 +15,10 @@ ONE_CALL = Selection(symbols=frozenset([C650]))
 
 @pytest.fixture
 def service():
-    made = PublishingService((*spy(), position(C650, 3, 0.40)), ring_size=2)
-    made.set_status(status())
-    made.move()
-    return made
+    service = PublishingService((*spy(), position(C650, 3, 0.40)), ring_size=2)
+    service.set_status(status())
+    service.move()
+    return service
 
 
 def kinds(found):

@@ -52,9 +52,9 @@ class Follower:
 def follower():
     service = RecordingService(spy())
     service.set_status(status())
-    made = Follower(service)
-    made.pump()
-    return made
+    follower = Follower(service)
+    follower.pump()
+    return follower
 
 
 def quoted(follower, *puts):

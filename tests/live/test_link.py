@@ -731,7 +731,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.carry_out(self.link.handle("due", self.now))
 
     @rule(event=st.sampled_from([event for event in EVENTS if event not in NOT_HEARD]))
-    def hear(self, event):
+    def handle(self, event):
         self.is_asked = self.is_asked or event in ("retry", "reloaded")
         fault = UNREACHABLE if event == "fault" else None
         self.carry_out(self.link.handle(event, self.now, fault))

@@ -16,18 +16,18 @@ def document(code):
 
 def test_a_document_of_a_source_that_is_there_is_taken_as_it_is():
     for code in (None, "silent"):
-        made = document(code)
-        assert unconfirmed_if_lost(made) is made
+        found = document(code)
+        assert unconfirmed_if_lost(found) is found
 
 
 @pytest.mark.parametrize("code", typing.get_args(LostCode))
 def test_all_values_of_a_lost_source_are_unconfirmed(code):
-    made = unconfirmed_if_lost(document(code))
-    assert made.condors
-    assert all(condor.valuation.unconfirmed for condor in made.condors)
-    assert all(quote.unconfirmed for quote in made.quotes)
-    assert all(entry.unconfirmed for entry in made.underlyings)
-    assert made.totals == document(code).totals
+    found = unconfirmed_if_lost(document(code))
+    assert found.condors
+    assert all(condor.valuation.unconfirmed for condor in found.condors)
+    assert all(quote.unconfirmed for quote in found.quotes)
+    assert all(entry.unconfirmed for entry in found.underlyings)
+    assert found.totals == document(code).totals
 
 
 def test_every_reason_to_be_lost_is_known_to_clients():

@@ -24,12 +24,17 @@ def test_unknown_values_of_a_lost_source_are_null_and_its_time_of_reading_stays(
     stream = msgspec.structs.replace(status().stream, connected=False, next_attempt_at=LATER_AT)
     error = wire.RestError(code="serverError", text="500")
     positions = wire.Positions(read_at=EPOCH_AT, error=error, breaker="open")
-    made = lost(status("reconnecting", stream=stream, positions=positions))
-    assert (made.state, made.code, made.reason, made.since) == ("reconnecting", "sourceLost", "it is gone", LATER_AT)
-    assert made.stream == wire.StreamJson(
+    lost_status = lost(status("reconnecting", stream=stream, positions=positions))
+    assert (lost_status.state, lost_status.code, lost_status.reason, lost_status.since) == (
+        "reconnecting",
+        "sourceLost",
+        "it is gone",
+        LATER_AT,
+    )
+    assert lost_status.stream == wire.StreamJson(
         connected=None, subscribed=None, requested=None, reconnects=0, last_message_at=EPOCH_AT
     )
-    assert made.positions == wire.Positions(read_at=EPOCH_AT, error=None, breaker=None)
+    assert lost_status.positions == wire.Positions(read_at=EPOCH_AT, error=None, breaker=None)
 
 
 def test_a_loss_keeps_its_start_when_its_reason_changes():
@@ -57,9 +62,9 @@ def test_newer_quotes_of_a_stream_that_is_not_live_are_no_messages():
 def test_after_a_loss_the_hours_are_known_until_the_market_should_have_opened_or_closed():
     for is_open in (True, False):
         market = wire.MarketJson(is_open=is_open, next_open=LATER_AT, next_close=LATER_AT)
-        made = lost(status(market=market))
-        assert as_known(made, LATER_AT - dt.timedelta(seconds=1)) is made
-        assert as_known(made, LATER_AT).market == NO_HOURS
+        lost_status = lost(status(market=market))
+        assert as_known(lost_status, LATER_AT - dt.timedelta(seconds=1)) is lost_status
+        assert as_known(lost_status, LATER_AT).market == NO_HOURS
     unscheduled = lost(status(market=msgspec.structs.replace(CLOSED, next_open=None)))
     assert as_known(unscheduled, LATER_AT) is unscheduled
     unknown = lost(status(market=NO_HOURS))

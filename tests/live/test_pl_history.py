@@ -68,10 +68,10 @@ def points(pl_history, name=SPY_ID):
 
 @pytest.fixture
 def pl_history():
-    made = PlHistory()
-    hold(made, (*spy(), *qqq()))
-    grow(made, [worth(1.5)], at(0))
-    return made
+    new = PlHistory()
+    hold(new, (*spy(), *qqq()))
+    grow(new, [worth(1.5)], at(0))
+    return new
 
 
 # What a point is.
@@ -206,10 +206,10 @@ def test_a_history_ascends_and_ends_with_the_last_known_profit_even_if_the_clock
 
 @pytest.fixture
 def service():
-    made = PublishingService((*spy(), position(C650, 3, 0.40)))
-    made.set_status(status())
-    made.offer(*(tick(symbol, 1.0, 1.2) for symbol in made.book.symbols))
-    return made
+    new = PublishingService((*spy(), position(C650, 3, 0.40)))
+    new.set_status(status())
+    new.offer(*(tick(symbol, 1.0, 1.2) for symbol in new.book.symbols))
+    return new
 
 
 def history(service):
@@ -333,9 +333,9 @@ def test_a_point_reaches_only_the_subscribers_that_see_its_condor(service):
     for subscriber in (*subscribers, quiet):
         service.take(subscriber)
     service.wait(60)
-    told = [
+    sent = [
         [[points["id"] for points in data["history"]] for _, _, data in service.take(each)]
         for each in (all_condors, one)
     ]
-    assert told == [[[SPY_ID]], [[SPY_ID]]]
+    assert sent == [[[SPY_ID]], [[SPY_ID]]]
     assert [service.take(each) for each in (other, quiet)] == [[], []]

@@ -28,9 +28,9 @@ def offer(prices, *batch):
 
 @pytest.fixture
 def prices():
-    made = Prices(max_symbols=100, ttl_seconds=600.0)
-    made.hold(HELD)
-    return made
+    prices = Prices(max_symbols=100, ttl_seconds=600.0)
+    prices.hold(HELD)
+    return prices
 
 
 def test_a_quote_is_known_once_it_is_settled(prices):

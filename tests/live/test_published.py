@@ -196,9 +196,9 @@ def recast(edition):
 
 @pytest.fixture
 def edition():
-    made = make_edition()
-    recast(made)
-    return made
+    edition = make_edition()
+    recast(edition)
+    return edition
 
 
 def symbols(entries):
@@ -343,18 +343,18 @@ BY_UNDERLYING = [
 
 @pytest.mark.parametrize(("selection", "shown"), BY_UNDERLYING)
 def test_a_filter_includes_the_underlyings_of_its_condors_and_symbols(selection, shown):
-    made = make_edition()
+    edition = make_edition()
     publish(
-        made,
+        edition,
         condors=[msgspec.structs.replace(condor(QQQ_ID, ("e", "f", "g", "h")), underlying="QQQ")],
         broken=[broken(BROKEN_ID, {"x": 1})],
         unmatched=[unmatched("x"), unmatched("w", underlying="IWM"), unmatched("z", underlying=None)],
         quotes=[quote(symbol) for symbol in ("e", "f", "g", "h", "w", "x")],
         underlyings=("IWM", "QQQ", "SPY"),
     )
-    assert symbols(made.document(EPOCH_AT, selection).underlyings) == shown
-    amend(made, underlyings=[underlying("SPY", 2), underlying("QQQ", 2), underlying("IWM", 2)])
-    delta = made.delta(1, EPOCH_AT, selection)
+    assert symbols(edition.document(EPOCH_AT, selection).underlyings) == shown
+    amend(edition, underlyings=[underlying("SPY", 2), underlying("QQQ", 2), underlying("IWM", 2)])
+    delta = edition.delta(1, EPOCH_AT, selection)
     assert sorted(symbols((delta and delta.underlyings) or [])) == shown
 
 
@@ -402,9 +402,9 @@ def test_balances_whose_time_moved_do_not_change_the_version(edition):
 @pytest.fixture
 def split():
     """Two condors, of one of which two legs are left, and one more contract of one of them."""
-    made = make_edition()
+    edition = make_edition()
     publish(
-        made,
+        edition,
         condors=[condor(QQQ_ID, ("e", "f", "g", "h"))],
         broken=[broken(BROKEN_ID, {"x": 1, "y": 2})],
         unmatched=[
@@ -414,7 +414,7 @@ def split():
         ],
         quotes=[quote(symbol) for symbol in ("e", "f", "g", "h", "w", "x", "y")],
     )
-    return made
+    return edition
 
 
 def test_a_broken_condor_is_worth_its_share_of_the_unmatched_contracts(split):

@@ -11,14 +11,14 @@ from .accounts import EPOCH_AT, REPEATABLE
 from .fake_alerts import record
 
 
-def made(identity, since=0.0, **fields):
+def alert_of(identity, since=0.0, **fields):
     return alert(record(identity, since_at=EPOCH_AT + dt.timedelta(seconds=since), **fields))
 
 
 @pytest.fixture
 def published():
     held = PublishedAlerts()
-    held.put([made("a:SPY", 1), made("b:SPY", 2)], 4)
+    held.put([alert_of("a:SPY", 1), alert_of("b:SPY", 2)], 4)
     return held
 
 
@@ -27,20 +27,20 @@ def ids(alerts):
 
 
 def test_the_newest_is_first_and_the_id_decides_between_equal_times():
-    given_alerts = [made("b:SPY", 1), made("a:SPY", 1), made("c:SPY", 1.5)]
+    given_alerts = [alert_of("b:SPY", 1), alert_of("a:SPY", 1), alert_of("c:SPY", 1.5)]
     assert ids(in_order(given_alerts)) == ["c:SPY", "a:SPY", "b:SPY"]
 
 
 def test_changed_alerts_since_an_event_are_sent_whole(published):
-    changed = made("a:SPY", 1, state="resolved", until=EPOCH_AT)
-    published.put([changed, made("b:SPY", 2)], 5)
-    assert published.since(3) == ([made("b:SPY", 2), changed], [])
+    changed = alert_of("a:SPY", 1, state="resolved", until=EPOCH_AT)
+    published.put([changed, alert_of("b:SPY", 2)], 5)
+    assert published.since(3) == ([alert_of("b:SPY", 2), changed], [])
     assert published.since(4) == ([changed], [])
     assert published.since(5) == ([], [])
 
 
 def test_removed_alerts_are_named_to_clients_that_may_have_them(published):
-    published.put([made("b:SPY", 2)], 5)
+    published.put([alert_of("b:SPY", 2)], 5)
     published.put([], 6)
     assert published.since(4) == ([], ["a:SPY", "b:SPY"])
     assert published.since(5) == ([], ["b:SPY"])
@@ -48,15 +48,15 @@ def test_removed_alerts_are_named_to_clients_that_may_have_them(published):
 
 
 def test_an_alert_that_returns_is_no_longer_gone(published):
-    published.put([made("b:SPY", 2)], 5)
-    published.put([made("a:SPY", 9), made("b:SPY", 2)], 6)
-    assert published.since(4) == ([made("a:SPY", 9)], [])
+    published.put([alert_of("b:SPY", 2)], 5)
+    published.put([alert_of("a:SPY", 9), alert_of("b:SPY", 2)], 6)
+    assert published.since(4) == ([alert_of("a:SPY", 9)], [])
     assert ids(published.shown.values()) == ["a:SPY", "b:SPY"]
 
 
 def test_an_alert_that_came_and_went_is_not_named_to_clients_that_never_had_it(published):
     published.put([], 5)
-    published.put([made("a:SPY", 9)], 7)
+    published.put([alert_of("a:SPY", 9)], 7)
     published.put([], 9)
     gone = {number: published.since(number)[1] for number in range(3, 10)}
     assert gone == {3: [], 4: ["a:SPY", "b:SPY"], 5: [], 6: [], 7: ["a:SPY"], 8: ["a:SPY"], 9: []}
@@ -76,7 +76,7 @@ some = st.dictionaries(st.sampled_from("abcd"), st.tuples(st.integers(0, 2), st.
 def test_the_changes_since_any_event_turn_its_alerts_into_the_newest(history):
     published, at = PublishedAlerts(), [{}]
     for number, alerts in enumerate(history, 1):
-        published.put([made(f"{each}:SPY", since, at_start=flag) for each, (since, flag) in alerts.items()], number)
+        published.put([alert_of(f"{each}:SPY", since, at_start=flag) for each, (since, flag) in alerts.items()], number)
         at.append(dict(published.shown))
     for since, before in enumerate(at):
         changed, gone = published.since(since)

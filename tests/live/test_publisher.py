@@ -95,9 +95,9 @@ def valuation(service):
 
 @pytest.fixture
 def service():
-    made = PublishingService(spy())
-    quoted(made)
-    return made
+    service = PublishingService(spy())
+    quoted(service)
+    return service
 
 
 def test_before_anything_was_read_the_document_is_empty_and_starting():

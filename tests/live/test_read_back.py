@@ -10,12 +10,12 @@ from .test_recording import MARKS
 
 @pytest.fixture
 def service():
-    made = PublishingService(None)
-    made.set_positions([*spy(), *qqq()], lots=[lot()])
-    made.set_status(status(market=OPEN))
-    made.offer(*(tick(symbol, mark - 0.01, mark + 0.02, 1) for symbol, mark in MARKS.items()))
-    made.wait(1.0)
-    return made
+    service = PublishingService(None)
+    service.set_positions([*spy(), *qqq()], lots=[lot()])
+    service.set_status(status(market=OPEN))
+    service.offer(*(tick(symbol, mark - 0.01, mark + 0.02, 1) for symbol, mark in MARKS.items()))
+    service.wait(1.0)
+    return service
 
 
 def test_condors_and_their_values_are_those_that_were_rendered(service):

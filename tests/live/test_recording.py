@@ -84,9 +84,9 @@ def figures(row):
 
 @pytest.fixture
 def service():
-    made = RecordingService(spy())
-    made.set_status(status())
-    return made
+    service = RecordingService(spy())
+    service.set_status(status())
+    return service
 
 
 # Rows.

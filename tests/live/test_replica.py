@@ -55,9 +55,9 @@ def quote_all(service, price):
 
 @pytest.fixture
 def hop(origin):
-    made = Hop(origin)
-    made.pump()
-    return made
+    hop = Hop(origin)
+    hop.pump()
+    return hop
 
 
 def as_json(document):
@@ -233,10 +233,10 @@ def test_a_relay_of_a_relay_whose_source_is_lost_shows_when_that_source_is_back(
 
 def test_a_status_without_an_id_is_ignored_before_the_first_snapshot(origin):
     hop = Hop(origin)
-    told = b'{"asOf":"2026-11-20T15:00:00Z","quotes":[],"valuations":[],"unmatched":[]}'
-    assert hop.replica.take(SourceEvent("delta", None, told, b""), 0.0, origin.now_at)[1] == []
+    unchanged = b'{"asOf":"2026-11-20T15:00:00Z","quotes":[],"valuations":[],"unmatched":[]}'
+    assert hop.replica.take(SourceEvent("delta", None, unchanged, b""), 0.0, origin.now_at)[1] == []
     hop.pump()
-    assert hop.replica.take(SourceEvent("delta", None, told, b""), 0.0, origin.now_at)[1] == []
+    assert hop.replica.take(SourceEvent("delta", None, unchanged, b""), 0.0, origin.now_at)[1] == []
 
 
 def test_prices_of_underlyings_risks_orders_balances_and_alerts_that_are_gone_are_followed(origin, hop):

@@ -47,10 +47,10 @@ def shown(prices, symbol="SPY"):
 
 @pytest.fixture
 def prices():
-    made = UnderlyingPrices()
-    made.hold(["SPY", "QQQ"], ["SPX"])
-    settle(made)
-    return made
+    prices = UnderlyingPrices()
+    prices.hold(["SPY", "QQQ"], ["SPX"])
+    settle(prices)
+    return prices
 
 
 # From where a price comes.

@@ -28,10 +28,10 @@ def condor(case):
     until = case.get("ordersUntil")
     cutoffs = [{"kind": kind, "at": until, "source": "config"} for kind in ("orders", "liquidation") if until]
     expiry = {"lastTradingAt": AS_OF, "settlesAt": AS_OF, "cutoffs": cutoffs}
-    made = documents.condor(
+    body = documents.condor(
         case["id"], daysToExpiration=case["days"], exits=exits, valuation=value, risk=risk, expiry=expiry
     )
-    return msgspec.convert(made, CondorJson)
+    return msgspec.convert(body, CondorJson)
 
 
 ALERTS = msgspec.convert(

@@ -86,30 +86,32 @@ def test_ids_differ_by_firing_kind_repeat_account_and_only_by_these():
     ],
 )
 def test_an_apprise_message_is_the_sentence_of_its_alert(changed, title, start, kind):
-    made = note(messages(changed))
-    assert (made.title, made.type) == (title, kind)
-    assert made.body == start + changed.record.text.removeprefix("half:")
+    message = note(messages(changed))
+    assert (message.title, message.type) == (title, kind)
+    assert message.body == start + changed.record.text.removeprefix("half:")
 
 
 def test_joined_alerts_are_a_line_each_and_the_worst_sets_the_type():
-    made = note(messages(transition("resolved"), transition(name="breached", severity="critical", text="two\nlines")))
-    assert made.title == "condord SPY: 2 alerts, 1 critical"
-    assert made.body.splitlines()[1] == "two lines"
-    assert made.type == "failure"
+    message = note(
+        messages(transition("resolved"), transition(name="breached", severity="critical", text="two\nlines"))
+    )
+    assert message.title == "condord SPY: 2 alerts, 1 critical"
+    assert message.body.splitlines()[1] == "two lines"
+    assert message.type == "failure"
 
 
 def test_very_many_or_very_long_alerts_are_shortened():
-    made = note(messages(*(transition(name=f"rule-{number}", text="x" * 5000) for number in range(MAX_LINES + 3))))
-    lines = made.body.splitlines()
+    message = note(messages(*(transition(name=f"rule-{number}", text="x" * 5000) for number in range(MAX_LINES + 3))))
+    lines = message.body.splitlines()
     assert len(lines) == MAX_LINES + 1
     assert lines[-1].startswith("And 3 more.")
     assert max(map(len, lines)) <= 500
 
 
 def test_a_test_names_its_channel():
-    made = trial_request("phone", "msg_1", NOW_AT)
-    assert json.loads(made.body)["type"] == "condord.test"
-    assert json.loads(made.body)["data"]["channel"] == "phone"
+    message = trial_request("phone", "msg_1", NOW_AT)
+    assert json.loads(message.body)["type"] == "condord.test"
+    assert json.loads(message.body)["data"]["channel"] == "phone"
     assert "phone" in trial_note("phone").body
 
 

@@ -145,14 +145,14 @@ class Harness:
 @pytest.fixture
 def harness(server):
     """A function that creates harnesses, which are closed at the end."""
-    made = []
+    harnesses = []
 
     def make(**options):
-        made.append(Harness(server.url, **options))
-        return made[-1]
+        harnesses.append(Harness(server.url, **options))
+        return harnesses[-1]
 
     yield make
-    for harness in made:
+    for harness in harnesses:
         harness.rest.close()
 
 

@@ -58,9 +58,9 @@ class TestMarket:
         server.script[STOCKS] = lambda query: Answer(
             {key: {} for key in query["symbols"].split(",")}, 500 if "S0" in query["symbols"].split(",") else 200
         )
-        made = harness(retries=0)
+        calls = harness(retries=0)
         stocks, taken = [f"S{number}" for number in range(300)], []
-        assert made.fault(lambda: made.rest.stock_snapshots(stocks, taken.extend)).code == "serverError"
+        assert calls.fault(lambda: calls.rest.stock_snapshots(stocks, taken.extend)).code == "serverError"
         assert [snapshot.symbol for snapshot in taken] == stocks[200:]
 
     def test_index_values_are_read(self, server, harness):
@@ -76,8 +76,8 @@ class TestMarket:
     @pytest.mark.parametrize(("status", "code"), [(401, "authFailed"), (404, "refused"), (500, "serverError")])
     def test_any_other_refusal_of_indexes_is_a_fault(self, server, harness, status, code):
         server.script[INDEXES] = [Answer({"message": "no"}, status)]
-        made = harness(retries=0)
-        assert made.fault(lambda: made.rest.index_values(["SPX"])).code == code
+        calls = harness(retries=0)
+        assert calls.fault(lambda: calls.rest.index_values(["SPX"])).code == code
 
     def test_dividends_are_requested_by_symbol_and_process_date(self, server, harness):
         row = {"symbol": "SPY", "rate": 1.97, "ex_date": "2026-12-18"}
@@ -107,15 +107,15 @@ class TestMarket:
     @pytest.mark.parametrize("way", ["stocks", "indexes", "snapshots", "opposites", "dividends"])
     def test_failures_never_open_the_breaker_of_quotes(self, server, harness, way):
         server.script |= {path: [Answer({}, 500)] for path in (STOCKS, INDEXES, SNAPSHOTS, ACTIONS, QUOTES)}
-        made = harness(breaker_failures=1, retries=0)
-        assert made.fault(made.ways[way]).code == "serverError"
-        assert made.rest.breakers == {"trading": "closed", "data": "closed"}
+        calls = harness(breaker_failures=1, retries=0)
+        assert calls.fault(calls.ways[way]).code == "serverError"
+        assert calls.rest.breakers == {"trading": "closed", "data": "closed"}
 
     def test_a_call_for_opposites_does_not_end_the_pending_fault_of_quotes(self, server, harness):
-        made = harness()
-        made.rest._calls.pending_faults.note("quotes", RestFault("timeout", "too slow", may_retry=True))
-        asyncio.run(made.ways["opposites"]())
-        assert made.rest.pending_fault.code == "timeout"
+        calls = harness()
+        calls.rest._calls.pending_faults.note("quotes", RestFault("timeout", "too slow", may_retry=True))
+        asyncio.run(calls.ways["opposites"]())
+        assert calls.rest.pending_fault.code == "timeout"
 
 
 class TestDay:
@@ -160,10 +160,10 @@ class TestDay:
     @pytest.mark.parametrize("way", ["balances", "transfers", "workingOrders", "dayFills"])
     def test_failures_never_open_the_breaker_of_positions(self, server, harness, way):
         server.script |= {path: [Answer({}, 500)] for path in (ACCOUNT, ACTIVITIES, ORDERS)}
-        made = harness(breaker_failures=1, retries=0)
-        assert made.fault(made.ways[way]).code == "serverError"
-        assert made.rest.breakers == {"trading": "closed", "data": "closed"}
-        assert len(asyncio.run(made.rest.holdings()).options) == 1
+        calls = harness(breaker_failures=1, retries=0)
+        assert calls.fault(calls.ways[way]).code == "serverError"
+        assert calls.rest.breakers == {"trading": "closed", "data": "closed"}
+        assert len(asyncio.run(calls.rest.holdings()).options) == 1
 
 
 @contextlib.contextmanager

@@ -37,11 +37,13 @@ pack = functools.partial(gzip.compress, mtime=0)
 
 def response(body=b"", status=200, **headers):
     """An answer of requests whose body has not been read yet."""
-    made = requests.Response()
-    made.status_code, made.url = status, URL
-    made.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
-    made.raw = urllib3.HTTPResponse(io.BytesIO(body), headers=made.headers, status=status, preload_content=False)
-    return made
+    response = requests.Response()
+    response.status_code, response.url = status, URL
+    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    response.raw = urllib3.HTTPResponse(
+        io.BytesIO(body), headers=response.headers, status=status, preload_content=False
+    )
+    return response
 
 
 def whole(body=b"", status=200, limit=WHOLE, deadline=math.inf, **headers):

@@ -91,7 +91,7 @@ def through_requests(error, **options):
     return caught.value
 
 
-def asked(url, **proxies):
+def raised_by(url, **proxies):
     """Return what requests raises for a request that it never sends."""
     with requests.Session() as session:
         session.trust_env = False
@@ -224,16 +224,16 @@ REST = [  # row, what came, public code, how soon again, what the sentence must 
     ("rest other", APIError("{}"), "unreachable", "retry", "(no status)"),
     ("rest other", APIError("{}", requests.HTTPError()), "unreachable", "retry", "(no status)"),
     ("rest other", Unheard(SECRET), "unreachable", "retry", "(Unheard)"),
-    ("rest bad URL", asked("https://"), "unreachable", "reading", "InvalidURL; check alpaca.trading_url"),
-    ("rest bad URL", asked("paper-api.example"), "unreachable", "reading", "MissingSchema"),
+    ("rest bad URL", raised_by("https://"), "unreachable", "reading", "InvalidURL; check alpaca.trading_url"),
+    ("rest bad URL", raised_by("paper-api.example"), "unreachable", "reading", "MissingSchema"),
     (
         "rest no PySocks",
-        asked("https://x.example/", https="socks5://127.0.0.1:1"),
+        raised_by("https://x.example/", https="socks5://127.0.0.1:1"),
         "unreachable",
         "reading",
         "install the packages",
     ),
-    ("rest proxy", asked("https://x.example/", https="http:///"), "unreachable", "retry", "check the proxy"),
+    ("rest proxy", raised_by("https://x.example/", https="http:///"), "unreachable", "retry", "check the proxy"),
     ("rest proxy", through_requests(REFUSED, **BY_PROXY), "unreachable", "retry", "proxy fails: Connection refused"),
     ("rest proxy", through_requests(NO_SUCH_NAME, **BY_PROXY), "unreachable", "retry", "proxy fails: Name or service"),
     ("rest proxy", requests.exceptions.ProxyError(TUNNEL), "unreachable", "retry", "failed: 407"),

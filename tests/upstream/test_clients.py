@@ -16,7 +16,7 @@ def server():
         yield server
 
 
-def logged_in(url, heard=lambda *_: None, *, paper=True):
+def logged_in(url, observed=lambda *_: None, *, paper=True):
     return clients.log_in(
         Login(lambda: "KEY", lambda: "SECRET"),
         paper=paper,
@@ -24,7 +24,7 @@ def logged_in(url, heard=lambda *_: None, *, paper=True):
         data_url=url,
         timeout_seconds=5.0,
         network=NETWORK,
-        on_headers=heard,
+        on_headers=observed,
     )
 
 
@@ -34,15 +34,15 @@ def test_each_client_asks_with_the_key_and_its_answers_are_heard_by_host(server)
         LATEST: [Answer({"quotes": {}}, headers={"X-Part": "market"})],
         ACTIONS: [Answer({"corporate_actions": {}}, headers={"X-Part": "actions"})],
     }
-    heard = []
-    three = logged_in(server.url, lambda host, headers: heard.append((host, headers["X-Part"])))
+    observed = []
+    three = logged_in(server.url, lambda host, headers: observed.append((host, headers["X-Part"])))
     try:
         three.trading.get("/positions")
         three.market.get("/options/quotes/latest", api_version="v1beta1")
         three.actions.get("/corporate-actions", api_version="v1")
     finally:
         three.close()
-    assert heard == [("trading", "trading"), ("data", "market"), ("data", "actions")]
+    assert observed == [("trading", "trading"), ("data", "market"), ("data", "actions")]
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,9 @@ def read(due, now, symbols=("SPY",), *, is_good=True):
 @pytest.fixture
 def due():
     """A read of SPY that went well at 100 s."""
-    made = ReadSchedule()
-    read(made, 100.0)
-    return made
+    schedule = ReadSchedule()
+    read(schedule, 100.0)
+    return schedule
 
 
 def test_symbols_that_were_never_read_are_due_at_once():
@@ -33,9 +33,9 @@ def test_symbols_that_were_never_read_are_due_at_once():
 
 
 def test_without_symbols_nothing_is_due():
-    made = ReadSchedule()
-    made.ask()
-    assert not is_due(made, 1000.0, symbols=())
+    schedule = ReadSchedule()
+    schedule.ask()
+    assert not is_due(schedule, 1000.0, symbols=())
 
 
 @pytest.mark.parametrize(("now", "expected"), [(100.1, False), (159.9, False), (160.0, True)])
@@ -70,30 +70,30 @@ def test_a_read_answers_the_requests_before_it_but_not_those_during_it(due):
 
 
 def test_after_failures_a_read_is_due_with_growing_waits_within_the_period():
-    made, now, waits = ReadSchedule(), 100.0, []
+    schedule, now, waits = ReadSchedule(), 100.0, []
     for _ in range(8):
-        read(made, now, is_good=False)
-        waits.append(next(seconds for seconds in range(1, 200) if is_due(made, now + seconds)))
+        read(schedule, now, is_good=False)
+        waits.append(next(seconds for seconds in range(1, 200) if is_due(schedule, now + seconds)))
         now += waits[-1]
     assert waits == [5, 10, 20, 40, 60, 60, 60, 60]
     assert RETRY_SECONDS * 2**MAX_DOUBLINGS > PERIOD
 
 
 def test_a_new_symbol_does_not_cut_the_wait_after_a_failure_short_but_a_request_does():
-    made = ReadSchedule()
-    read(made, 100.0, is_good=False)
-    assert not is_due(made, 104.9, symbols=("SPY", "QQQ"))
-    made.ask()
-    assert is_due(made, 104.9)
+    schedule = ReadSchedule()
+    read(schedule, 100.0, is_good=False)
+    assert not is_due(schedule, 104.9, symbols=("SPY", "QQQ"))
+    schedule.ask()
+    assert is_due(schedule, 104.9)
 
 
 def test_a_success_resets_the_wait():
-    made = ReadSchedule()
+    schedule = ReadSchedule()
     for now in (100.0, 105.0, 115.0):
-        read(made, now, is_good=False)
-    read(made, 135.0)
-    read(made, 195.0, is_good=False)
-    assert is_due(made, 200.0)
+        read(schedule, now, is_good=False)
+    read(schedule, 135.0)
+    read(schedule, 195.0, is_good=False)
+    assert is_due(schedule, 200.0)
 
 
 class DueMachine(RuleBasedStateMachine):

@@ -16,7 +16,7 @@ from tests.virtualtime import run, settle
 
 SHUT = wire.MarketJson(is_open=False, next_open=None, next_close=None)
 OPEN = wire.MarketJson(is_open=True, next_open=None, next_close=None)
-AWAY = LinkFault(code="unreachable", text="connection refused", remedy="check the network")
+UNREACHABLE = LinkFault(code="unreachable", text="connection refused", remedy="check the network")
 
 
 @dataclasses.dataclass
@@ -142,7 +142,7 @@ def test_a_stream_that_is_not_up_has_a_reason_even_without_a_fault(state):
 def test_a_fault_is_shown_with_its_remedy():
     @run_scenario
     async def _(harness):
-        harness.stream.link = Link(state="backingOff", public_state="reconnecting", fault=AWAY)
+        harness.stream.link = Link(state="backingOff", public_state="reconnecting", fault=UNREACHABLE)
         status = harness.status()
         assert (status.code, status.reason) == ("unreachable", "connection refused; check the network")
         assert not status.stream.connected
@@ -153,7 +153,7 @@ def test_the_status_has_the_time_of_its_last_change_of_state():
     async def _(harness):
         harness.status()
         await settle(5.0)
-        harness.stream.link = Link(state="stale", public_state="stale", fault=AWAY)
+        harness.stream.link = Link(state="stale", public_state="stale", fault=UNREACHABLE)
         assert harness.status().since == STARTED_AT + dt.timedelta(seconds=5)
         await settle(5.0)
         assert harness.status().since == STARTED_AT + dt.timedelta(seconds=5)
@@ -238,12 +238,12 @@ def test_failures_that_are_not_vital_are_notices(what, code):
 def test_a_stock_stream_that_does_not_work_is_only_a_notice():
     @run_scenario
     async def _(harness):
-        harness.stocks_fault = AWAY
+        harness.stocks_fault = UNREACHABLE
         status = harness.status()
         assert (status.state, status.code, status.reason) == ("live", None, None)
         (notice,) = status.notices
         assert notice.code == "stocksUnavailable"
-        assert notice.text == f"the prices of underlyings are read over REST: {AWAY.reason}"
+        assert notice.text == f"the prices of underlyings are read over REST: {UNREACHABLE.reason}"
         harness.stocks_fault = None
         assert harness.status().notices == []
 
@@ -251,12 +251,12 @@ def test_a_stock_stream_that_does_not_work_is_only_a_notice():
 def test_without_the_stock_stream_and_rest_one_notice_names_both():
     @run_scenario
     async def _(harness):
-        harness.stocks_fault = AWAY
+        harness.stocks_fault = UNREACHABLE
         harness.fail("stocks")
         (notice,) = harness.status().notices
         assert notice.code == "stocksUnavailable"
         assert OUTAGE.text in notice.text
-        assert AWAY.text in notice.text
+        assert UNREACHABLE.text in notice.text
         harness.succeed("stocks")
         assert harness.status().notices[0].since == notice.since
 
@@ -313,7 +313,7 @@ def test_a_change_of_state_or_code_is_logged_once(caplog):
 
     @run_scenario
     async def _(harness):
-        for fault in (AWAY, AWAY, LinkFault(code="silent", text="it says nothing")):
+        for fault in (UNREACHABLE, UNREACHABLE, LinkFault(code="silent", text="it says nothing")):
             harness.stream.link = Link(state="stale", public_state="stale", fault=fault)
             harness.status()
 
@@ -343,7 +343,7 @@ def test_the_time_of_the_next_attempt_is_calculated_once_for_each_wait():
     @run_scenario
     async def _(harness):
         waiting = Link(
-            state="backingOff", public_state="reconnecting", fault=AWAY, tries_at=harness.stream.now() + 30.0
+            state="backingOff", public_state="reconnecting", fault=UNREACHABLE, tries_at=harness.stream.now() + 30.0
         )
         harness.stream.link = waiting
         assert harness.status().stream.next_attempt_at == STARTED_AT + dt.timedelta(seconds=30)

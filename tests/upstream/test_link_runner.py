@@ -44,7 +44,7 @@ def with_server(test):
 
 class TestHandshake:
     @pytest.mark.parametrize(
-        ("mute", "state", "told"),
+        ("mute", "state", "cause"),
         [
             ({"upgrade": None}, "connecting", "did not answer in time"),
             ({"welcome": None}, "connecting", "did not accept the connection within 10 s"),
@@ -53,7 +53,7 @@ class TestHandshake:
         ],
         ids=["before the upgrade", "after the upgrade", "after connected", "after the subscription"],
     )
-    def test_a_server_that_falls_silent_in_the_handshake_times_out_after_ten_seconds(self, mute, state, told):
+    def test_a_server_that_falls_silent_in_the_handshake_times_out_after_ten_seconds(self, mute, state, cause):
         async def scenario():
             async with OptionServer() as server:
                 for name, value in mute.items():
@@ -67,7 +67,7 @@ class TestHandshake:
                     await settle()
                     assert server.peers == []
                     assert harness.stream.link.fault.code == "unreachable"
-                    assert told in harness.stream.link.fault.text
+                    assert cause in harness.stream.link.fault.text
 
         run(scenario())
 

@@ -46,11 +46,11 @@ def taken(budget, share, now, host="trading"):
 class TestShares:
     def test_the_shares_of_each_api_are_two_hundred_a_minute_at_most(self):
         budget = Budget()
-        went = {share: sum(taken(budget, share, second / 10) for second in range(600)) for share in SHARES}
-        assert went == A_MINUTE
-        data = sum(count for share, count in went.items() if HOSTS.get(share) == "data")
+        sent = {share: sum(taken(budget, share, second / 10) for second in range(600)) for share in SHARES}
+        assert sent == A_MINUTE
+        data = sum(count for share, count in sent.items() if HOSTS.get(share) == "data")
         assert data <= MOST
-        assert sum(went.values()) - data + CLOCK_A_MINUTE <= MOST
+        assert sum(sent.values()) - data + CLOCK_A_MINUTE <= MOST
 
     def test_a_request_makes_room_again_after_its_span(self):
         budget = Budget()
@@ -164,7 +164,7 @@ class BudgetMachine(RuleBasedStateMachine):
         self.budget = Budget()
         self.calm = {share: Budget() for share in SHARES}
         self.now = 1000.0
-        self.went = []
+        self.sent = []
 
     @rule(share=st.sampled_from(sorted(SHARES)), host=st.sampled_from(["trading", "data"]), count=st.integers(1, 150))
     def ask(self, share, host, count):
@@ -172,7 +172,7 @@ class BudgetMachine(RuleBasedStateMachine):
             may_go = self.budget.take(share, host, self.now)
             assert may_go == self.calm[share].take(share, host, self.now)
             if may_go:
-                self.went.append((self.now, share))
+                self.sent.append((self.now, share))
 
     @rule(seconds=st.floats(0.0, 90.0))
     def wait(self, seconds):
@@ -192,12 +192,12 @@ class BudgetMachine(RuleBasedStateMachine):
         assert pause <= 60.0 + 1e-6
         self.now += max(wait, pause) + 1e-9  # a sum of floats may fall short
         assert self.budget.take(share, host, self.now)
-        self.went.append((self.now, share))
+        self.sent.append((self.now, share))
         assert self.calm[share].take(share, host, self.now)
 
     @invariant()
     def no_minute_has_too_many(self):
-        recent = [share for at, share in self.went if at + 60.0 > self.now]
+        recent = [share for at, share in self.sent if at + 60.0 > self.now]
         assert all(recent.count(share) <= most for share, most in A_MINUTE.items())
 
     @invariant()

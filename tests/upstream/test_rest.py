@@ -110,9 +110,9 @@ class TestQuotes:
 
     def test_a_failed_part_does_not_cost_the_others(self, server, harness):
         server.script[QUOTES] = self.all_but({"S0", "S210"})
-        made = harness(retries=0)
+        calls = harness(retries=0)
         read = []
-        assert made.fault(lambda: made.rest.quotes(self.SYMBOLS, read.extend)).code == "serverError"
+        assert calls.fault(lambda: calls.rest.quotes(self.SYMBOLS, read.extend)).code == "serverError"
         expected = [*self.SYMBOLS[100:200], *self.SYMBOLS[300:]]
         assert sorted(tick.symbol for tick in read) == sorted(expected)
 
@@ -136,10 +136,10 @@ class TestQuotes:
 
     def test_a_cancelled_call_sends_no_further_request(self, server, harness):
         server.script[QUOTES] = [Stall()]
-        made = harness(threads=1)
+        calls = harness(threads=1)
 
         async def give_up():
-            task = asyncio.ensure_future(made.rest.quotes(self.SYMBOLS, [].append))
+            task = asyncio.ensure_future(calls.rest.quotes(self.SYMBOLS, [].append))
             await asyncio.to_thread(server.was_asked.wait, 60)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -152,8 +152,8 @@ class TestQuotes:
     @pytest.mark.slow
     def test_the_time_of_a_part_does_not_begin_while_it_waits_for_a_thread(self, server, harness):
         server.script[QUOTES] = lambda query: Late(0.25, self.all_but(set())(query))
-        made = harness(threads=1, timeout_seconds=0.5, retries=0)
-        assert len(asyncio.run(made.quotes(self.SYMBOLS))) == 450
+        calls = harness(threads=1, timeout_seconds=0.5, retries=0)
+        assert len(asyncio.run(calls.quotes(self.SYMBOLS))) == 450
 
     def test_a_page_token_is_not_followed(self, server, harness):
         server.script[QUOTES] = [Answer({"quotes": {"A": QUOTE}, "next_page_token": "again"})]
@@ -173,14 +173,14 @@ class TestContracts:
 
     def test_an_unknown_contract_is_none_and_not_a_fault(self, server, harness):
         server.script[CONTRACT] = [Answer({"code": 40410000, "message": "not found"}, 404)]
-        made = harness()
-        assert asyncio.run(made.rest.contract(SYMBOL)) is None
+        calls = harness()
+        assert asyncio.run(calls.rest.contract(SYMBOL)) is None
         assert len(server.asked) == 1
 
     def test_a_contract_without_a_multiplier_is_malformed(self, server, harness):
         server.script[CONTRACT] = [Answer({"symbol": SYMBOL})]
-        made = harness()
-        assert made.fault(lambda: made.rest.contract(SYMBOL)).code == "malformed"
+        calls = harness()
+        assert calls.fault(lambda: calls.rest.contract(SYMBOL)).code == "malformed"
 
 
 class TestAccount:
@@ -191,8 +191,8 @@ class TestAccount:
     @pytest.mark.parametrize("answer", [{}, {"id": None}, {"id": ""}, {"id": 7}, {"id": "a\nb"}, []])
     def test_an_account_without_an_id_is_malformed(self, server, harness, answer):
         server.script[ACCOUNT] = [Answer(answer)]
-        made = harness()
-        assert made.fault(made.rest.account_id).code == "malformed"
+        calls = harness()
+        assert calls.fault(calls.rest.account_id).code == "malformed"
 
 
 class TestOrders:
@@ -213,8 +213,8 @@ class TestOrders:
 
     def test_an_answer_that_is_not_a_list_is_malformed(self, server, harness):
         server.script[ORDERS] = [Answer({"message": "hello"})]
-        made = harness()
-        assert made.fault(lambda: made.rest.orders(self.AFTER)).code == "malformed"
+        calls = harness()
+        assert calls.fault(lambda: calls.rest.orders(self.AFTER)).code == "malformed"
 
 
 class TestActivities:
@@ -241,14 +241,14 @@ class TestActivities:
 
     def test_without_a_service_for_corporate_actions_no_split_is_announced(self, server, harness):
         server.script[ACTIONS] = [Answer({"message": "endpoint not found"}, 404)]
-        made = harness()
-        assert asyncio.run(made.rest.splits(["SPY"], NOW_AT.date(), NOW_AT.date())) == []
+        calls = harness()
+        assert asyncio.run(calls.rest.splits(["SPY"], NOW_AT.date(), NOW_AT.date())) == []
         assert len(server.asked) == 1
 
     def test_another_refusal_is_a_fault(self, server, harness):
         server.script[ACTIONS] = [Answer({"message": "forbidden"}, 403)]
-        made = harness()
-        assert made.fault(lambda: made.rest.splits(["SPY"], NOW_AT.date(), NOW_AT.date())).code == "forbidden"
+        calls = harness()
+        assert calls.fault(lambda: calls.rest.splits(["SPY"], NOW_AT.date(), NOW_AT.date())).code == "forbidden"
 
 
 class TestPast:
@@ -272,16 +272,16 @@ class TestPast:
 
     def test_five_pages_go_at_once_and_then_twenty_a_minute(self, server, harness):
         server.script[ACTIVITIES] = [Answer([])]
-        made = harness()
+        calls = harness()
 
         async def read():
             for _ in range(25):
-                await made.rest.past_activities(NOW_AT, None)
-            await made.rest.holdings()
-            await made.rest.clock()
+                await calls.rest.past_activities(NOW_AT, None)
+            await calls.rest.holdings()
+            await calls.rest.clock()
 
         asyncio.run(read())
-        assert made.waits == [15.0] * 4
+        assert calls.waits == [15.0] * 4
 
 
 class TestDayCloses:
@@ -332,11 +332,11 @@ class TestBadAnswers:
     )
     def test_an_answer_that_is_not_a_list_is_malformed_and_retried(self, server, harness, answer):
         server.script[POSITIONS] = [answer, Answer([ROW])]
-        made = harness()
-        assert len(asyncio.run(made.rest.holdings()).options) == 1
-        assert len(made.waits) == 1
+        calls = harness()
+        assert len(asyncio.run(calls.rest.holdings()).options) == 1
+        assert len(calls.waits) == 1
         server.script[POSITIONS] = [answer]
-        assert made.fault().code == "malformed"
+        assert calls.fault().code == "malformed"
 
     def test_a_body_cut_off_is_unreachable_or_malformed(self, server, harness):
         server.script[POSITIONS] = [Answer(b'[{"symbol": "SP', length=1000)]
@@ -345,8 +345,8 @@ class TestBadAnswers:
     @pytest.mark.parametrize("answer", [Answer(HTML), Answer(b""), Answer({}), Answer({"is_open": None})])
     def test_an_invalid_clock_is_malformed(self, server, harness, answer):
         server.script[CLOCK] = [answer]
-        made = harness(retries=0)
-        assert made.fault(made.rest.clock).code == "malformed"
+        calls = harness(retries=0)
+        assert calls.fault(calls.rest.clock).code == "malformed"
 
     def test_an_error_with_html_is_read_by_its_status(self, server, harness):
         server.script[POSITIONS] = [Answer(HTML, 502)]
@@ -393,9 +393,9 @@ class TestRefusals:
     )
     def test_a_part_is_left_out_and_counted(self, server, harness, path, answer, way, refused):
         server.script[path] = [Answer(answer)]
-        made = harness()
-        asyncio.run(made.ways[way]())
-        assert made.rest.refused == refused
+        calls = harness()
+        asyncio.run(calls.ways[way]())
+        assert calls.rest.refused == refused
         assert len(server.asked) == 1
 
     @pytest.mark.parametrize(
@@ -442,27 +442,27 @@ class TestRefusals:
     )
     def test_an_answer_that_cannot_be_read_is_malformed_and_counted(self, server, harness, path, way, kind, answer):
         server.script[path] = [answer]
-        made = harness(retries=0)
-        assert made.fault(made.ways[way]).code == "malformed"
-        assert made.rest.refused == {kind: 1}
+        calls = harness(retries=0)
+        assert calls.fault(calls.ways[way]).code == "malformed"
+        assert calls.rest.refused == {kind: 1}
 
     def test_a_list_where_a_map_should_be_is_malformed_and_the_other_way_round(self, server, harness):
         maps = (CLOCK, QUOTES, CONTRACT, ACCOUNT, ACTIONS, STOCKS, INDEXES, SNAPSHOTS, BARS)
         server.script |= {path: [Answer([])] for path in maps}
         server.script |= {path: [Answer({})] for path in (POSITIONS, ORDERS, ACTIVITIES, CALENDAR)}
-        made = harness(retries=0)
-        assert {made.fault(call).code for call in made.ways.values()} == {"malformed"}
-        assert sum(made.rest.refused.values()) == 21
+        calls = harness(retries=0)
+        assert {calls.fault(call).code for call in calls.ways.values()} == {"malformed"}
+        assert sum(calls.rest.refused.values()) == 21
 
     def test_each_kind_is_logged_once(self, server, harness, caplog):
         caplog.set_level(logging.WARNING, "condord.upstream.rest")
         server.script[POSITIONS] = [Answer([None, None, ROW])]
         server.script[QUOTES] = [Answer({"quotes": {"A": None}})]
-        made = harness()
-        for call in (made.rest.holdings, made.rest.holdings, made.quotes):
+        calls = harness()
+        for call in (calls.rest.holdings, calls.rest.holdings, calls.quotes):
             asyncio.run(call())
         assert [record.fields for record in caplog.records] == [{"kind": "positionRow"}, {"kind": "quoteRow"}]
-        assert made.rest.refused == {"positionRow": 4, "quoteRow": 1}
+        assert calls.rest.refused == {"positionRow": 4, "quoteRow": 1}
 
     def test_an_answer_that_is_not_http_is_unreachable(self, server, harness):
         server.script[POSITIONS] = [Raw(b"\x16\x03\x01\x02\x00\x01\r\n\r\n")]
@@ -473,9 +473,9 @@ class TestRefusals:
             Answer(gzip.compress(b" " * (9 << 20)), headers={"Content-Encoding": "gzip"}),
             Answer([ROW]),
         ]
-        made = harness(retries=0)
-        assert made.fault().code == "malformed"
-        assert len(asyncio.run(made.rest.holdings()).options) == 1
+        calls = harness(retries=0)
+        assert calls.fault().code == "malformed"
+        assert len(asyncio.run(calls.rest.holdings()).options) == 1
 
 
 JSON = st.recursive(
@@ -561,32 +561,32 @@ class TestAnyAnswer:
 
 class TestLogin:
     def test_a_new_key_and_feed_count_from_the_next_request_on(self, server, harness):
-        made = harness()
-        asyncio.run(made.quotes())
-        made.rest.relogin(msgspec.structs.replace(made.settings, feed="opra"), Login(lambda: "PKNEW", lambda: "new"))
-        asyncio.run(made.quotes())
-        asyncio.run(made.rest.holdings())
+        calls = harness()
+        asyncio.run(calls.quotes())
+        calls.rest.relogin(msgspec.structs.replace(calls.settings, feed="opra"), Login(lambda: "PKNEW", lambda: "new"))
+        asyncio.run(calls.quotes())
+        asyncio.run(calls.rest.holdings())
         assert [headers["APCA-API-KEY-ID"] for _, _, headers in server.asked] == [KEY_ID, "PKNEW", "PKNEW"]
         assert [query["feed"] for _, query, _ in server.asked[:2]] == ["indicative", "opra"]
 
     def test_breaker_and_budget_stay(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500)]
-        made = harness(breaker_failures=1, retries=0)
-        made.fault()
-        made.rest._calls.budget.pause("data", 30.0, made.seconds)
-        made.rest.relogin(made.settings, LOGIN)
-        assert made.rest.breaker == "open"
-        assert made.rest._calls.budget.pause_seconds("data", made.seconds) == 30.0
+        calls = harness(breaker_failures=1, retries=0)
+        calls.fault()
+        calls.rest._calls.budget.pause("data", 30.0, calls.seconds)
+        calls.rest.relogin(calls.settings, LOGIN)
+        assert calls.rest.breaker == "open"
+        assert calls.rest._calls.budget.pause_seconds("data", calls.seconds) == 30.0
 
     def test_a_request_under_way_ends_as_it_would(self, server, harness):
         late = Late(5.0, Answer([ROW]))
         server.script[POSITIONS] = [late]
-        made = harness()
+        calls = harness()
 
         async def scenario():
-            task = asyncio.ensure_future(made.rest.holdings())
+            task = asyncio.ensure_future(calls.rest.holdings())
             await asyncio.to_thread(server.was_asked.wait, 60)
-            made.rest.relogin(made.settings, LOGIN)
+            calls.rest.relogin(calls.settings, LOGIN)
             late.released.set()
             return await task
 
@@ -595,9 +595,9 @@ class TestLogin:
 
 class TestClients:
     def test_each_client_has_its_own_url(self, harness):
-        made = harness(trading_url="", data_url="")
-        assert made.rest._blocking.clients.trading._base_url == "https://paper-api.alpaca.markets"
-        assert made.rest._blocking.clients.market._base_url == "https://data.alpaca.markets"
+        calls = harness(trading_url="", data_url="")
+        assert calls.rest._blocking.clients.trading._base_url == "https://paper-api.alpaca.markets"
+        assert calls.rest._blocking.clients.market._base_url == "https://data.alpaca.markets"
         assert (
             harness(trading_url="", paper=False).rest._blocking.clients.trading._base_url
             == "https://api.alpaca.markets"

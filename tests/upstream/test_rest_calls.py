@@ -44,21 +44,21 @@ class TestLanes:
     @pytest.mark.parametrize("way", ["contract", "orders", "calendar"])
     def test_failures_that_are_not_vital_do_not_open_the_breaker(self, server, harness, way):
         server.script |= {path: [Answer({}, 500)] for path in (CONTRACT, ORDERS, CALENDAR)}
-        made = harness(breaker_failures=1, retries=0)
-        assert [made.fault(made.ways[way]).code for _ in range(3)] == ["serverError"] * 3
-        assert made.rest.breakers == {"trading": "closed", "data": "closed"}
-        assert len(asyncio.run(made.rest.holdings()).options) == 1
+        calls = harness(breaker_failures=1, retries=0)
+        assert [calls.fault(calls.ways[way]).code for _ in range(3)] == ["serverError"] * 3
+        assert calls.rest.breakers == {"trading": "closed", "data": "closed"}
+        assert len(asyncio.run(calls.rest.holdings()).options) == 1
 
     @pytest.mark.parametrize("path", [CONTRACT, QUOTES])
     def test_stalled_calls_of_other_kinds_hold_no_thread_of_positions(self, server, harness, path):
         server.script[path] = [Stall()]
-        made = harness(threads=1)
+        calls = harness(threads=1)
         way = {CONTRACT: "contract", QUOTES: "quotes"}[path]
 
         async def both():
-            stalled = [asyncio.ensure_future(made.ways[way]()) for _ in range(4)]
+            stalled = [asyncio.ensure_future(calls.ways[way]()) for _ in range(4)]
             await asyncio.to_thread(server.was_asked.wait, 60)
-            held = await made.rest.holdings()
+            held = await calls.rest.holdings()
             for task in stalled:
                 task.cancel()
             await asyncio.wait(stalled)
@@ -77,14 +77,14 @@ class TestBudget:
 
     def test_only_contracts_wait_after_twenty_in_a_minute(self, server, harness):
         server.script |= {CONTRACT: [Answer(MINI)], ORDERS: [Answer([])], CALENDAR: [Answer([])]}
-        made = harness()
-        asyncio.run(self.repeat(20, made.ways["contract"]))
+        calls = harness()
+        asyncio.run(self.repeat(20, calls.ways["contract"]))
         for way in ("holdings", "clock", "quotes", "orders", "calendar"):
-            asyncio.run(made.ways[way]())
-        assert made.waits == []
-        asyncio.run(made.ways["contract"]())
-        assert made.waits == [60.0]
-        assert made.rest.budget_waits == {
+            asyncio.run(calls.ways[way]())
+        assert calls.waits == []
+        asyncio.run(calls.ways["contract"]())
+        assert calls.waits == [60.0]
+        assert calls.rest.budget_waits == {
             "positions": 0,
             "main": 0,
             "side": 0,
@@ -95,7 +95,7 @@ class TestBudget:
             "figures": 0,
             "closes": 0,
         }
-        assert made.rest.budget_room == {
+        assert calls.rest.budget_room == {
             "positions": 3,
             "main": 95,
             "side": 20,
@@ -109,104 +109,104 @@ class TestBudget:
 
     def test_positions_wait_four_seconds_at_most_however_many_other_requests_there_are(self, server, harness):
         server.script |= {CONTRACT: [Answer(MINI)], ORDERS: [Answer([])]}
-        made = harness()
+        calls = harness()
         for way, most in (("contract", 20), ("orders", 20), ("quotes", 95), ("holdings", 3)):
-            asyncio.run(self.repeat(most, made.ways[way]))
-        assert made.waits == []
-        asyncio.run(self.repeat(30, made.rest.holdings))
-        assert made.waits == [4.0] * 10
+            asyncio.run(self.repeat(most, calls.ways[way]))
+        assert calls.waits == []
+        asyncio.run(self.repeat(30, calls.rest.holdings))
+        assert calls.waits == [4.0] * 10
 
     def test_retries_count(self, server, harness):
         server.script[CONTRACT] = [Answer({}, 500), Answer(MINI)]
-        made = harness()
-        asyncio.run(self.repeat(20, made.ways["contract"]))
-        assert len(made.waits) == 2
-        assert sum(made.waits) == pytest.approx(60.0)
+        calls = harness()
+        asyncio.run(self.repeat(20, calls.ways["contract"]))
+        assert len(calls.waits) == 2
+        assert sum(calls.waits) == pytest.approx(60.0)
 
     def test_a_request_repeated_on_a_new_connection_counts_without_waiting(self, server, harness):
         server.script[POSITIONS] = [Drop()]
-        made = harness(retries=0)
-        assert made.fault().code == "unreachable"
+        calls = harness(retries=0)
+        assert calls.fault().code == "unreachable"
         assert len(server.asked) == 2
-        assert made.fault().code == "unreachable"
-        assert (len(server.asked), made.waits) == (3, [])
+        assert calls.fault().code == "unreachable"
+        assert (len(server.asked), calls.waits) == (3, [])
 
     @pytest.mark.parametrize("headers", [{"Retry-After": "7"}, {"X-RateLimit-Reset": None}])
     def test_after_a_429_that_host_gets_no_request_before_the_reset(self, server, harness, headers):
         sent = {name: value or str(int(time.time()) + 8) for name, value in headers.items()}
         server.script[POSITIONS] = [Answer({}, 429, sent)]
-        made = harness(retries=0)
-        assert made.fault().code == "rateLimited"
-        asyncio.run(made.quotes())
-        assert made.waits == []
-        asyncio.run(made.rest.clock())
-        assert 6.0 < made.waits[0] <= 8.0
+        calls = harness(retries=0)
+        assert calls.fault().code == "rateLimited"
+        asyncio.run(calls.quotes())
+        assert calls.waits == []
+        asyncio.run(calls.rest.clock())
+        assert 6.0 < calls.waits[0] <= 8.0
 
     @pytest.mark.parametrize("status", [200, 404, 500])
     def test_after_an_answer_that_leaves_no_request_that_host_gets_none_before_the_reset(self, server, harness, status):
         reset = str(int(NOW_AT.timestamp()) + 20)
         headers = {"X-RateLimit-Limit": "200", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
         server.script[ORDERS] = [Answer([], status, headers)]
-        made = harness(retries=0)
+        calls = harness(retries=0)
         with contextlib.suppress(RestFault):
-            asyncio.run(made.rest.orders(NOW_AT))
-        asyncio.run(made.quotes())
-        assert made.waits == []
-        asyncio.run(made.rest.holdings())
-        assert made.waits == [20.0]
+            asyncio.run(calls.rest.orders(NOW_AT))
+        asyncio.run(calls.quotes())
+        assert calls.waits == []
+        asyncio.run(calls.rest.holdings())
+        assert calls.waits == [20.0]
 
     @pytest.mark.parametrize(("remaining", "waits"), [("61", []), ("60", [20.0])])
     def test_the_past_waits_for_the_reset_while_others_need_the_last_requests(self, server, harness, remaining, waits):
         reset = str(int(NOW_AT.timestamp()) + 20)
         headers = {"X-RateLimit-Limit": "200", "X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": reset}
         server.script |= {ORDERS: [Answer([], 200, headers)], ACTIVITIES: [Answer([])]}
-        made = harness(retries=0)
+        calls = harness(retries=0)
         for way in ("orders", "holdings", "activities", "past"):
-            asyncio.run(made.ways[way]())
-        assert made.waits == waits
+            asyncio.run(calls.ways[way]())
+        assert calls.waits == waits
 
     def test_a_request_that_waits_is_neither_a_timeout_nor_an_outage(self, harness):
-        made = harness(timeout_seconds=0.1, breaker_failures=1)
-        made.rest._calls.budget.pause("trading", 50.0, made.seconds)
-        assert len(asyncio.run(made.rest.holdings()).options) == 1
-        assert (made.waits, made.rest.breaker) == ([50.0], "closed")
+        calls = harness(timeout_seconds=0.1, breaker_failures=1)
+        calls.rest._calls.budget.pause("trading", 50.0, calls.seconds)
+        assert len(asyncio.run(calls.rest.holdings()).options) == 1
+        assert (calls.waits, calls.rest.breaker) == ([50.0], "closed")
 
     def test_a_pause_of_one_host_does_not_delay_the_other(self, server, harness):
         server.script[QUOTES] = lambda query: Answer({"quotes": {}})
 
         async def scenario():
-            made = AlpacaRest(harness(threads=1).settings, LOGIN, now_at=lambda: NOW_AT, network=NETWORK)
+            calls = AlpacaRest(harness(threads=1).settings, LOGIN, now_at=lambda: NOW_AT, network=NETWORK)
             loop = asyncio.get_running_loop()
-            made._calls.budget.pause("data", 30.0, loop.time())
-            quotes = asyncio.ensure_future(made.quotes([f"S{number}" for number in range(500)], [].append))
+            calls._calls.budget.pause("data", 30.0, loop.time())
+            quotes = asyncio.ensure_future(calls.quotes([f"S{number}" for number in range(500)], [].append))
             await asyncio.sleep(1.0)
-            await made.holdings()
+            await calls.holdings()
             assert not quotes.done()
             await quotes
-            made.close()
+            calls.close()
             return loop.time()
 
         assert 1030.0 <= virtualtime.run(scenario()) < 1031.0
 
     def test_a_backlog_is_served_first_come_first_served(self, harness):
         async def scenario():
-            made = AlpacaRest(harness().settings, LOGIN, now_at=lambda: NOW_AT, network=NETWORK)
-            made._blocking.contract = lambda symbol: symbol
-            went, loop = [], asyncio.get_running_loop()
+            calls = AlpacaRest(harness().settings, LOGIN, now_at=lambda: NOW_AT, network=NETWORK)
+            calls._blocking.contract = lambda symbol: symbol
+            requests_at, loop = [], asyncio.get_running_loop()
 
             async def ask(number):
-                await made.contract(number)
-                went.append((number, loop.time() - 1000.0))
+                await calls.contract(number)
+                requests_at.append((number, loop.time() - 1000.0))
 
             async with asyncio.TaskGroup() as tasks:
                 for number in range(50):
                     tasks.create_task(ask(number))
-            made.close()
-            return went
+            calls.close()
+            return requests_at
 
-        went = virtualtime.run(scenario())
-        assert [number // 20 for number, _ in went] == [number // 20 for number in range(50)]
-        assert [round(at) for _, at in went] == [0] * 20 + [60] * 20 + [120] * 10
+        requests_at = virtualtime.run(scenario())
+        assert [number // 20 for number, _ in requests_at] == [number // 20 for number in range(50)]
+        assert [round(at) for _, at in requests_at] == [0] * 20 + [60] * 20 + [120] * 10
 
 
 class TestAnyCrowd:
@@ -221,13 +221,13 @@ class TestAnyCrowd:
 
     async def crowd(self, canned_harness, callers):
         """Return when requests went, by endpoint, and how long each call for positions took, over two minutes."""
-        loop, went, took = asyncio.get_running_loop(), {}, []
+        loop, requests_at, took = asyncio.get_running_loop(), {}, []
         rest = AlpacaRest(
             canned_harness.settings,
             LOGIN,
             now_at=lambda: NOW_AT,
             network=NETWORK,
-            observe=lambda endpoint, *_: went.setdefault(endpoint, []).append(loop.time() - 1000.0),
+            observe=lambda endpoint, *_: requests_at.setdefault(endpoint, []).append(loop.time() - 1000.0),
         )
         rest._blocking = SimpleNamespace(
             holdings=list,
@@ -260,7 +260,7 @@ class TestAnyCrowd:
             caller.cancel()
         await asyncio.gather(*crowd, return_exceptions=True)
         rest.close()
-        return went, took
+        return requests_at, took
 
     @pytest.mark.slow
     @given(
@@ -270,10 +270,10 @@ class TestAnyCrowd:
         max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.differing_executors]
     )
     def test_no_minute_has_more_than_two_hundred_for_an_api_and_positions_never_wait(self, canned_harness, callers):
-        went, took = virtualtime.run(self.crowd(canned_harness, callers))
-        clock = went.pop("clock", [])
-        data = sorted(at for endpoint in self.DATA for at in went.pop(endpoint, []))
-        trading = sorted(at for times in went.values() for at in times)
+        requests_at, took = virtualtime.run(self.crowd(canned_harness, callers))
+        clock = requests_at.pop("clock", [])
+        data = sorted(at for endpoint in self.DATA for at in requests_at.pop(endpoint, []))
+        trading = sorted(at for times in requests_at.values() for at in times)
         # The clock shares its part of the budget with quotes, and the supervisor reads it every 2 s at most.
         for times, most in ((data, 200), (trading, 200 - self.CLOCK_A_MINUTE), (clock, 200)):
             assert all(later - earlier >= 60.0 - 1e-6 for earlier, later in zip(times, times[most:], strict=False))
@@ -284,11 +284,11 @@ class TestRetries:
     @pytest.mark.parametrize("status", [500, 502, 503, 504])
     def test_a_server_error_is_tried_again_after_one_two_and_four_seconds(self, server, harness, status):
         server.script[POSITIONS] = [Answer({}, status)]
-        made = harness()
-        assert made.fault().code == "serverError"
+        calls = harness()
+        assert calls.fault().code == "serverError"
         assert len(server.asked) == 4
-        assert [int(wait) for wait in made.waits] == [1, 2, 4]
-        assert all(wait - int(wait) <= 0.25 for wait in made.waits)
+        assert [int(wait) for wait in calls.waits] == [1, 2, 4]
+        assert all(wait - int(wait) <= 0.25 for wait in calls.waits)
 
     def test_the_first_success_ends_the_trying(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500), Answer({}, 503), Answer([ROW])]
@@ -306,51 +306,51 @@ class TestRetries:
     )
     def test_a_refusal_is_not_tried_again(self, server, harness, status, code):
         server.script[POSITIONS] = [Answer({"code": status * 100_000, "message": "no"}, status)]
-        made = harness()
-        assert made.fault().code == code
-        assert (len(server.asked), made.waits) == (1, [])
+        calls = harness()
+        assert calls.fault().code == code
+        assert (len(server.asked), calls.waits) == (1, [])
 
     def test_retry_after_is_honoured(self, server, harness):
         server.script[POSITIONS] = [Answer({"message": "too many requests."}, 429, {"Retry-After": "7"}), Answer([ROW])]
-        made = harness()
-        asyncio.run(made.rest.holdings())
-        assert made.waits == [7.0]
+        calls = harness()
+        asyncio.run(calls.rest.holdings())
+        assert calls.waits == [7.0]
 
     def test_the_reset_of_the_rate_limit_is_honoured(self, server, harness):
         reset = str(int(time.time()) + 20)
         server.script[POSITIONS] = [Answer({}, 429, {"X-RateLimit-Reset": reset}), Answer([ROW])]
-        made = harness()
-        asyncio.run(made.rest.holdings())
-        assert 18.0 < made.waits[0] <= 20.0
+        calls = harness()
+        asyncio.run(calls.rest.holdings())
+        assert 18.0 < calls.waits[0] <= 20.0
 
     def test_no_wait_is_longer_than_a_minute(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 429, {"Retry-After": "86400"}), Answer([ROW])]
-        made = harness()
-        asyncio.run(made.rest.holdings())
-        assert made.waits == [60.0]
+        calls = harness()
+        asyncio.run(calls.rest.holdings())
+        assert calls.waits == [60.0]
 
     def test_a_past_reset_is_ignored(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 429, {"X-RateLimit-Reset": str(int(time.time()) - 5)})]
-        made = harness()
-        assert made.fault().code == "rateLimited"
-        assert [int(wait) for wait in made.waits] == [1, 2, 4]
+        calls = harness()
+        assert calls.fault().code == "rateLimited"
+        assert [int(wait) for wait in calls.waits] == [1, 2, 4]
 
     def test_a_kept_connection_that_fails_once_is_tried_again_at_once(self, server, harness):
         server.script[POSITIONS] = [Answer([ROW]), Drop(), Answer([ROW])]
-        made = harness(threads=1, retries=0, breaker_failures=1)
+        calls = harness(threads=1, retries=0, breaker_failures=1)
 
         async def twice():
-            await made.rest.holdings()
-            return await made.rest.holdings()
+            await calls.rest.holdings()
+            return await calls.rest.holdings()
 
         assert len(asyncio.run(twice()).options) == 1
-        assert (made.waits, made.rest.breaker) == ([], "closed")
+        assert (calls.waits, calls.rest.breaker) == ([], "closed")
 
     def test_a_connection_that_always_fails_is_unreachable(self, server, harness):
         server.script[POSITIONS] = [Drop()]
-        made = harness()
-        assert made.fault().code == "unreachable"
-        assert sum(wait >= 1.0 for wait in made.waits) == 3
+        calls = harness()
+        assert calls.fault().code == "unreachable"
+        assert sum(wait >= 1.0 for wait in calls.waits) == 3
 
     def test_a_port_that_does_not_listen_is_unreachable(self, harness):
         with socket.socket() as taken:
@@ -363,15 +363,15 @@ class TestTimeouts:
     @pytest.mark.parametrize("way", ["holdings", "clock"])
     def test_a_stalled_server_times_out(self, server, harness, way):
         server.script[POSITIONS] = server.script[CLOCK] = [Stall()]
-        made = harness(timeout_seconds=0.1, retries=0)
+        calls = harness(timeout_seconds=0.1, retries=0)
         began = time.monotonic()
-        assert made.fault(getattr(made.rest, way)).code == "timeout"
+        assert calls.fault(getattr(calls.rest, way)).code == "timeout"
         assert 0.09 < time.monotonic() - began < STALL_SECONDS / 2
 
     def test_stalled_quotes_time_out(self, server, harness):
         server.script[QUOTES] = [Stall()]
-        made = harness(timeout_seconds=0.1, retries=0)
-        assert made.fault(made.quotes).code == "timeout"
+        calls = harness(timeout_seconds=0.1, retries=0)
+        assert calls.fault(calls.quotes).code == "timeout"
 
     def test_a_body_that_stops_half_way_times_out(self, server, harness):
         server.script[POSITIONS] = [Halt()]
@@ -382,9 +382,9 @@ class TestTimeouts:
     @pytest.mark.slow
     def test_a_timeout_is_tried_again(self, server, harness):
         server.script[POSITIONS] = [Stall(), Answer([ROW])]
-        made = harness(timeout_seconds=1.0)
-        assert len(asyncio.run(made.rest.holdings()).options) == 1
-        assert len(made.waits) == 1
+        calls = harness(timeout_seconds=1.0)
+        assert len(asyncio.run(calls.rest.holdings()).options) == 1
+        assert len(calls.waits) == 1
 
     def test_a_server_that_accepts_no_connection_times_out(self, harness):
         with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf:
@@ -394,145 +394,145 @@ class TestTimeouts:
     @pytest.mark.slow
     def test_a_dripping_body_times_out_and_returns_its_thread(self, server, harness):
         server.script[POSITIONS] = [Drip()]
-        made = harness(timeout_seconds=0.7, retries=0, threads=1)
-        assert made.fault().code == "timeout"
+        calls = harness(timeout_seconds=0.7, retries=0, threads=1)
+        assert calls.fault().code == "timeout"
         time.sleep(0.8)  # the thread may be in its last wait for a byte
-        assert asyncio.run(made.rest.clock()).is_open
+        assert asyncio.run(calls.rest.clock()).is_open
 
     @pytest.mark.slow
     def test_hanging_calls_do_not_use_up_the_threads(self, server, harness):
         server.script[POSITIONS] = [HeadDrip()]
-        made = harness(timeout_seconds=0.7, retries=0, threads=1)
+        calls = harness(timeout_seconds=0.7, retries=0, threads=1)
         for _ in range(3):
-            assert made.fault().code == "timeout"
-        assert asyncio.run(made.rest.clock()).is_open
+            assert calls.fault().code == "timeout"
+        assert asyncio.run(calls.rest.clock()).is_open
 
     def test_a_cancelled_call_does_not_count_as_a_failure(self, server, harness):
         server.script[POSITIONS] = [Stall()]
-        made = harness(breaker_failures=1)
+        calls = harness(breaker_failures=1)
 
         async def give_up():
-            task = asyncio.ensure_future(made.rest.holdings())
+            task = asyncio.ensure_future(calls.rest.holdings())
             await asyncio.to_thread(server.was_asked.wait, 60)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
 
         asyncio.run(give_up())
-        assert made.rest.breaker == "closed"
+        assert calls.rest.breaker == "closed"
 
 
 class TestBreaker:
     def test_the_breaker_opens_after_the_configured_number_of_failures_in_a_row(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500)]
-        made = harness(breaker_failures=3, retries=0)
+        calls = harness(breaker_failures=3, retries=0)
         for state in ("closed", "closed", "open"):
-            assert made.fault().code == "serverError"
-            assert made.rest.breaker == state
-        assert "too often in a row" in made.fault().text
+            assert calls.fault().code == "serverError"
+            assert calls.rest.breaker == state
+        assert "too often in a row" in calls.fault().text
         assert len(server.asked) == 3
 
     def test_the_breaker_opens_during_retries_too(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500)]
-        made = harness(breaker_failures=2, retries=5)
-        assert "too often in a row" in made.fault().text
+        calls = harness(breaker_failures=2, retries=5)
+        assert "too often in a row" in calls.fault().text
         assert len(server.asked) == 2
 
     def test_a_success_starts_the_count_again(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500), Answer([ROW]), Answer({}, 500), Answer([ROW])]
-        made = harness(breaker_failures=2, retries=0)
-        made.fault()
-        asyncio.run(made.rest.holdings())
-        made.fault()
-        assert made.rest.breaker == "closed"
+        calls = harness(breaker_failures=2, retries=0)
+        calls.fault()
+        asyncio.run(calls.rest.holdings())
+        calls.fault()
+        assert calls.rest.breaker == "closed"
 
     @pytest.mark.parametrize("status", [401, 403, 404, 422])
     def test_refusals_do_not_count(self, server, harness, status):
         server.script[POSITIONS] = [Answer({}, status)]
-        made = harness(breaker_failures=1)
+        calls = harness(breaker_failures=1)
         for _ in range(3):
-            made.fault()
-        assert made.rest.breaker == "closed"
+            calls.fault()
+        assert calls.rest.breaker == "closed"
 
     def test_a_429_does_not_count_as_the_budget_keeps_us_from_that_host(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 429)]
-        made = harness(breaker_failures=1, retries=2)
-        assert made.fault().code == "rateLimited"
-        assert made.rest.breaker == "closed"
+        calls = harness(breaker_failures=1, retries=2)
+        assert calls.fault().code == "rateLimited"
+        assert calls.rest.breaker == "closed"
 
     @pytest.mark.parametrize("answer", [Answer(HTML), Answer({}, 408), Answer({}, 503)])
     def test_every_other_failure_counts(self, server, harness, answer):
         server.script[POSITIONS] = [answer]
-        made = harness(breaker_failures=1, retries=0)
-        made.fault()
-        assert made.rest.breaker == "open"
+        calls = harness(breaker_failures=1, retries=0)
+        calls.fault()
+        assert calls.rest.breaker == "open"
 
     def test_the_breaker_probes_after_the_reset_and_closes_on_success(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500), Answer([ROW])]
-        made = harness(breaker_failures=1, retries=0)
-        made.fault()
-        assert "too often in a row" in made.fault().text
-        made.rest.set_breaker(1, 0.0)
-        asyncio.run(made.rest.holdings())
-        assert made.rest.breaker == "closed"
+        calls = harness(breaker_failures=1, retries=0)
+        calls.fault()
+        assert "too often in a row" in calls.fault().text
+        calls.rest.set_breaker(1, 0.0)
+        asyncio.run(calls.rest.holdings())
+        assert calls.rest.breaker == "closed"
 
     def test_the_breaker_opens_again_when_the_probe_fails(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500)]
-        made = harness(breaker_failures=1, retries=0)
-        made.fault()
-        made.rest.set_breaker(5, 0.0)
-        assert made.fault().code == "serverError"
-        assert made.rest.breaker == "open"
+        calls = harness(breaker_failures=1, retries=0)
+        calls.fault()
+        calls.rest.set_breaker(5, 0.0)
+        assert calls.fault().code == "serverError"
+        assert calls.rest.breaker == "open"
 
     def test_a_healthy_data_api_does_not_hide_a_trading_api_that_fails(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500)]
-        made = harness(breaker_failures=3, retries=0)
+        calls = harness(breaker_failures=3, retries=0)
         for _ in range(3):
-            assert made.fault().code == "serverError"
-            asyncio.run(made.quotes())
-        assert made.rest.breakers == {"trading": "open", "data": "closed"}
-        assert made.rest.breaker == "open"
-        asyncio.run(made.quotes())
+            assert calls.fault().code == "serverError"
+            asyncio.run(calls.quotes())
+        assert calls.rest.breakers == {"trading": "open", "data": "closed"}
+        assert calls.rest.breaker == "open"
+        asyncio.run(calls.quotes())
 
     def test_a_healthy_trading_api_does_not_hide_a_data_api_that_fails(self, server, harness):
         server.script[QUOTES] = [Answer({}, 500)]
-        made = harness(breaker_failures=3, retries=0)
+        calls = harness(breaker_failures=3, retries=0)
         for _ in range(3):
-            assert made.fault(made.quotes).code == "serverError"
-            asyncio.run(made.rest.holdings())
-        assert made.rest.breakers == {"trading": "closed", "data": "open"}
-        assert "too often in a row" in made.fault(made.quotes).text
-        assert len(asyncio.run(made.rest.holdings()).options) == 1
+            assert calls.fault(calls.quotes).code == "serverError"
+            asyncio.run(calls.rest.holdings())
+        assert calls.rest.breakers == {"trading": "closed", "data": "open"}
+        assert "too often in a row" in calls.fault(calls.quotes).text
+        assert len(asyncio.run(calls.rest.holdings()).options) == 1
 
     def test_orders_that_work_do_not_hide_positions_that_fail(self, server, harness):
         server.script |= {POSITIONS: [Answer({}, 500)], ORDERS: [Answer([])]}
-        made = harness(breaker_failures=2, retries=0)
+        calls = harness(breaker_failures=2, retries=0)
         for _ in range(2):
-            made.fault()
-            if made.rest.breaker == "closed":
-                asyncio.run(made.ways["orders"]())
-        assert made.rest.breaker == "open"
+            calls.fault()
+            if calls.rest.breaker == "closed":
+                asyncio.run(calls.ways["orders"]())
+        assert calls.rest.breaker == "open"
 
     def test_orders_wait_for_positions_or_the_clock_to_close_it(self, server, harness):
         server.script |= {POSITIONS: [Answer({}, 500), Answer([ROW])], ORDERS: [Answer([])]}
-        made = harness(breaker_failures=1, retries=0)
-        made.fault()
-        made.rest.set_breaker(1, 0.0)
-        assert "too often in a row" in made.fault(made.ways["orders"]).text
-        asyncio.run(made.rest.clock())
-        asyncio.run(made.ways["orders"]())
+        calls = harness(breaker_failures=1, retries=0)
+        calls.fault()
+        calls.rest.set_breaker(1, 0.0)
+        assert "too often in a row" in calls.fault(calls.ways["orders"]).text
+        asyncio.run(calls.rest.clock())
+        asyncio.run(calls.ways["orders"]())
         assert [path for path, _, _ in server.asked] == [POSITIONS, CLOCK, ORDERS]
 
     def test_the_breaker_is_half_open_during_the_probe(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500), Answer([ROW])]
-        made = harness(breaker_failures=1, retries=0)
-        made.fault()
-        made.rest.set_breaker(1, 0.0)
+        calls = harness(breaker_failures=1, retries=0)
+        calls.fault()
+        calls.rest.set_breaker(1, 0.0)
 
         async def watch():
-            task = asyncio.ensure_future(made.rest.holdings())
+            task = asyncio.ensure_future(calls.rest.holdings())
             await asyncio.sleep(0)
-            seen = made.rest.breaker
+            seen = calls.rest.breaker
             await task
             return seen
 
@@ -540,40 +540,40 @@ class TestBreaker:
 
     def test_only_one_probe_is_sent_and_other_calls_are_refused_meanwhile(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500), Stall()]
-        made = harness(breaker_failures=1, retries=0)
-        made.fault()
-        made.rest.set_breaker(1, 0.0)
+        calls = harness(breaker_failures=1, retries=0)
+        calls.fault()
+        calls.rest.set_breaker(1, 0.0)
 
         async def watch():
             server.was_asked.clear()
-            probe = asyncio.ensure_future(made.rest.holdings())
+            probe = asyncio.ensure_future(calls.rest.holdings())
             await asyncio.to_thread(server.was_asked.wait, 60)
             with pytest.raises(RestFault, match="too often in a row"):
-                await made.rest.clock()
+                await calls.rest.clock()
             probe.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await probe
-            assert made.rest.breaker == "halfOpen"
-            await made.rest.clock()
+            assert calls.rest.breaker == "halfOpen"
+            await calls.rest.clock()
 
         asyncio.run(watch())
-        assert made.rest.breaker == "closed"
+        assert calls.rest.breaker == "closed"
         assert [path for path, _, _ in server.asked] == [POSITIONS, POSITIONS, CLOCK]
-        assert made.waits == []
+        assert calls.waits == []
 
     def test_all_calls_to_a_host_share_it(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500)]
-        made = harness(breaker_failures=1, retries=0)
-        made.fault()
+        calls = harness(breaker_failures=1, retries=0)
+        calls.fault()
         for way in ("clock", "orders", "calendar", "contract"):
-            assert "too often in a row" in made.fault(made.ways[way]).text
+            assert "too often in a row" in calls.fault(calls.ways[way]).text
 
     def test_changed_bounds_do_not_close_it(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500)]
-        made = harness(breaker_failures=1, retries=0)
-        made.fault()
-        made.rest.set_breaker(10, 30.0)
-        assert made.rest.breaker == "open"
+        calls = harness(breaker_failures=1, retries=0)
+        calls.fault()
+        calls.rest.set_breaker(10, 30.0)
+        assert calls.rest.breaker == "open"
 
 
 class TestPendingFaults:
@@ -599,9 +599,9 @@ class TestPendingFaults:
 
     @pytest.fixture
     def watched(self, server):
-        made = self.Watched(server.url)
-        yield made
-        made.rest.close()
+        calls = self.Watched(server.url)
+        yield calls
+        calls.rest.close()
 
     def test_a_failed_attempt_is_pending_while_the_next_one_waits(self, server, watched):
         server.script[POSITIONS] = [Answer({}, status=500), Answer({}, status=503), Answer([ROW])]
@@ -684,9 +684,9 @@ class TestMeasures:
 
     @pytest.fixture
     def measured(self, server):
-        made = self.Measured(server.url, retries=1, timeout_seconds=30.0)
-        yield made
-        made.rest.close()
+        calls = self.Measured(server.url, retries=1, timeout_seconds=30.0)
+        yield calls
+        calls.rest.close()
 
     def test_every_method_is_observed_with_the_name_of_its_endpoint(self, server, measured):
         server.script |= {path: [Answer([])] for path in (ORDERS, ACTIVITIES, CALENDAR)}

@@ -27,16 +27,18 @@ def certificate(tmp_path_factory):
 class TestRedirects:
     @pytest.mark.parametrize("status", REDIRECTS)
     @pytest.mark.parametrize("is_elsewhere", [False, True], ids=["same origin", "another origin"])
-    @pytest.mark.parametrize(("served", "made"), [(OptionServer, OptionHarness), (TradingServer, TradingHarness)])
+    @pytest.mark.parametrize(
+        ("served", "harness_class"), [(OptionServer, OptionHarness), (TradingServer, TradingHarness)]
+    )
     def test_a_redirect_of_the_upgrade_is_not_followed_and_its_target_is_reported(
-        self, served, made, is_elsewhere, status
+        self, served, harness_class, is_elsewhere, status
     ):
         async def scenario():
             async with served() as server, served() as other:
                 target = f"{(other if is_elsewhere else server).url}/elsewhere"
                 server.upgrade, server.headers = status, [("Location", target)]
-                harness = made(server)
-                line = harness.stream if made is OptionHarness else harness.updates
+                harness = harness_class(server)
+                line = harness.stream if harness_class is OptionHarness else harness.updates
                 async with harness.at_work():
                     await until(lambda: harness.state == "backingOff")
                     assert (line.link.fault.code, target in line.link.fault.text) == ("malformed", True)

@@ -30,14 +30,14 @@ def server():
 
 
 @pytest.fixture
-def heard():
+def seen_headers():
     return []
 
 
 @pytest.fixture
-def client(server, heard):
+def client(server, seen_headers):
     client = TradingClient("k", "s", paper=True, raw_data=True, url_override=server.url)
-    transport.harden(client, 1.0, heard.append, NETWORK)
+    transport.harden(client, 1.0, seen_headers.append, NETWORK)
     yield client
     transport.close(client)
 
@@ -63,10 +63,10 @@ class TestPrivateSurface:
 
 
 class TestBodies:
-    def test_the_headers_of_every_answer_are_passed_on(self, server, client, heard):
+    def test_the_headers_of_every_answer_are_passed_on(self, server, client, seen_headers):
         server.script = {PATH: [Answer([], headers={"X-RateLimit-Remaining": "7"})]}
         assert list(client.get_all_positions()) == []
-        assert [headers["X-RateLimit-Remaining"] for headers in heard] == ["7"]
+        assert [headers["X-RateLimit-Remaining"] for headers in seen_headers] == ["7"]
 
     def test_a_body_is_read_as_utf_8_whatever_its_declared_charset(self, server, client):
         body = '["é"]'.encode()

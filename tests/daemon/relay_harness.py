@@ -19,7 +19,7 @@ from condord.live.wire import ClusterJson
 from tests.live.accounts import PublishingService, events, spy, status
 
 
-class Relayed:
+class RelayHarness:
     """Must be made in a running loop. `pass_events` gives the feed what `source` has published."""
 
     def __init__(self, *, is_worker=False, **settings):

@@ -18,7 +18,7 @@ def restored_process():
         signal.signal(number, handler)
 
 
-def visited(run, visit, *, ends=True):
+def run_service(run, visit, *, ends=True):
     """Call `run(announce)` until `visit(url)`, in a thread once it serves, is over (or, unless `ends`, by itself).
 
     Returns the lines that it announced.
