@@ -73,7 +73,7 @@ class ConfigError(CondordError):
 class CredentialsMissing(CondordError):
     """No API key was found in any place.
 
-    `detail` says what is wrong if a part of a key was found, or a file that should have one; else it is empty.
+    `detail` is the fault if a part of a key was found, or a file that should have one; else it is empty.
     """
 
     code = "credentials-missing"

@@ -40,7 +40,7 @@ from condord.live.remedies import CAUSE_REMEDIES, CIRCLE_REMEDY, LOST_REMEDIES, 
 
 ANSWER_SECONDS = 5.0
 OWN_SECONDS = 2.0
-"""How long the relay of this configuration may take to say its name."""
+"""How long the relay of this configuration may take to return its name."""
 MAX_STATUS_BYTES = 1_048_576
 
 _REMEDIES = (*CAUSE_REMEDIES, *LOST_REMEDIES.values())
@@ -51,7 +51,7 @@ _SOURCE_HINT = "Check cluster.source, the network, and whether the source runs a
 def run(
     found: RelayFindings, *, daemon: Daemon | None, environ: Mapping[str, str], note: Callable[[Name], None]
 ) -> tuple[Check, ...]:
-    """Run every check of a relay; the arguments are those of `probes.run`."""
+    """Run every check of a relay; the arguments are as for `probes.run`."""
     startup = found.startup
     secrets = [secret for secret in (startup.token, startup.source_token) if secret is not None]
     secrets += bus_credentials.secrets_of(startup.bus_credentials)

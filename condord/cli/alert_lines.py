@@ -119,7 +119,7 @@ def summary(document: wire.Document, screen: Screen) -> list[str]:
 def _present(document: wire.Document | None) -> dict[str, str]:
     """Return what each condor is worth now, and the price of its underlying, both marked if they may be old.
 
-    The keys are those of `row_key`. Under the id alone is also what is broken, if no condor with that id is whole.
+    The keys come from `row_key`. The broken part is also under the id alone, if no condor with that id is whole.
     """
     if document is None:
         return {}
@@ -161,7 +161,7 @@ def style_of(severity: Severity) -> str:
 def _alert(alert: AlertJson, text: str, now: dt.datetime, screen: Screen, present: Mapping[str, str]) -> list[str]:
     """Return the sentence of an alert, and below it the id and what else is known.
 
-    `present` is that of `_present`, and `text` the sentence as it is to be shown.
+    `present` comes from `_present`; `text` is the sentence to show.
     """
     is_firing = alert.state == "firing"
     head = f"{MARKS[alert.severity]} {alert.severity}" if is_firing else alert.state

@@ -1,4 +1,4 @@
-"""What needs attention and what limits the trust in a condor's numbers, for the end of its row and its details.
+"""Notes that a condor needs attention, or that its numbers may be wrong, for the end of its row and its details.
 
 Whether it is broken or takes no orders is in columns of the table that are always shown.
 """
@@ -49,7 +49,7 @@ def condor_notes(
 
 
 def why_broken(condor: BrokenJson, most: int | None = None) -> str:
-    """Name what is missing, at most so many legs: `no call 770`, `no call 770 …`.
+    """Name what is missing, at most `most` legs: `no call 770`, `no call 770 …`.
 
     The page has the same words in `web/src/page/missing.ts`, and `web/tests/missing.cases.json` holds both to it.
     """

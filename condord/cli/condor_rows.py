@@ -27,7 +27,7 @@ from condord.live.wire_risk import UnderlyingJson
 _NAMES = "CONDOR|EXPIRES|KIND| IN"
 _NUMBERS = " QTY|ENTRY| PRICE|DISTANCE| MARK| CLOSE| P/L| TODAY| %MAX| DELTA| THETA| MAX LOSS"
 _NAMED_LEGS = (2, 1, 0)
-"""How many of the legs that a broken condor has lost are named, the most that the terminal has room for."""
+"""How many lost legs of a broken condor are named: as many as fit."""
 
 # Columns to leave out on a narrow terminal, the first to go first. The profit or loss is always shown.
 _SPARE_FOR_NOTES = ("KIND", "ENTRY", "CLOSE", "MAX LOSS", "EXPIRES", "MARK", "DELTA")

@@ -1,6 +1,6 @@
 """Write what the demo's condors were worth before the start into the history of its daemon.
 
-The simulator computes that while the daemon is being imported. A database that exists is left as it is: it is that of
+The simulator computes that while the daemon is being imported. A database that exists is left as it is: it belongs to
 an earlier demo, in a state directory that lasts.
 """
 

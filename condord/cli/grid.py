@@ -48,7 +48,7 @@ def grid(
     *,
     missing: Sequence[str] = (),
 ) -> list[str]:
-    """Return the lines of a table with whole notes, headings first; the arguments are those of `lay_out`."""
+    """Return the lines of a table with whole notes, headings first; the arguments are as for `lay_out`."""
     found = lay_out(titles, rows, screen, above, spare, for_notes, missing=missing)
     return [found.title, *(line for lines in found.rows for line in lines), *found.left_out]
 

@@ -1,6 +1,6 @@
 """How long a condor, whole or broken, can still be closed, and what happens on the last day on which it trades.
 
-Alpaca stops taking orders before the contracts stop trading, so the time left is that to its cut-off.
+Alpaca stops taking orders before the contracts stop trading, so the time left ends at its cut-off.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class LeftOrder(NamedTuple):
 def left_order(broken: BrokenJson, quotes: Mapping[str, QuoteJson]) -> LeftOrder:
     """Return the order for the contracts that are held; `quotes` is by symbol.
 
-    A limit is that of one unit of the order, in which legs have the ratio of what is held; a dash if it is not known.
+    A limit is for one unit of the order, whose legs have the ratio of the contracts held; a dash if it is not known.
     """
     held = [leg for leg in broken.legs if leg.held]
     day = f"{broken.expiration:%b} {broken.expiration.day}, {broken.expiration.year}"

@@ -75,7 +75,7 @@ def render(body: bytes, screen: Screen, outage: str = "", view: TableView = DEFA
 
 
 def render_one(one: wire.OneCondor | wire.Document, condor_id: str, screen: Screen, outage: str = "") -> str:
-    """Return the details of one condor; the other arguments are those of `one_lines` and `render`."""
+    """Return the details of one condor; the other arguments are as for `one_lines` and `render`."""
     return _text(one_lines(one, condor_id, dt.datetime.now(dt.UTC), screen, outage), screen)
 
 
@@ -266,7 +266,7 @@ def _status_lines(document: wire.Document, now: dt.datetime, screen: Screen, out
 def _notice_lines(document: wire.Document, screen: Screen) -> list[str]:
     """Return a line for each code, with one notice of that code shortened to fit; `condord status` has all.
 
-    It is that of the nearest condor.
+    It belongs to the nearest condor.
     """
     nearness: Mapping[str | None, Nearness] = {each.id: nearness_of(each, document.as_of) for each in held(document)}
     notices: dict[str, list[wire.NoticeJson]] = {}

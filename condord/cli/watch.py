@@ -104,7 +104,7 @@ def _append(daemon: Daemon, condor_id: str | None, view: TableView, *, as_json: 
             write_stdout(render_one(_one(mirror, condor_id), condor_id, pipe_screen, outage.sentence) + "\n")
 
     def on_cut(reason: str, wait_seconds: float) -> None:
-        # A table shown before says `live`: show it again, now as old.
+        # A table shown before has `live`: show it again, now as old.
         if outage.begin(reason) and mirror.document is not None and not as_json:
             show()
         write_stderr(f"condord: {plain(reason)}; next attempt in {wait_seconds:.1f} s")

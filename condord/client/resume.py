@@ -51,7 +51,7 @@ class Reconnection:
             return
         at = decoded(event.data.encode(), Heartbeat).as_of.timestamp()
         if self._heartbeat_at is not None and at > self._heartbeat_at:
-            # The interval is that of the server's clock: a client that was paused reads several old heartbeats at once.
+            # The interval is by the server's clock: a client that was paused reads several old heartbeats at once.
             self.silence_seconds = max(1.0, HEARTBEATS_MISSED * (at - self._heartbeat_at))
         self._heartbeat_at = at
 

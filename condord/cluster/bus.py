@@ -44,9 +44,9 @@ CHECK_SECONDS = 0.1
 MAX_PENDING_BYTES = 32 * 1024 * 1024
 """The received messages of a subscription that may wait."""
 SUBSCRIBE_AGAIN_SECONDS = 5.0
-"""How often a subscription is tried again that the server forbids, as it does not say when it permits it."""
+"""How often a subscription is tried again that the server forbids, as the server does not report when it permits it."""
 TRY_SECONDS = 2
-"""How long the server may take to say what it forbids."""
+"""How long the server may take to report denied subjects."""
 HEADER_BYTES = 1024
 """The part of the server's `max_payload` that is left for the headers of a message."""
 

@@ -24,7 +24,7 @@ _KNOWN = frozenset({"snapshot", "delta", "alert", "heartbeat"})
 class BusOrder:
     """The order of the frames of one account, from any leader.
 
-    `fence` is that of the newest leader, and `leader` its name, empty before its first frame. `version` is the id of
+    `fence` belongs to the newest leader and `leader` is its name, empty before its first frame. `version` is the id of
     the last event that was passed on, empty before the first. `is_behind`: something is missing, so frames are held.
     `gaps` counts how often frames were missing, and how often a snapshot had to replace what was missed in an outage.
     `dropped` counts frames that were late or came twice.

@@ -23,7 +23,7 @@ from condord.live.remedies import UNTRUSTED_REMEDY, with_remedy
 CONNECT_SECONDS = 5.0
 """How long it may take to connect."""
 PENDING_SECONDS = 0.1
-"""How long it takes at most to read what has come already."""
+"""The longest time that reading the waiting messages takes."""
 READ_BYTES = 65_536
 _GZIP = 31  # zlib's number for a gzip header
 

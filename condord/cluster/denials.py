@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from condord.live.remedies import FORBIDDEN_REMEDY, with_remedy
 
 STANDING_SECONDS = 15.0
-"""How long something counts as forbidden: what is needed is tried again before that, and may be permitted then."""
+"""How long a denial counts: a needed operation is tried again before that, and may be permitted then."""
 MAX_DENIALS = 100
 
 

@@ -71,9 +71,8 @@ Command = Acquire | Renew | Release | Lead | Extend | StopMaker
 class Election:
     """One ingester's part in the election. Each method returns the commands to carry out, in order.
 
-    `lease_seconds` is how long a lease lives, and may change with a new lease. `last_fence` is that of this process's
-    last maker, 0 before the first. `chance` returns a number in [0, 1),
-    which spreads the attempts.
+    `lease_seconds` is how long a lease lives, and may change with a new lease. `last_fence` belongs to this process's
+    last maker, 0 before the first. `chance` returns a number in [0, 1), which spreads the attempts.
     """
 
     def __init__(self, lease_seconds: float, *, chance: Callable[[], float]) -> None:

@@ -14,7 +14,7 @@ ATTEMPTS = 3
 class StaleFence(Exception):
     """A leader with a higher fence has written the key: the writer no longer leads, and has changed nothing.
 
-    `fence` is that of the writer, `higher_fence` that of the other leader.
+    `fence` is the writer's, `higher_fence` the other leader's.
     """
 
     def __init__(self, fence: int, higher_fence: int) -> None:

@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 class _FollowerEvents(NamedTuple):
-    """What the log says when what is followed is lost or back, or does not answer yet or at last, and the code."""
+    """The log sentences for a source that is lost or back, or does not answer yet or at last, and the code."""
 
     lost: str
     back: str

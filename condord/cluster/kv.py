@@ -37,7 +37,7 @@ class Conflict(Exception):
 
 
 class BusRefusal(BusError):
-    """JetStream or the server refuses the request; nothing was changed. `remedy` says what to do, or is empty."""
+    """JetStream or the server refuses the request; nothing was changed. `remedy` is what to do, or empty."""
 
     def __init__(self, text: str, remedy: str = "") -> None:
         self.remedy = remedy
@@ -52,7 +52,7 @@ class KeyState(NamedTuple):
 
 
 class BucketInfo(NamedTuple):
-    """How long a value lives, in seconds or None, and when the bucket was made, in ms since 1970 by the bus's clock.
+    """How long values last, in seconds or None, and when the bucket was created, in ms since 1970 by the bus's clock.
 
     `is_unused`: nothing was ever written to it.
     """

@@ -40,7 +40,7 @@ RECOMMENDED_VERSION = (2, 14)
 VERSION_REMEDY = "install nats-server 2.14 or newer; condord needs at least 2.9"
 
 MAX_SUBJECTS = 200
-"""How many subjects are remembered, the newest, for what a server says about them."""
+"""How many subjects are remembered, the newest, to match the server's denials."""
 
 _UNWRITABLE = {"Nats-Expected-Last-Subject-Sequence": str(2**62)}
 """JetStream refuses a message with these headers: no value has such a revision."""
@@ -92,7 +92,7 @@ class NatsClient(Client):
             return error
         action = "publish" if found[1] == "publish" else "subscribe"
         subject = self._subjects.get(found[2], found[2])
-        # An inbox has another name at each connection. What has to be permitted is that of its role.
+        # An inbox has another name at each connection. The permission is for the subject of its role.
         return Forbidden(f"{action} to {_OWN_INBOX.sub(lambda own: f'{own[1]}>', subject)}")
 
     async def _send_publish(self, subject: str, *arguments: Any) -> None:  # noqa: ANN401 - nats-py's, which may change
@@ -105,7 +105,7 @@ class NatsClient(Client):
 
     @property
     def version(self) -> str:
-        """The version of the server; empty if it has not said."""
+        """The version of the server; empty while it is unknown."""
         return str(self._server_info.get("version", ""))
 
     def _remember(self, subject: str) -> None:
@@ -125,7 +125,7 @@ class NatsClient(Client):
         return super()._connect_command()
 
     async def answered(self, seconds: int) -> None:
-        """Return once the server has said what it forbids of everything sent so far.
+        """Return once the server has reported its denials of everything sent so far.
 
         `flush` of nats-py 2.16 alone sends its ping before what still waits to be sent.
         """
@@ -245,5 +245,5 @@ def fault(error: Exception | None) -> ConnectionLost | AccessDenied:
         return ConnectionLost("it does not answer")
     if isinstance(error, OSError) and not isinstance(error, errors.Error):
         return unreachable(error)
-    # A server says what it forbids without ending the connection, so that is not why it has ended.
+    # A server reports a denial without ending the connection, so a denial is not why it has ended.
     return ConnectionLost("the connection was lost" if not text or _FORBIDDEN.search(text) else text)

@@ -44,7 +44,7 @@ class ChannelFault(NamedTuple):
 
 
 class ChannelFiles(NamedTuple):
-    """The files of each channel, in their order and complete if there are no faults; `hint` says what to do."""
+    """The files of each channel, in their order and complete if there are no faults; `hint` is what to do."""
 
     files: tuple[ChannelSecrets, ...]
     faults: tuple[ChannelFault, ...]

@@ -44,7 +44,7 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Unusable(Exception):  # never leaves this module
-    """A file or a variable does not hold a key; the text says which and why, `hint` what to do."""
+    """A file or a variable does not hold a key; the text names it and the reason; `hint` is what to do."""
 
     def __init__(self, text: str, hint: str) -> None:
         self.hint = hint
@@ -120,7 +120,7 @@ def read_file(named: str, key: str, environ: Mapping[str, str]) -> Secret:
 
 
 def read_text(path: str, key: str, environ: Mapping[str, str]) -> Secret:
-    """Read a file of several lines, such as a certificate with its key; the arguments are those of `read_file`.
+    """Read a file of several lines, such as a certificate with its key; the arguments are as for `read_file`.
 
     Raises:
         ConfigError: the file cannot be read, is open to others, or is empty.

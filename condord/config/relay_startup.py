@@ -38,7 +38,7 @@ class RelayFindings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> RelayStartup:
-    """The inputs of a relay; the arguments are those of `sources.read`.
+    """The inputs of a relay; the arguments are as for `sources.read`.
 
     Raises:
         ConfigError: with all faults.
@@ -50,7 +50,7 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
 
 
 def find(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> RelayFindings:
-    """The inputs that can be found, and all faults; the arguments are those of `sources.read`."""
+    """The inputs that can be found, and all faults; the arguments are as for `sources.read`."""
     parsed = sources.read(path, environ, flags)
     errors = [ConfigError(parsed.faults, parsed.hint)] if parsed.faults else []
     tokens: dict[str, Secret | None] = {}

@@ -360,7 +360,7 @@ def values_of(table: msgspec.Struct) -> dict[str, Any]:
 
 
 def toml(value: object) -> str:
-    """A value of `Config` as TOML writes it: its strings, numbers, booleans and lists are those of JSON."""
+    """A value of `Config` as TOML writes it: its strings, numbers, booleans and lists are written as in JSON."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_toml_key(key)} = {toml(each)}" for key, each in value.items()) + "}"
     return value.isoformat() if isinstance(value, dt.date) else msgspec.json.encode(value).decode()

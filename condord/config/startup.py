@@ -53,7 +53,7 @@ class StartupFindings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Startup:
-    """The inputs of a daemon; the arguments are those of `sources.read`.
+    """The inputs of a daemon; the arguments are as for `sources.read`.
 
     Raises:
         CondordError: with all faults; a ConfigError if any of them is in the configuration.
@@ -69,7 +69,7 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
 
 
 def find(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> StartupFindings:
-    """Everything that can be found, and all faults; the arguments are those of `sources.read`."""
+    """Everything that can be found, and all faults; the arguments are as for `sources.read`."""
     parsed = sources.read(path, environ, flags)
     token, token_error = _token(parsed, environ)
     key, key_error, is_key_unknown = _key(parsed, environ)

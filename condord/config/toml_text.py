@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 
 
 class BrokenToml(Exception):
-    """The text is not TOML; `line` counts from 1, `reason` says what is wrong there.
+    """The text is not TOML; `line` counts from 1, `reason` is the fault there.
 
     `is_value`: what follows a `=` is probably a text without quotation marks.
     """

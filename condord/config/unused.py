@@ -14,7 +14,7 @@ _CLUSTER: Mapping[str, str] = {
 }
 """Keys of [cluster] and what they need. `cluster.source` and `cluster.bus` without their role are faults."""
 _OF_ACCOUNT = ("alpaca", "rest", "stream", "model", "dividend", "expiry", "history", "cache", "alert", "notify")
-"""What only a condord that reads the account uses."""
+"""The sections that only a condord that reads the account uses."""
 
 
 def sentences(config: Config, origins: Mapping[str, str]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import get_origin
 from condord import quoting
 
 OTHERS = ("CONDORD_CONFIG", "CONDORD_TOKEN", "CONDORD_URL")
-"""Variables that commands read in addition to those of keys."""
+"""Variables that commands read in addition to the configuration's."""
 
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _PREFIX = "CONDORD_"

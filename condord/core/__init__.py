@@ -1,1 +1,1 @@
-"""What an option position is: symbols, quotes, grouping, numbers. Pure functions of their arguments."""
+"""Option positions: symbols, quotes, grouping, numbers. Pure functions of their arguments."""

@@ -128,7 +128,7 @@ def first_of(waiting: Mapping[str, Sequence[PendingBooking]], leg: LotLeg) -> Pe
 class Bookings:
     """Reads activities as bookings.
 
-    `multipliers` has those of contracts, by symbol. `closes_e4` has the closes of stocks, by stock and day.
+    `multipliers` is by contract symbol, `closes_e4` by stock and day.
     """
 
     def __init__(self, multipliers: Mapping[str, int], closes_e4: StockCloses, calendar: Calendar) -> None:

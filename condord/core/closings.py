@@ -52,7 +52,7 @@ class CondorIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """A condor as people identify it: its id, and its legs by strike.
 
     `is_own` is false for a lot that is not a condor because a roll left it two expirations or crossed sides: its
-    identity is that of the condor before.
+    identity is the former condor's.
     """
 
     id: str

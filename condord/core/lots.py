@@ -127,7 +127,7 @@ def lots(orders: Iterable[Order], pause: Callable[[], None] = go_on) -> tuple[Lo
 
 
 def traded(orders: Iterable[Order], pause: Callable[[], None] = go_on) -> LedgerSummary:
-    """The lots of `orders` and the trades of the newest day; the arguments are those of `lots`."""
+    """The lots of `orders` and the trades of the newest day; the arguments are as for `lots`."""
     in_order = transactions(orders)
     day = max((exchange_day(transaction.at) for transaction in in_order), default=None)
     counts = _counted(

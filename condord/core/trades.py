@@ -77,7 +77,7 @@ def wanted_closes(activities: Iterable[Activity], *, calendar: Calendar) -> froz
 def follow(
     orders: Iterable[Order], activities: Iterable[Activity], bookings: Bookings, pause: Callable[[], None] = go_on
 ) -> TradeLedger:
-    """The ledger after all orders and activities; the arguments are those of `trades`."""
+    """The ledger after all orders and activities; the arguments are as for `trades`."""
     ledger = TradeLedger()
     events: list[tuple[dt.datetime, int, Transaction | str | list[Booking]]] = [
         (transaction.at, 2, transaction) for transaction in transactions(orders)

@@ -69,9 +69,9 @@ class IndexValue(msgspec.Struct, frozen=True, kw_only=True):
 class UnderlyingPrice(msgspec.Struct, frozen=True, kw_only=True):
     """The price of an underlying as it is published, in 1e-4 dollars.
 
-    `price_e4` is None if it is not known, and `reason` says why. A price that is `unconfirmed` is shown, but nothing is
-    computed from it. `at` is the time of the quote, trade or value (UTC). `previous_close_e4` is the close of the
-    session before the one that the price belongs to.
+    `price_e4` is None if it is not known, and `reason` explains why. A price that is `unconfirmed` is shown, but
+    nothing is computed from it. `at` is the time of the quote, trade or value (UTC). `previous_close_e4` is the close
+    of the session before the one that the price belongs to.
     """
 
     symbol: str

@@ -111,7 +111,7 @@ def _closes(legs: tuple[Leg, Leg], closing: dict[str, int]) -> bool:
 def _closing(condor: Condor, order: WorkingOrder, quantity: int, sides: _Sides) -> ClosingOrder:
     """`order` as it closes `quantity` of `condor`.
 
-    A mark is what it costs to close one condor, so its sign is that of the order's limit: positive for a debit. The
+    A mark is what it costs to close one condor, so it has the sign of the order's limit: positive for a debit. The
     limit is for one unit of the order, which is more than one condor if all of its ratios are.
     """
     limit_e4 = order.limit_e4

@@ -73,7 +73,7 @@ def max_losses_e4(
     """The worst case at expiration by underlying, in 1e-4 dollars, never below 0.
 
     None if it has no bound or a number is unknown. A position whose symbol cannot be parsed is listed under that symbol
-    with None. `pairs` are those of `cover`, and `settled` are the symbols past their settlement. `rate` is a year's
+    with None. `pairs` come from `cover`, and `settled` are the symbols past their settlement. `rate` is a year's
     interest, continuously compounded.
     """
     dates = _Dates(calendar or Calendar())
@@ -117,7 +117,7 @@ class _Dates:
         return contract.expiration, settlement, contract.root if contract.root_is_adjusted else ""
 
     def years(self, first: Expiry, second: Expiry) -> float:
-        """The years from the settlement of the `first` expiry to that of the `second`."""
+        """The years between the settlements of the `first` and the `second` expiry."""
         between = self.ending(second).settles_at - self.ending(first).settles_at
         return between / dt.timedelta(minutes=_MINUTES_PER_YEAR)
 

@@ -1,6 +1,6 @@
 """Build the parts of the daemon and connect them.
 
-The order is that of the data: the published document first, then the connections to Alpaca, then the web server.
+The order follows the data: the published document first, then the connections to Alpaca, then the web server.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def summed(own: Counts, workers: Counts) -> Counts:
 
 
 def own(fanout: Fanout, subscribers: Subscribers, *, log_dropped: int, cluster: ClusterJson | None = None) -> Counts:
-    """The counts of this process; `cluster` has those of the events that a relay reads."""
+    """The counts of this process; `cluster` counts the events that a relay reads."""
     return Counts(
         subscribers=fanout.subscribers,
         frames=fanout.frames,

@@ -52,7 +52,7 @@ def run(
 ) -> None:
     """Run an ingester on a bus in the foreground until SIGINT or SIGTERM.
 
-    `config_file` and `flags` are those of the command line; the other arguments are those of `daemon.service.run`.
+    `config_file` and `flags` come from the command line; the other arguments are as for `daemon.service.run`.
 
     Raises:
         CondordError: the address is taken, the certificates named in the environment cannot be used, the bus does not

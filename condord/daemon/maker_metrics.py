@@ -33,7 +33,7 @@ class AskMaker(Protocol):
 
 
 class MakerMetrics:
-    """Adds the metrics of the maker to those of the front while it leads.
+    """Adds the maker's metrics to the front's while it leads.
 
     The counts of earlier makers, as of the last scrape, stay in the sums, so no counter decreases.
     """

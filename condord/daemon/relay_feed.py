@@ -79,7 +79,7 @@ class RelayFeed:
 
     @property
     def lag_ms(self) -> int | None:
-        """How much longer the newest event took than the fastest; while the source is lost, its age.
+        """How much longer the newest event took to arrive than the fastest; while the source is lost, its age.
 
         None before the first event, and while the source has lost its own source: its heartbeats show nothing then.
         """

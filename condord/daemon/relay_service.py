@@ -72,7 +72,7 @@ def run(
     reread: Callable[[], Config] | None = None,
     log_dropped: Callable[[], int] = lambda: 0,
 ) -> None:
-    """Run a relay in the foreground until SIGINT or SIGTERM; the arguments are those of `daemon.service.run`.
+    """Run a relay in the foreground until SIGINT or SIGTERM; the arguments are as for `daemon.service.run`.
 
     Raises:
         CondordError: the address is taken, the certificates named in the environment cannot be used, the source does

@@ -26,7 +26,7 @@ def status_report(
     address: str,
     uptime_seconds: float,
 ) -> wire.StatusReport:
-    """Return `status` with the counters of this process, or with those of all that serve for it.
+    """Return `status` with the counters of this process, or of all processes that serve for it.
 
     An ingester that does not lead is `standby`.
     """

@@ -1,4 +1,4 @@
-"""What an ingester does while it leads: run a maker, serve what that publishes, and keep its state on the bus."""
+"""The term of a leading ingester: run a maker, serve its events, and keep its state on the bus."""
 
 from __future__ import annotations
 

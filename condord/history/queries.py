@@ -85,7 +85,7 @@ def recorded(
 
 
 def past(connection: sqlite3.Connection, account: str, today: dt.date) -> RecordedPast:
-    """Return the newest holding of each condor; lines are those of the latest day that has any, `today` at most."""
+    """Return the newest holding of each condor; lines are from the latest day that has any, `today` at most."""
     quantities: dict[str, int] = {}
     credits_e4: dict[str, int | None] = {}
     extremes: dict[Holding, Extremes] = {}

@@ -18,7 +18,7 @@ def read(path: Path, max_bytes: int) -> tuple[bytes, os.stat_result]:
     """The content of the file, and its fstat(2).
 
     Raises:
-        OSError: it cannot be read, is not a regular file, or holds more than `max_bytes`; `strerror` says which.
+        OSError: it cannot be read, is not a regular file, or holds more than `max_bytes`; `strerror` has the reason.
     """
     # O_NONBLOCK, as opening a FIFO would wait for a writer; it does not affect regular files.
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)

@@ -178,7 +178,7 @@ class RestartedChild:
             await asyncio.sleep(delay)
 
     async def _run_once(self) -> dict[str, object]:
-        """Start a child, wait for its end, and return the fields that say how it ended."""
+        """Start a child, wait for its end, and return the log fields about its end."""
         try:
             self.child = child = await self._start()
         except OSError as error:

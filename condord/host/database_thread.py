@@ -26,7 +26,8 @@ from condord.host.thread_pool import DaemonPool
 DISK_TIMEOUT_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
 FAULTS = (OSError, sqlite3.Error, Unavailable, ValueError, OverflowError, msgspec.ValidationError)
-"""What using a file may raise: the disk fails, the file is damaged or foreign, or its content does not fit."""
+"""The errors that using a file may raise: the disk fails, the file is damaged or foreign, or its content does not
+fit."""
 
 
 class DatabaseFault(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +57,7 @@ Result = TypeVar("Result")
 class DatabaseThread(Generic[File]):
     """Uses `file`, which nothing else uses.
 
-    `name` is that of the thread, `effect` what a fault means, such as "Nothing is recorded", and `machine_at` the
+    `name` is the thread's name, `effect` the effect of a fault, such as "Nothing is recorded", and `machine_at` the
     machine's clock (UTC).
     """
 

@@ -41,7 +41,7 @@ _LEASE = "lease "
 INGESTERS_HINT = (
     "Use the key of another account, or stop all ingesters of this one: after the end of one, another takes over."
 )
-"""What to do if an ingester has the stream that another condord needs."""
+"""The remedy if an ingester has the stream that another condord needs."""
 KILL_SECONDS = 2.0
 """How long a killed process may take to end."""
 

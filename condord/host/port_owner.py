@@ -39,7 +39,7 @@ def pid_at(host: str, port: int, proc: Path = _PROC) -> int | None:
 def inodes(lines: Iterable[str], host: str, port: int) -> Iterator[str]:
     """The inodes of the listening sockets that conflict with another on `host` and `port`.
 
-    Two sockets conflict if they have the same address or one of them listens on all addresses. `lines` are those of
+    Two sockets conflict if they have the same address or one of them listens on all addresses. `lines` come from
     /proc/net/tcp and tcp6; malformed ones are skipped.
     """
     wanted = _plain(ipaddress.ip_address(host))

@@ -56,7 +56,7 @@ class Suspensions:
         return CheckingSelector(*checks, self.check)
 
     def check(self) -> None:
-        """Compare the clocks with those of the last check."""
+        """Compare the clocks with their values at the last check."""
         now, machine = self._now(), self._machine()
         seconds = max(now - self._checked, machine - self._machine_checked)
         self._checked, self._machine_checked = now, machine

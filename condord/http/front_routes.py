@@ -13,7 +13,7 @@ from condord.http.metrics import answer_with
 
 
 class MakersMetrics(Protocol):
-    """Adds the metrics of a maker to those of its front."""
+    """Adds a maker's metrics to its front's."""
 
     async def with_maker(self, registry: Collector) -> Collector:
         """Return the metrics of a registry and, while this process leads, those of its maker."""

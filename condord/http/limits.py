@@ -34,6 +34,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     last_seconds: float = 0.25
     """How long a stopping server waits for a request in transit."""
     other_connections: int = 64
-    """Connections in addition to those of the subscribers."""
+    """Connections in addition to the subscribers'."""
     leaving_connections: int = 16
     """Refused connections that stay open so that their clients can read why, in addition to all others."""

@@ -1,4 +1,4 @@
-"""Metrics of several processes in one scrape: counts are summed, and all other numbers are those of one process.
+"""Metrics of several processes in one scrape: counts are summed, and all other numbers come from one process.
 
 A worker sends `families` of its registry, which are summed by name and labels. What an ended process has counted stays
 in the sum, so that a counter never decreases. A front reads all families of its maker.
@@ -67,7 +67,7 @@ def lasting(found: Families) -> dict[str, Family]:
 
 
 def added_up(found: Families) -> dict[str, Family]:
-    """The families of a maker that are added to those of its front."""
+    """The families of a maker that are added to its front's."""
     names = (SUMMED | {"condord_log_dropped"}) - OF_REQUESTS
     return {name: family for name, family in found.items() if name in names}
 

@@ -42,7 +42,7 @@ class DocumentedResponse(msgspec.Struct, frozen=True, kw_only=True):
     """One response of a route.
 
     `body` is a struct that is sent as JSON, or the media type of any other body; None means that there is no body.
-    `events` are those of a stream. `headers` are always present.
+    `events` are the events of a stream. `headers` are always present.
     """
 
     status: int

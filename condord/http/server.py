@@ -38,7 +38,7 @@ ACCEPTED_AT_ONCE = 16
 UNSENT_BYTES = 16_384
 """Unsent bytes that the kernel queues for a connection. Its default, 4 MB, would be half an hour of stale prices."""
 SPARE_FILES = 128
-"""Open files in addition to those of the subscribers: other requests, Alpaca, the log and the store."""
+"""Open files in addition to the subscribers': other requests, Alpaca, the log and the store."""
 
 DAEMON_LIMITS = Limits()
 

@@ -46,7 +46,7 @@ class Regrouping(msgspec.Struct, frozen=True, kw_only=True):
 class AccountState:
     """The state of the account from reading to reading; `settle_seconds` is as in `SettleDelay`.
 
-    `names` are those of the condors in the newest reading, shown or held back.
+    `names` are the names of the condors in the newest reading, shown or held back.
     """
 
     def __init__(self, settle_seconds: float) -> None:

@@ -60,7 +60,7 @@ class AlertRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert that began to fire, resolved, ended, or repeats; `notify` and `repeat_minutes` are those of its rule."""
+    """An alert that began to fire, resolved, ended, or repeats; `notify` and `repeat_minutes` come from its rule."""
 
     kind: Literal["firing", "resolved", "ended", "repeat"]
     record: AlertRecord

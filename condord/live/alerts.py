@@ -125,7 +125,7 @@ class Alerts:
     def gone(self, subjects: Mapping[str, str], now_at: dt.datetime, cause: Cause = "gone") -> Changes:
         """End the alerts of subjects that are not in a settled, complete reading any longer, or have settled.
 
-        The values of `subjects` say what is left of condors that are none any more, as `alert_text.left_of` does.
+        The values of `subjects` describe the legs left of broken condors, as `alert_text.left_of` does.
         """
         for subject, left in subjects.items():
             self._matching.pop(subject, None)

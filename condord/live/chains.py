@@ -93,7 +93,7 @@ class HeldChain(msgspec.Struct, frozen=True, kw_only=True):
     def counted_from(self, now_at: dt.datetime, calendar: Calendar, *, is_open: bool | None) -> dt.datetime:
         """The moment from which time counts: this minute while the market is open, else the last close.
 
-        `is_open` is that of the options held; None if it is not known, so that the calendar decides.
+        `is_open` is whether the options held trade; None if it is not known, so that the calendar decides.
         """
         today = calendar.on(exchange_day(now_at))
         if is_open is None:

@@ -228,7 +228,7 @@ class Fanout:
         return self.heartbeat_to((s for s in self._open() if not s.beats_by_itself), now_at)
 
     def heartbeat_to(self, subscribers: Iterable[Subscriber], now_at: dt.datetime) -> list[Subscriber]:
-        """Give a heartbeat to those of `subscribers` with nothing to take."""
+        """Give a heartbeat to the `subscribers` without waiting frames."""
         frame = Frame(framed("heartbeat", wire.Heartbeat(as_of=now_at)))
         quiet = [s for s in subscribers if not s.ring and not s.is_lost]
         for subscriber in quiet:

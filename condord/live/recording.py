@@ -122,7 +122,7 @@ class _Holding:
 
     @property
     def extremes(self) -> Extremes | None:
-        """The extremes with those of the running minute."""
+        """The extremes, including the running minute's."""
         return _joined(self.past, self.minute.extremes)
 
     @property

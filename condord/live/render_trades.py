@@ -19,7 +19,7 @@ _E4_PER_CENT = 100
 
 
 def holding(trade: Trade) -> Holding | None:
-    """The holding whose extremes are those of the trade; None if the trade is only a part of one.
+    """The holding whose extremes the trade has; None if the trade is only a part of one.
 
     A holding has the extremes of its present quantity, and goes on after a part was closed.
     """

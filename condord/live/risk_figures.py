@@ -31,7 +31,7 @@ CONDOR_COST = 3
 """The cost of a condor's figures, besides those of its legs, which cost 1 each."""
 
 SAME_MOMENT = dt.timedelta(seconds=5)
-"""How far the time of a snapshot's quote may be from that of the published one for their deltas to be compared."""
+"""How far apart the times of a snapshot's quote and the published quote may be for their deltas to be compared."""
 _E4_PER_DOLLAR = 10_000
 _YEAR = dt.timedelta(minutes=MINUTES_PER_YEAR)
 
@@ -39,8 +39,8 @@ _YEAR = dt.timedelta(minutes=MINUTES_PER_YEAR)
 class PublishedMarket(msgspec.Struct, frozen=True, kw_only=True):
     """The input of a pass: what is published at `now_at`, the exchange's time (UTC).
 
-    `prices` are by underlying, and `quotes` by contract; `shown` are the same quotes as published, which say whether
-    each is `unconfirmed`. `is_open` is whether the options held trade, None if it is not known.
+    `prices` are by underlying, and `quotes` by contract; `shown` are the same quotes as published, each with
+    `unconfirmed`. `is_open` is whether the options held trade, None if it is not known.
     """
 
     now_at: dt.datetime

@@ -14,7 +14,7 @@ ChannelType = Literal["apprise", "webhook"]
 class AlertJson(PublicJson, frozen=True, kw_only=True):
     """The latest alert of one rule and one subject; `id` is `rule:condorId`, `rule:SYMBOL` or `rule:account`.
 
-    `until` is when it resolved or ended. `value` is that of the last transition, `threshold` that of the rule. `basis`
+    `until` is when it resolved or ended. `value` comes from the last transition, `threshold` from the rule. `basis`
     is null for quantities without one. `atStart`: it held already when the rule was first evaluated.
     """
 
@@ -81,7 +81,7 @@ class AlertsJson(PublicJson, frozen=True, kw_only=True):
 
 
 class ChannelTestJson(PublicJson, frozen=True, kw_only=True):
-    """`POST /api/channels/{name}/test`: how the channel answered. `status` is that of HTTP, null without one."""
+    """`POST /api/channels/{name}/test`: how the channel answered. `status` is the HTTP status, null without one."""
 
     ok: bool
     status: int | None

@@ -43,7 +43,7 @@ def fill(execution: Execution, row: Mapping[str, Any], at: dt.datetime, serial: 
 
 
 def clearing_fee(execution: Execution) -> Decimal:
-    """What the clearing house takes for one execution, in dollars, rounded up to the cent; nothing for stocks."""
+    """The clearing house's fee for one execution, in dollars, rounded up to the cent; nothing for stocks."""
     if not execution.is_option:
         return Decimal(0)
     return (_CLEARING_FEE * abs(execution.quantity)).quantize(_CENT, ROUND_UP)

@@ -33,7 +33,7 @@ def session_hours(day: dt.date) -> tuple[dt.datetime, dt.datetime]:
 
 
 def past_instant(at: dt.datetime, age_days: float) -> dt.datetime:
-    """An instant in a session before that of `at`, about `age_days` earlier: at least a day (UTC).
+    """An instant in a session before the one of `at`, about `age_days` earlier: at least a day (UTC).
 
     The higher the age, the earlier the instant, if ages differ by whole days and no holiday is near. A Sunday and a
     holiday on a Monday count as the morning of the next session, other days without one as the end of the one before.

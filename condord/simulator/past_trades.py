@@ -37,7 +37,7 @@ class PastEvent(msgspec.Struct, frozen=True, kw_only=True):
 class PastCondor(msgspec.Struct, frozen=True, kw_only=True):
     """A condor opened `age` days ago that expired in the week `expiry_age` days ago, unless `events` closed it.
 
-    `quantity` is negative for a reverse condor, and `ratios` are those of the inner strikes, which are `grid_start`
+    `quantity` is negative for a reverse condor, and `ratios` give the inner strikes, which are `grid_start`
     plus a multiple of `grid` dollars. `end_factor` is that at the expiration of a condor that was held until then.
     """
 

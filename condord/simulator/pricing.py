@@ -1,7 +1,7 @@
 """Black-Scholes values of options, with a volatility smile.
 
-The formula is that of Black, Scholes and Merton with flat rates. An American option is worth that too, but never less
-than its intrinsic value. Years have 365 days.
+The formula is Black, Scholes and Merton's with flat rates. An American option has the same value, but never less than
+its intrinsic value. Years have 365 days.
 """
 
 from __future__ import annotations

@@ -106,8 +106,8 @@ class Underlyings:
     def close_before(self, name: str, day: dt.date) -> float | None:
         """The close of the last session before `day`; None if the underlying is unknown.
 
-        `day` is that of the newest session or later. If it is later, and the newest session has not ended, its close is
-        the present price.
+        `day` is the day of the newest session or later. If it is later, and the newest session has not ended, its close
+        is the present price.
         """
         if day <= self.session_day:
             return self.previous_close(name)

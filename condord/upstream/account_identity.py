@@ -48,7 +48,7 @@ class KnownAccount(msgspec.Struct, kw_only=True):
 class AccountIdentity:
     """The account of the current API key, as `known`; `source` is its environment, for example `alpaca-paper`.
 
-    `keep_days` is that of `OrderHistory`.
+    `keep_days` is as in `OrderHistory`.
     """
 
     def __init__(

@@ -60,7 +60,7 @@ class Breaker:
         """Return if a call may be made now. It is the probe if one is due and `may_probe` is true.
 
         Raises:
-            RestFault: it may not be made; code, text and remedy are those of the newest outage.
+            RestFault: it may not be made; it has code, text and remedy of the newest outage.
         """
         is_resting = self.state == "open" and now < self._opened + self._reset_seconds
         if is_resting or self._is_probing or (self.state != "closed" and not may_probe):

@@ -118,7 +118,7 @@ class ContractAnswers:
     def due(self, symbols: Iterable[str], now_at: dt.datetime) -> list[str]:
         """Which of `symbols` to request now: one of each root without an answer, then those whose cost contradicts one.
 
-        The order is that of `symbols`, but roots with fewer unknown contracts come first.
+        They are in the order of `symbols`, but roots with fewer unknown contracts come first.
         """
         answered = {occ.parse(symbol).root for symbol in self._answers if self._applies_to_root(symbol, now_at)}
         waiting: dict[str, list[str]] = {}

@@ -90,7 +90,7 @@ FAILURES: dict[str, Failure] = {
     "stream 413": Failure("malformed", "backoff", "Alpaca does not allow all option quotes at once (413)", _REPORT),
     "stream 500": Failure("unreachable", "backoff", "Alpaca has an internal error (500)"),
     "stream other": Failure("unreachable", "backoff", "Alpaca's stream reports error {detail}"),
-    # Error frames of the stock stream that differ from those of the option stream.
+    # Error frames of the stock stream that differ from the option stream's.
     "stock stream 405": Failure(
         "symbolLimit",
         "fewer",

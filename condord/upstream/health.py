@@ -1,8 +1,8 @@
 """The public status: the state of the option stream, the failures of REST, and notices.
 
-A failure is shown, with its start, until the same read or stream succeeds again. State, code and reason are those of
-the option stream only. Anything else that is missing is a notice. A change of state or code, and the start and the end
-of a failure, are each logged once.
+A failure is shown, with its start, until the same read or stream succeeds again. State, code and reason are about the
+option stream only. Anything else that is missing is a notice. A change of state or code, and the start and the end of a
+failure, are each logged once.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class HoursReader:
     async def read_clock(self) -> None:
         """Read the clock.
 
-        Alpaca's time is that of some instant since the request. An answer that took long, as one does during which the
+        Alpaca read its clock at some instant since the request. An answer that took long, as one does during which the
         process was suspended, does not set the clock back.
         """
         asked_at = self._now_at.machine_at()

@@ -1,4 +1,4 @@
-"""What to read next of an account's past, and how far it is known.
+"""Decide which part of an account's past to read next; keep how far it is known.
 
 Activities since the newest stored one are read oldest first, so that nothing is missing between what is stored and what
 a restart finds. Everything before the oldest stored one is read newest first, as people look at recent trades first.

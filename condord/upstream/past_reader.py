@@ -41,7 +41,7 @@ _ROUNDING_SECONDS = 1.0
 class PastReader:
     """Reads the account's activities and the closes of stocks for `sink`, once `switch_to` has named the account.
 
-    `keep_days` returns for how many days history is kept, 0 for indefinitely. `noting` and `is_good` are those of
+    `keep_days` returns for how many days history is kept, 0 for indefinitely. `noting` and `is_good` are as in
     `MarketReader`, here for the reads `past` and `closes`. `date` is called with the activities of the account, first
     the stored ones and then those that are read.
     """

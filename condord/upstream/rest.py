@@ -84,7 +84,7 @@ def _not_measured(_endpoint: str, _code: str, _seconds: float) -> None:
 class AlpacaRest:
     """The account and the latest quotes; every method raises only `RestFault`.
 
-    `sleep`, `now` and `observe` are those of `RestCalls`; `now_at` is the wall clock (UTC).
+    `sleep`, `now` and `observe` are as in `RestCalls`; `now_at` is the wall clock (UTC).
     """
 
     def __init__(

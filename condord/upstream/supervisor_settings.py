@@ -39,7 +39,7 @@ def link_settings(settings: SupervisorSettings, name: str, *, pong_counts_as_dat
 
 
 def set_bounds(link: Link, settings: SupervisorSettings) -> None:
-    """Change the bounds of a link to those of `settings`."""
+    """Change the bounds of a link to the ones in `settings`."""
     link.set_bounds(
         silence_seconds=settings.silence_seconds,
         backoff_min_seconds=settings.backoff_min_seconds,

@@ -29,7 +29,7 @@ _TWICE_E4 = 20_000
 class OptionSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Alpaca's own figures of one contract, in Alpaca's convention (q = 0, whole calendar days / 365).
 
-    They have no time of their own; `at` is that of the quote beside them (UTC). Theta is per calendar day, vega per
+    They have no time of their own; `at` is the time of the quote beside them (UTC). Theta is per calendar day, vega per
     volatility point, both per share.
     """
 
