@@ -67,7 +67,7 @@ class Lifetime:
     async def keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Do `work` until this task is cancelled. If it ends before the daemon is stopping, stop the daemon.
 
-        A ConfigError is not a bug: it is the reason of the stop.
+        A ConfigError is not a bug: it is the reason for the stop.
         """
         try:
             await lasting(work())

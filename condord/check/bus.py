@@ -131,7 +131,7 @@ async def _connected(
 
 
 async def _forbidden(cluster: Cluster, bus: Bus, found: list[str], account: str) -> Check | None:
-    """The result if the bus forbids what the role needs; None if it permits everything, as far as can be tried."""
+    """The result if the bus forbids what the role needs; None if it permits everything that can be tried."""
     if not account and len(found) != 1:
         if cluster.role != "ingest":
             return None

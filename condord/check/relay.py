@@ -107,8 +107,8 @@ class RelayProbes:
             async with open_request(
                 settings, "GET", "/api/status", {"Accept": "application/json"}, ANSWER_SECONDS
             ) as answer:
-                if (circle := await self._circle(answer.headers.get(HEADER.lower(), ""), network)) is not None:
-                    return circle
+                if (relay_loop := await self._relay_loop(answer.headers.get(HEADER.lower(), ""), network)) is not None:
+                    return relay_loop
                 detail = await _detail(answer)
                 require(settings, answer, "application/json")
                 body = await answer.whole(MAX_STATUS_BYTES, ANSWER_SECONDS)
@@ -123,7 +123,7 @@ class RelayProbes:
             return fail(name, f"{address.url}: {error}", error.hint)
         return _judged(report)
 
-    async def _circle(self, path: str, network: Network) -> Check | None:
+    async def _relay_loop(self, path: str, network: Network) -> Check | None:
         """The result if the source, whose answer names the relays of `path`, is our relay or follows it; else None."""
         if not path or self._daemon is None:
             return None
@@ -134,13 +134,13 @@ class RelayProbes:
                 name = own.headers.get(HEADER.lower(), "").partition(",")[0].strip()
         except ConnectionLost:  # no relay runs there, or it hangs, so that its name is not known
             return None
-        circle = RelayPath(name).follow(path)
-        if circle is None:
+        relay_loop = RelayPath(name).follow(path)
+        if relay_loop is None:
             return None
         self._has_circle = True
-        if circle == "itself":
+        if relay_loop == "itself":
             return fail("source", f"{url}: the relay of this configuration itself answers there", ITSELF_HINT)
-        text = f"{url}: it follows the relay of this configuration, directly or through others, which would be a circle"
+        text = f"{url}: it follows the relay of this configuration, directly or through others, which would be a loop"
         return fail("source", text, sentence(CIRCLE_REMEDY))
 
     async def _port_free(self) -> Check:

@@ -76,7 +76,7 @@ AFTER: Mapping[Name, Name] = {
 }
 """Checks that wait for another, however it ends.
 
-source finds out whether a restart of our own relay would make a circle.
+source finds out whether a restart of our own relay would make a loop.
 port-free finds out whether our own daemon has the streams and the state directory, and option-stream whether another
 process here has the streams.
 """

@@ -24,7 +24,7 @@ MARKS: Mapping[Severity, str] = {"critical": "◆", "warning": "■", "info": "�
 """The shape of each severity, for people who do not see its colour."""
 _STYLES: Mapping[Severity, str] = {"critical": "bad", "warning": "warn", "info": "strong"}
 _ABOUT_BROKEN = frozenset({"broken-condor", "assignment"})
-"""Rules whose alerts are about what is left of a condor."""
+"""Rules whose alerts are about the legs left of a condor."""
 _GONE = "HTTP 410"
 _INDENT, _MIN_TEXT_WIDTH = 12, 20
 _SUMMARY_LINES = 2
@@ -141,7 +141,7 @@ def _present(document: wire.Document | None) -> dict[str, str]:
 
 
 def _worth(alert: AlertJson, present: Mapping[str, str]) -> str | None:
-    """Return what the alert's condor is worth now: what is left of it, if the alert is about that."""
+    """Return the value of the alert's condor now: of the legs left, if the alert is about them."""
     key = alert.condor_id or ""
     return present.get(broken_key(key) if alert.rule in _ABOUT_BROKEN else key) or present.get(key)
 

@@ -49,7 +49,7 @@ def sentence(
 
 
 def _passed(alert: AlertJson, now: dt.datetime, document: wire.Document | None) -> set[str]:
-    """Return which cut-offs of its condor have passed, as far as that is known."""
+    """Return which cut-offs of its condor are known to have passed."""
     condors = () if document is None else held(document)
     expiry = next((condor.expiry for condor in condors if condor.id == alert.condor_id), None)
     return {cutoff.kind for cutoff in expiry.cutoffs if cutoff.at <= now} if expiry is not None else set()

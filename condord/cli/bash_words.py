@@ -32,7 +32,7 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def shortened(answers: str, environ: Mapping[str, str]) -> str:
-    """Return the answers without what stands before the last colon of the current word."""
+    """Return the answers without the part before the last colon of the current word."""
     words, at = environ["COMP_WORDS"].split("\n"), int(environ["COMP_CWORD"])
     word = words[at] if at < len(words) else ""
     before = word[: word.rfind(":") + 1]

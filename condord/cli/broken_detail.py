@@ -1,4 +1,4 @@
-"""Show a broken condor: what it lost, what is left of it and what that is worth, and the order that closes it."""
+"""Show a broken condor: the legs lost, the legs left and their value, and the order that closes them."""
 
 from __future__ import annotations
 

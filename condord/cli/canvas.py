@@ -33,7 +33,7 @@ class Canvas:
         for row, line in enumerate(wanted):
             if row >= len(shown) or line != shown[row]:
                 # A line is overwritten, then its rest erased: erasing first would flicker. After a line of full width
-                # the cursor stands on the last column, and erasing would delete that.
+                # the cursor is on the last column, and erasing would delete that.
                 erase = "\x1b[K" if visible_width(line) < width else ""
                 parts.append(f"\x1b[{row + 1};1H{line}{erase}")
         if len(shown) > len(wanted):

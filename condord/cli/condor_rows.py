@@ -1,6 +1,6 @@
 """Lay out the condors as rows of a table, the broken ones among them.
 
-A condor is one line from about 70 columns. On a narrower terminal its name stands above its numbers.
+A condor is one line from about 70 columns. On a narrower terminal its name is above its numbers.
 """
 
 from __future__ import annotations

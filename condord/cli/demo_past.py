@@ -26,7 +26,7 @@ WAIT_SECONDS = 5.0
 """How long the start of the daemon waits for the past."""
 _SOURCE = "simulator"
 _FILE = "history.sqlite3"
-_CONTINUES_SECONDS = 900  # two points this far apart are of one session
+_CONTINUES_SECONDS = 900  # two points this far apart belong to one session
 _CENTS_PER_DOLLAR, _E4_PER_DOLLAR = 100, 10_000
 
 

@@ -1,4 +1,4 @@
-"""The order that closes what is left of a broken condor, in the words of its card on the page."""
+"""The order that closes the legs left of a broken condor, worded as on its card on the page."""
 
 from __future__ import annotations
 

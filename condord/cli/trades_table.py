@@ -72,7 +72,7 @@ def _name_cells(trade: TradeJson, today: dt.date) -> list[Cell]:
 
 
 def _detail(cells: list[Cell], width: int) -> str:
-    """Return what stands behind the name if that is above the numbers; empty if there is no room."""
+    """Return the details after a name that is above the numbers; empty if there is no room."""
     name, _, _, closed, how = cells
     detail = f"  {how.text} {closed.text}"
     return detail if len(name.text) + len(detail) <= width else ""

@@ -163,7 +163,7 @@ def _unknown(text: str, known: Iterable[str]) -> str:
 
 
 def profit(condor: AnyCondor) -> float | None:
-    """Return the profit or loss since the condor was opened, or of what is left of it; None if it is not known."""
+    """Return the profit or loss since the condor was opened, or of the legs left; None if it is not known."""
     return condor.unrealized_pl if isinstance(condor, BrokenJson) else condor.valuation.unrealized_pl
 
 

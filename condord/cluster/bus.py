@@ -138,7 +138,7 @@ class Bus:
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a connection, as far as is known: a silent server is noticed within 2 s."""
+        """Whether there is a connection; a silent server is noticed within 2 s."""
         return self._client is not None and self._client.is_connected
 
     @property
@@ -217,7 +217,7 @@ class Bus:
         return _message(message)
 
     def why(self, error: Exception) -> str:
-        """Return the reason of an error of nats-py: what the server forbids gets no answer."""
+        """Return the reason for an error of nats-py: a denied request gets no answer."""
         text = self.denials.text if isinstance(error, errors.TimeoutError) else None
         return text or str(fault(error))
 

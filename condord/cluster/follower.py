@@ -170,26 +170,26 @@ class Follower:
         target = f"/api/stream?heartbeat={HEARTBEAT_SECONDS:g}"
         async with open_request(self._settings, "GET", target, headers, HEAD_SECONDS) as response:
             self._require_recent()
-            self._require_no_circle(response)
+            self._require_no_loop(response)
             require(self._settings, response, "text/event-stream")
             self._sink.begin()
             self.is_connected = True
             await self._read(response)
         raise ConnectionLost("it has ended the stream")
 
-    def _require_no_circle(self, response: Response) -> None:
+    def _require_no_loop(self, response: Response) -> None:
         """Check that the source is neither this relay, under any of its names, nor one that follows it.
 
-        The latter is tried again: once another relay of the circle is corrected, it is none any longer.
+        The latter is tried again, as another relay may be corrected.
 
         Raises:
             ConfigError: it is this relay.
             ConnectionLost: it follows this relay.
         """
-        url, circle = self._settings.address.url, self._relays.follow(response.headers.get(HEADER.lower(), ""))
-        if circle == "itself":
+        url, relay_loop = self._settings.address.url, self._relays.follow(response.headers.get(HEADER.lower(), ""))
+        if relay_loop == "itself":
             raise ConfigError([f"cluster.source = {url}: this relay itself answers there"], ITSELF_HINT)
-        if circle == "others":
+        if relay_loop == "others":
             raise ConnectionLost(with_remedy("it follows this relay, directly or through others", CIRCLE_REMEDY))
 
     def _require_recent(self) -> None:
@@ -251,7 +251,7 @@ class Follower:
 
 
 def suspended(seconds: float) -> str:
-    """The reason of a loss that follows from a suspension of this process."""
+    """The reason for a loss that a suspension of this process has caused."""
     return f"this process was suspended for {seconds:.0f} s, and has read nothing since"
 
 

@@ -23,7 +23,7 @@ class LossReason:
         self._lost_leader = ""
 
     def begin(self, leader: str) -> None:
-        """Note that a loss begins: nothing that was found before is the reason of it."""
+        """Note that a loss begins: nothing that was found before is its reason."""
         self.finding, self._lost_leader = None, leader
 
     def lose(self, leader: str) -> None:

@@ -149,7 +149,7 @@ class NatsClient(Client):
             await subscription.unsubscribe()
 
     async def end(self) -> None:
-        """Close the connection; abort it if the server does not accept what is left within `CLOSE_SECONDS`."""
+        """Close the connection; abort it if the server does not accept the remaining data within `CLOSE_SECONDS`."""
         with contextlib.suppress(TimeoutError, OSError, errors.Error):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self.close()
@@ -221,7 +221,7 @@ def is_too_old(version: str) -> bool:
 
 
 def is_older_than_recommended(version: str) -> bool:
-    """Whether a server works, but is of an older version than recommended. One that cannot be read is not."""
+    """Whether a server works, but has an older version than recommended. An unreadable version does not count."""
     return _is_older(version, RECOMMENDED_VERSION)
 
 

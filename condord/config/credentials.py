@@ -189,7 +189,7 @@ def _from_files(environ: Mapping[str, str], paths: tuple[str, str]) -> Credentia
 def _both(
     found: Sequence[str], names: tuple[str, str], where: str, read: Callable[[str, str], Secret]
 ) -> tuple[Secret, Secret]:
-    """Both halves of a key, of which at least one was found. `read` converts one, given its text or path and its name.
+    """Both halves of a key; at least one was found. `read` converts one, given its text or path and its name.
 
     Raises:
         CredentialsMissing: the other was not.

@@ -31,7 +31,7 @@ class RelayStartup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RelayFindings(msgspec.Struct, frozen=True, kw_only=True):
-    """The inputs of a relay as far as they can be found, and their faults."""
+    """The inputs of a relay that were found, and the faults of the others."""
 
     startup: RelayStartup
     config_error: ConfigError | None

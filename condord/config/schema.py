@@ -228,7 +228,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_elected(self) -> bool:
-        """Whether it is one of several ingesters, of which one leads. Without a bus, `ingest` is the same as `all`."""
+        """Whether it is an ingester that takes part in an election. Without a bus, `ingest` is the same as `all`."""
         return self.role == "ingest" and bool(self.bus)
 
 

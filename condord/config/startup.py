@@ -32,7 +32,7 @@ class Startup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StartupFindings(msgspec.Struct, frozen=True, kw_only=True):
-    """The inputs of a daemon as far as they can be found, and their faults.
+    """The inputs of a daemon that were found, and the faults of the others.
 
     `token` and `bus_credentials` are None if none is configured. `is_key_unknown`: no key was found, and a fault may be
     the reason.

@@ -60,7 +60,7 @@ def read(text: str) -> tuple[Entry, ...]:
 
 
 def _entries(parsed: dict[str, object], lines: Sequence[str]) -> Iterator[Entry]:
-    found: dict[str, list[int]] = {}  # one scan for all keys, of which there may be a hundred thousand
+    found: dict[str, list[int]] = {}  # one scan for all keys: there may be a hundred thousand
     headers: dict[str, list[int]] = {}
     for number, name in _named_lines(lines):
         found.setdefault(name, []).append(number)

@@ -216,7 +216,7 @@ class TradeLedger(Ledger):
             self._close_parts(closing, legs)
 
     def forget_expired(self, day: int) -> None:
-        """Drop the expired lots and parts of which no booking is known."""
+        """Drop the expired lots and parts without a known booking."""
         self._forget(lambda lot: has_expired(lot, day))
 
     def _forget(self, is_gone: Callable[[Lot], bool]) -> None:
@@ -369,7 +369,7 @@ class TradeLedger(Ledger):
         self._ids_of_pairs.add(identity.id)
 
     def _close_unknown(self, closing: Fills, successor: str | None) -> None:
-        """Add a closing if an order closed a condor of which nothing is known."""
+        """Add a closing if an order closed an unknown condor."""
         bought = as_verticals(list(closing.values()))
         if bought is None or not is_condor(bought):
             return

@@ -312,7 +312,7 @@ def _counted(trades: Iterable[LotLeg]) -> dict[str, tuple[int, int]]:
 def has_expired(lot: Lot, day: int) -> bool:
     """Whether a lot expired at least two days before `day`, an ordinal as of `date.toordinal`.
 
-    A lot rolled one side at a time may have two expirations, of which the last counts.
+    A lot rolled one side at a time may have two expirations; the last one counts.
     """
     outer_put, _, _, outer_call = lot.legs
     return max(outer_put.contract.expiration, outer_call.contract.expiration).toordinal() < day - 1

@@ -53,7 +53,7 @@ class CopiedState:
             self._has_changed.notify_all()
 
     def requires_account(self) -> bool:
-        """Whether it is known which account this has to be."""
+        """Whether the required account is known."""
         return bool(self._accounts)
 
     def require_account(self, account_key: str) -> None:

@@ -1,4 +1,4 @@
-"""The job of a front: one of several ingesters on a bus, of which one leads."""
+"""The job of a front: an ingester that takes part in the election on a bus."""
 
 from __future__ import annotations
 

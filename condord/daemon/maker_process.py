@@ -95,7 +95,7 @@ class MakerProcess:
 
     @property
     def fatal(self) -> CondordError | None:
-        """The error because of which the maker has ended, if another attempt would not help; otherwise None."""
+        """The error that ended the maker, if another attempt would not help; otherwise None."""
         if self.ending is None:
             return None
         if self.ending.exit_code == EXIT_CONFIG:

@@ -1,6 +1,6 @@
 """Collect the numbers for a scrape from the parts, which count in plain integers.
 
-Nothing here iterates over subscribers or tasks, of which there may be thousands, so the cost of a scrape is constant.
+There may be thousands of subscribers and tasks. Nothing here iterates over them, so the cost of a scrape is constant.
 """
 
 from __future__ import annotations

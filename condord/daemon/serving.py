@@ -94,7 +94,7 @@ class Job(Protocol):
         """Apply a new configuration; logs the result."""
 
     async def finish(self) -> None:
-        """Store what is left, within a second or so. `tasks` are being cancelled."""
+        """Store the waiting records, within a second or so. `tasks` are being cancelled."""
 
     def close(self) -> None:
         """Close files, connections and threads. No task runs any longer."""

@@ -129,7 +129,7 @@ class RunningDaemon:
         return found
 
     def _raise_unless_refused(self, text: str) -> None:
-        """Raise `Unavailable` with `text` and the reason, unless Alpaca refuses the key, when waiting is of no use."""
+        """Raise `Unavailable` with `text` and the reason, unless Alpaca refuses the key: waiting does not help then."""
         self._supervisor.publish_status()
         status = self._publisher.book.edition.status
         error = status.positions.error

@@ -192,7 +192,7 @@ def _condor(row: MinuteRow) -> str | None:
 
 
 def _joined(row: MinuteRow, before: Sequence[buckets.Bucket]) -> MinuteRow:
-    """The row of a minute of which the database has an earlier part with the same quantity."""
+    """The row of a minute whose earlier part, with the same quantity, is in the database."""
     if not before or before[0].quantity != row.quantity:
         return row
     return msgspec.structs.replace(

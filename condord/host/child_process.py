@@ -134,7 +134,7 @@ def how_ended(code: int) -> dict[str, object]:
     if code >= 0:
         return {"exit_code": code}
     names = {int(number): number.name for number in signal.Signals}
-    return {"signal": names.get(-code, f"signal {-code}")}  # those for real time have no names
+    return {"signal": names.get(-code, f"signal {-code}")}  # real-time signals have no names
 
 
 class RestartDelays:

@@ -66,7 +66,7 @@ class Handover:
         return self._handed - self._theirs.taken
 
     def hand(self, connection: socket.socket) -> bool:
-        """Hand over a connection, of which the caller closes its own copy; False if too many wait."""
+        """Hand over a connection; False if too many wait. The caller closes its own copy."""
         with contextlib.suppress(OSError):
             is_handed = socket.send_fds(self._ours, [b"c"], [connection.fileno()]) == 1
             self._handed += is_handed

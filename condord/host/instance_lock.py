@@ -323,7 +323,7 @@ def _has_open(pid: int, path: Path) -> bool:
 
 
 def _is_stopped(pid: int | None) -> bool:
-    """Whether a process is stopped by a signal or a debugger, as far as can be found out."""
+    """Whether a process is known to be stopped by a signal or a debugger."""
     return _stat_of(pid)[:1] in (["T"], ["t"])
 
 

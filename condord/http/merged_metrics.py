@@ -62,7 +62,7 @@ def added(one: Families, other: Families) -> dict[str, Family]:
 
 
 def lasting(found: Families) -> dict[str, Family]:
-    """The families of a process that has ended, of which only counters remain."""
+    """The families of a process that has ended: only counters remain."""
     return {name: family for name, family in found.items() if family.type != "gauge"}
 
 

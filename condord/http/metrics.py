@@ -248,7 +248,7 @@ def _upstream(values: MetricValues) -> Iterator[Metric]:
     up: _Samples = {(name,): stream.connected for name, stream in streams.items()}
     yield _gauge("condord_upstream_connected", "Whether an Alpaca stream is connected.", up, "stream")
     yield _by_stream("messages", "Messages that a stream has delivered.", streams, "type")
-    yield _by_stream("reconnects", "Reconnections of a stream, by the reason of the loss.", streams, "reason")
+    yield _by_stream("reconnects", "Reconnections of a stream, by the reason for the loss.", streams, "reason")
     yield _by_stream("failures", "Connections to a stream that were lost or could not be made.", streams, "reason")
     refused = _by_name(values.refused)
     yield _counter("condord_refused", "Data from Alpaca that was implausible or unreadable.", refused, "kind")

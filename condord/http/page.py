@@ -116,7 +116,7 @@ def _answer(request: Request, file: StaticFile, headers: dict[str, str]) -> Resp
 
 
 def _coded(request: Request, file: StaticFile) -> tuple[bytes, str | None]:
-    """The body in the smallest form that the client takes, and the name of its coding."""
+    """The body in the smallest form that the client accepts, and the name of its coding."""
     daemon: DaemonView = request.app.state.daemon
     if not daemon.subscribers.compresses:
         return file.body, None

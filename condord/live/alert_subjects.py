@@ -88,7 +88,7 @@ class Subjects:
         return self._settled
 
     def regroup(self, when: Moment) -> None:
-        """Take what follows from positions: chains, cut-offs, names, and what is left of broken condors."""
+        """Update what depends on positions: chains, cut-offs, names, and the legs left of broken condors."""
         book, edition = self._book, self._book.edition
         self._terms, self._steady, self._settled_until_at = {}, {}, None
         self._known = {key: condor for key, condor in self._known.items() if condor.expiration >= when.day}
@@ -175,7 +175,7 @@ class Subjects:
         return Subject(mark=facts[0], natural=facts[1], name=symbol, is_watched=when.is_watched, notes=notes)
 
     def _broken_subject(self, was: BrokenJson, when: Moment) -> Subject:
-        """The subject for what is left of a condor of which no part is complete."""
+        """The subject for the remaining legs of a condor without a complete unit."""
         name = broken.name(self._known[was.id], when.day.year, self._alike)
         own, notes = self._breakage(was.id, name, when)
         facts = Facts(

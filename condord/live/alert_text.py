@@ -164,7 +164,7 @@ def left_of(condor: CondorSummary, held: Mapping[str, int], in_condors: Collecti
 
 
 def left_of_expiration(condor_id: str, held: Mapping[str, int]) -> str:
-    """The same for a condor of which only the id is known: how many contracts of its expiration are in no condor."""
+    """The same for a condor known only by its id: how many contracts of its expiration are in no condor."""
     found = {symbol: parse(symbol) for symbol, quantity in held.items() if quantity}
     count = sum(
         abs(held[symbol])
@@ -269,7 +269,7 @@ def _days_at_opening(_: Subject, value: Value, condition: Condition) -> str:
 
 
 def _order_cutoff(subject: Subject, value: Value, condition: Condition) -> str:
-    """Until when Alpaca takes orders, as far as that is known, and from when it may liquidate: both as of now."""
+    """Until when Alpaca takes orders, if that is known, and from when it may liquidate: both as of now."""
     clause = _order_time(subject, value, condition)
     if not clause or not isinstance(value, int | float):
         return ""

@@ -295,7 +295,7 @@ class Alerts:
         is_silent_start = self._silent_until_at is not None and now_at < self._silent_until_at
         is_silent = is_silent_start and not any(each.quantity in _AT_EVERY_START for each in rule.when)
         facts = subject.mark
-        # Until it fires again, its text and values are of the earlier holding.
+        # Until it fires again, its text and values belong to the earlier holding.
         record = alert_evaluation.first_record(rule, facts, now_at) if alert is None else alert.record
         begun = replace(
             record,

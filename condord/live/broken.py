@@ -1,4 +1,4 @@
-"""Find broken condors: condors that lost legs, what they lost, and what is left of them.
+"""Find broken condors, the legs they lost, and the legs left.
 
 If a reading has a smaller quantity of a condor than the reading before, the condor lost legs or was closed. Legs that
 disappeared without a filled order, split or booking are missing. The condor is then broken as long as some of its other
@@ -94,7 +94,7 @@ def summary(condor: Condor) -> CondorSummary:
 def candidates(
     known: Iterable[BrokenCondor], before: Iterable[CondorSummary], grouping: Grouping, now_at: dt.datetime
 ) -> list[BrokenCondor]:
-    """The condors that may be broken: those `known` to be, and those of which there are fewer than `before`."""
+    """The condors that may be broken: those `known` to be, and those that have become fewer than `before`."""
     quantities = {condor.id: condor.quantity for condor in grouping.condors}
     found = {}
     for broken in known:

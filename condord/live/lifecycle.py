@@ -238,7 +238,7 @@ def _since(assignment: Assignment, first_seen: Mapping[str, dt.datetime]) -> dt.
 
 
 def _assignment_notices(found: Iterable[Assignment], first_seen: Mapping[str, dt.datetime]) -> Iterator[Notice]:
-    """One notice for each contract, or for each set of contracts of which some were assigned."""
+    """One notice for each contract, or for each set of contracts some of which were assigned."""
     alike: dict[tuple[bool, tuple[str, ...]], list[Assignment]] = {}
     for assignment in found:
         is_all = assignment.count == sum(assignment.contracts.values())

@@ -330,7 +330,7 @@ class Edition:
         )
 
     def _valued(self, condor: BrokenJson) -> BrokenJson:
-        """Return a broken condor with the profit or loss of what is left of it."""
+        """Return a broken condor with the profit or loss of its remaining legs."""
         left = [(leg.held, self.unmatched.json[leg.symbol]) for leg in condor.legs if leg.held]
         pl = left_pl((held, entry.quantity, entry.unrealized_pl) for held, entry in left)
         return msgspec.structs.replace(condor, unrealized_pl=pl)

@@ -1,4 +1,4 @@
-"""Convert the public JSON structs back to core's values: `render` the other way, as far as the document has them."""
+"""Convert the public JSON structs back to core's values, if the document has them: the reverse of `render`."""
 
 from __future__ import annotations
 

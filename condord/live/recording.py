@@ -310,7 +310,7 @@ class Minutes:
         return self._is_open and now_at < self._close_at
 
     def _note_all(self) -> None:
-        """Note the values that were published earlier and still stand."""
+        """Note the values that were published earlier and still apply."""
         for followed in self._followed.values():
             followed.minute.note(followed.shown, is_opening=self._is_opening)
         self._account.note(self._account_shown, is_opening=False)

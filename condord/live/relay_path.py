@@ -1,4 +1,4 @@
-"""Recognize relays that follow each other in a circle: each answers with its own name and those of what it follows."""
+"""Recognize relays that follow each other in a loop: each answers with its own name and those of its sources."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ HEADER = "Condord-Relays"
 MAX_RELAYS = 16
 MAX_NAME_LENGTH = 64
 
-Circle = Literal["itself", "others"]
+RelayLoop = Literal["itself", "others"]
 """Whom a relay would follow: itself, or other relays that follow it."""
 
 
@@ -29,10 +29,10 @@ class RelayPath:
         """The path, to be sent with each answer; empty if there is no relay in it."""
         return ", ".join((self._own, *self._followed) if self._own else self._followed)
 
-    def follow(self, text: str) -> Circle | None:
-        """Note the path of the source, and return what would be a circle.
+    def follow(self, text: str) -> RelayLoop | None:
+        """Note the path of the source; return how following it would make a loop, None if it would not.
 
-        The names after one's own are left out, because a circle would add to them with each connection.
+        The names after one's own are left out, because a loop would add to them with each connection.
         """
         names = [name for each in text.split(",")[:MAX_RELAYS] if _is_name(name := each.strip())]
         if not self._own or self._own not in names:

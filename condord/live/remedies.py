@@ -16,7 +16,7 @@ FORBIDDEN_REMEDY = "permit it to this user of the NATS server; docs/examples/nat
 """What to do if the bus forbids something."""
 
 CIRCLE_REMEDY = "let one of these relays follow the condord of the account, as cluster.source"
-"""What to do if relays follow each other in a circle."""
+"""The remedy if relays follow each other in a loop."""
 
 WORKER_REMEDY = "if it lasts, the daemon hangs or is stopped: see its log, and whether its process runs"
 """What to do if a worker cannot follow the daemon that it serves for."""

@@ -35,7 +35,7 @@ Code = Literal[
     "leaderLost",
 ]
 LOST_CODES = frozenset({"sourceLost", "busLost", "leaderLost"})
-"""Codes of a server that cannot follow another one. While one stands, no quote counts as confirmed."""
+"""Codes of a server that cannot follow another one. While one applies, no quote counts as confirmed."""
 NoticeCode = Literal[
     "brokenCondor",
     "assignment",

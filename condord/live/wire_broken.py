@@ -54,7 +54,7 @@ class BrokenJson(PublicJson, frozen=True, kw_only=True):
 
 
 def left_pl(parts: Iterable[tuple[int, int | None, Dollars | None]]) -> Dollars | None:
-    """Return the profit or loss of what is left of a condor, or None if a part is unknown.
+    """Return the profit or loss of the legs left of a condor, or None if a part is unknown.
 
     Each part is `held`, at least 1, with the quantity and the profit or loss of the unmatched entry that has them.
     """

@@ -117,7 +117,7 @@ class AppriseProcesses:
             return process
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
-        """Kill what is left of the child's group, and reap the child, whose id is not reused before that."""
+        """Kill the remaining processes of the child's group, and reap the child, whose id is not reused before that."""
         with self._lock:
             self._running.discard(process)
             _kill(process)

@@ -132,7 +132,7 @@ def webhook_request(message: Message) -> WebhookRequest:
 
 
 def note(messages: Sequence[Message]) -> Note:
-    """Return one Apprise message for all of `messages`, of which there is at least one."""
+    """Return one Apprise message for all of `messages` (not empty)."""
     shown = messages[:MAX_LINES]
     lines = [_STARTS[message.kind] + _line(message.text) for message in shown]
     if len(messages) > len(shown):

@@ -107,9 +107,9 @@ class AlertStore:
     async def switch_to(self, account_key: str | None) -> tuple[AlertRecord, ...] | None:
         """Store that account from now on, and return its records; None if they are lost.
 
-        They are lost without a path or an account, and if the file was set aside or is none that this version can
-        open. If it is locked, or the disk fails, this returns none: alerts then begin as with a new file, and are
-        notified. To be silent, as when they are lost, could hide what has begun since.
+        They are lost without a path or an account, and if the file was set aside or this version cannot open it. If it
+        is locked, or the disk fails, no records are returned: alerts then begin as with a new file, and are notified.
+        Silence, as for lost records, could hide alerts that have begun since.
 
         `account_key` is any text that identifies the account; only its hash is stored. `messages` has its outbox then,
         and `channels` what is known of them.

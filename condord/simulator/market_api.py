@@ -127,7 +127,7 @@ class MarketApi:
 
 
 def _matches(row: dict[str, Any], symbols: Collection[str], start: str | None, end: str | None) -> bool:
-    """Whether a corporate action is of one of `symbols` (empty for all) and processed between two dates."""
+    """Whether a corporate action concerns one of `symbols` (empty for all) and is processed between two dates."""
     day = str(row["process_date"])
     return (not symbols or row["symbol"] in symbols) and (start or day) <= day <= (end or day)
 

@@ -110,7 +110,7 @@ class Streams:
         return [connection for connection in self._open.values() if stream in {connection.stream, "all"}]
 
     def subscribed(self, stream: Literal["option", "stock"] = "option") -> set[str]:
-        """Every symbol of which a client of `stream` subscribed to quotes or trades."""
+        """Every symbol whose quotes or trades a client of `stream` has subscribed to."""
         symbols: set[str] = set()
         for connection in self.connections(stream):
             session = connection.session

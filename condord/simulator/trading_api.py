@@ -222,7 +222,7 @@ def _order_symbols(order: dict[str, Any]) -> set[str]:
 
 
 def _is_category(row: dict[str, Any], category: str | None) -> bool:
-    """Whether an activity is of `category`, `trade_activity` or `non_trade_activity`; each is of a missing one."""
+    """Whether an activity is a `trade_activity` or a `non_trade_activity`, as `category`, if any, requires."""
     return not category or (row["activity_type"] == "FILL") == (category == "trade_activity")
 
 

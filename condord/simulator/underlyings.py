@@ -87,11 +87,11 @@ class Underlyings:
         return self._roots[name].follows or (name, 1.0)
 
     def start(self, name: str) -> float:
-        """The price of an underlying at its start."""
+        """The price of an underlying when it was added."""
         return self._starts[name][0]
 
     def close_before_start(self, name: str) -> float:
-        """The close of the session before the one of its start."""
+        """The last close before it was added."""
         return self._starts[name][1]
 
     def volatility(self, name: str) -> float:

@@ -55,7 +55,7 @@ _SOCKET_RULES: _Rules = (
     ("protocol broken", (ws.WebSocketException,)),
     ("connect", (OSError,)),
 )
-"""The first rule that the error or one of its causes satisfies applies; causes stand before errors that hide them."""
+"""The first rule that the error or one of its causes satisfies applies; causes come before errors that hide them."""
 
 _REST_RULES: _Rules = (
     ("rest settings", (ConfigError,)),

@@ -195,7 +195,7 @@ class OrderHistory:
         self._replaced: dict[str, str] = {}
         self._instants = FillInstants()
         self._doubted: set[str] = set()
-        """The ids of saved orders of which it is not known whether they are filled in part."""
+        """The ids of saved orders that may or may not be filled in part."""
 
     def recall(self, saved: SavedOrders) -> None:
         """Add what an earlier run saved; it does not overwrite what this one has read."""

@@ -176,7 +176,7 @@ NOTHING_READ = unread(source="http://own")
         (("own", "b"), "the relay of this configuration itself answers there", "Name the address of the condord"),
     ],
 )
-def test_a_source_that_follows_this_relay_fails_before_a_restart_makes_a_circle(source, path, text, hint, has_read):
+def test_a_source_that_follows_this_relay_fails_before_a_restart_makes_a_loop(source, path, text, hint, has_read):
     of_relay = json(documents.report(cluster=cluster(source="http://own")))
     source.answers["/api/status"] = named(of_relay if has_read else NOTHING_READ, *path)
     with serving() as own:
@@ -188,7 +188,7 @@ def test_a_source_that_follows_this_relay_fails_before_a_restart_makes_a_circle(
     assert checks["daemon-answers"].hint.endswith("Correct cluster.source before it restarts.")
 
 
-def test_a_source_that_follows_other_relays_than_this_one_is_no_circle(source):
+def test_a_source_that_follows_other_relays_than_this_one_is_no_loop(source):
     source.answers["/api/status"] = named(json(documents.report(cluster=cluster())), "b", "c")
     with serving() as own:
         own.answers["/api/status"] = named(json(documents.report(cluster=cluster(source="http://other"))), "own", "b")

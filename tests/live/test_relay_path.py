@@ -17,7 +17,7 @@ def test_a_relay_that_would_follow_itself_sees_its_own_name_first():
     assert path.text == "a"
 
 
-def test_every_relay_of_a_circle_sees_it_and_paths_do_not_grow():
+def test_every_relay_of_a_loop_sees_it_and_paths_do_not_grow():
     one, two, three = RelayPath("a"), RelayPath("b"), RelayPath("c")
     for _ in range(3):
         found = [one.follow(two.text), two.follow(three.text), three.follow(one.text)]
@@ -25,7 +25,7 @@ def test_every_relay_of_a_circle_sees_it_and_paths_do_not_grow():
     assert (one.text, two.text, three.text) == ("a, b, c", "b, c, a", "c, a, b")
 
 
-def test_a_circle_is_over_once_one_of_them_follows_another_condord():
+def test_a_loop_is_over_once_one_of_them_follows_another_condord():
     one, two = RelayPath("a"), RelayPath("b")
     one.follow(two.text)
     assert two.follow(one.text) == "others"

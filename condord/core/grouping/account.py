@@ -84,7 +84,7 @@ def _from_orders(
     left = dict(first)
     alike = [lot for lot in lots if len({left[leg.symbol].multiplier for leg in lot.legs if leg.symbol in left}) == 1]
     condors = []
-    # The newest lot takes its part first, so that the oldest gets what is left of the cost basis.
+    # The newest lot takes its part first, so that the oldest gets the rest of the cost basis.
     for lot in reversed(capped(alike, {held.symbol: held.quantity or 0 for held in left.values()}, before)):
         condors.append(_from_lot(lot, left))
         for leg in condors[-1].legs:

@@ -23,7 +23,7 @@ How the search works, and what it guarantees:
   tests compare with an exhaustive search.
 - Objectives 3 to 7: cards are taken one by one, each as large as the legs left allow, in every sequence that still
   reaches 1 and 2. The number of cards allowed grows by one until that succeeds. A best grouping has such a sequence
-  unless its quantities depend on each other in a circle.
+  unless its quantities depend on each other in a cycle.
 - The budget for that is counted in legs, never in time. When it is spent, the search keeps the best grouping seen if it
   has found the fewest cards. Otherwise it goes on as a beam search, which still reaches 1 and 2, perhaps with more
   cards. `ambiguous` then reflects only what was seen: a tie may be missed, but is never invented.
@@ -329,7 +329,7 @@ class _Search:
         return _first({state.taken for state in states if not sum(state.want)})
 
     def one_way(self, left: Left, want: _Want) -> _Cards:
-        """Like `beam`, for one direction; what is left when the budget is spent is joined in one pass."""
+        """Like `beam`, for one direction; once the budget is spent, the remaining legs are joined in one pass."""
         state = self.ahead(_State(0, _NOTHING, left, want), half_of=2 * self.budget.left)[0]
         if not sum(state.want):
             return state.taken

@@ -11,8 +11,8 @@ v is the volatility of the inner put for a K on the side of the puts, and that o
 With unequal wings, only the outer strike of the wider one counts, as the loss or profit is greatest there. A side
 without a breakeven is one that cannot lose (short) or cannot win (long).
 
-Two volatilities give two distributions. Where the price is far beyond a wing, the probability that they leave between
-two strikes can be below 0, and that outside above 100: these are clamped.
+Two volatilities give two distributions. Where the price is far beyond a wing, the probability of a price between two
+strikes can come out below 0, and of one outside above 100: both are clamped.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class _Tails(msgspec.Struct, frozen=True, gc=False):
     conditions: Conditions
 
     def between(self, bounds: Levels) -> float | None:
-        """The probability, 0 to 1, of a price between `bounds`, of which None is unbounded; None if not known."""
+        """The probability, 0 to 1, of a price between `bounds`, where None is no bound; None if not known."""
         lower = upper = 0.0
         if bounds.put is not None:
             if self.put_volatility is None:

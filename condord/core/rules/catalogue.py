@@ -1,4 +1,4 @@
-"""Every quantity and word that a rule may name: what it is of, its unit, and when it is evaluated.
+"""Every quantity and word that a rule may name: its scope, its unit, and when it is evaluated.
 
 A rule compares a quantity with a number. A word is true or false. A condor's facts also hold the quantities of its
 underlying and of the account.
@@ -132,7 +132,7 @@ QUANTITIES: dict[str, Quantity] = {each.name: each for each in _ALL}
 
 
 def narrowest(scopes: set[Scope]) -> Scope:
-    """The narrowest of `scopes`, of which there is at least one: that of the rule's alerts."""
+    """The narrowest of `scopes` (not empty), which is the scope of the rule's alerts."""
     return min(scopes, key=_SCOPES.index)
 
 
