@@ -46,35 +46,35 @@ def response(body=b"", status=200, **headers):
     return response
 
 
-def whole(body=b"", status=200, limit=WHOLE, deadline=math.inf, **headers):
+def read_body(body=b"", status=200, limit=WHOLE, deadline=math.inf, **headers):
     return bodies.read_whole(response(body, status, **headers), limit, deadline)
 
 
 class TestStatuses:
     def test_a_200_is_its_body(self):
-        assert whole(b'{"a": 1}').json() == {"a": 1}
+        assert read_body(b'{"a": 1}').json() == {"a": 1}
 
     @pytest.mark.parametrize("status", [101, 201, 202, 203, 204, 205, 206, 226, 299, 300, 301, 304, 399, 600, 999])
     def test_a_status_that_is_neither_200_nor_an_error_is_a_fault_whatever_the_body(self, status):
         with pytest.raises(UnexpectedStatus) as caught:
-            whole(b"[]", status)
+            read_body(b"[]", status)
         assert caught.value.status == status
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     def test_a_redirect_names_its_target(self, status):
         with pytest.raises(UnexpectedStatus) as caught:
-            whole(b"[]", status, Location="https://other.example:8443/v2/positions")
+            read_body(b"[]", status, Location="https://other.example:8443/v2/positions")
         assert caught.value.target == "https://other.example:8443/v2/positions"
 
     @pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 599])
     def test_an_error_keeps_its_status_and_its_headers_and_loses_its_body(self, status):
-        answer = whole(pack(bytes(MIB)), status, Content_Encoding="gzip", Retry_After="7")
+        answer = read_body(pack(bytes(MIB)), status, Content_Encoding="gzip", Retry_After="7")
         assert (answer.status_code, answer.headers["Retry-After"], answer.text) == (status, "7", "")
         with pytest.raises(requests.HTTPError):
             answer.raise_for_status()
 
     def test_an_error_with_an_endless_body_is_known_by_its_status(self):
-        assert whole(bytes(100 * bodies.MAX_ERROR_BYTES), 503).status_code == 503
+        assert read_body(bytes(100 * bodies.MAX_ERROR_BYTES), 503).status_code == 503
 
 
 class TestTargets:
@@ -109,11 +109,11 @@ class TestTargets:
 class TestEncodings:
     @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip"])
     def test_gzip_is_inflated(self, encoding):
-        assert whole(pack(b"[1]"), Content_Encoding=encoding).json() == [1]
+        assert read_body(pack(b"[1]"), Content_Encoding=encoding).json() == [1]
 
     @pytest.mark.parametrize("encoding", ["", "identity"])
     def test_a_plain_body_stays_as_it_is(self, encoding):
-        assert whole(b"[1]", Content_Encoding=encoding).json() == [1]
+        assert read_body(b"[1]", Content_Encoding=encoding).json() == [1]
 
     @pytest.mark.parametrize(
         ("body", "encoding"),
@@ -132,7 +132,7 @@ class TestEncodings:
     )
     def test_other_and_broken_encodings_are_refused(self, body, encoding):
         with pytest.raises(UndecodableBody):
-            whole(body, Content_Encoding=encoding)
+            read_body(body, Content_Encoding=encoding)
 
     @given(st.binary(max_size=2000), st.integers(min_value=1, max_value=700))
     def test_a_gzip_body_is_inflated_from_any_pieces(self, raw, size):
@@ -144,21 +144,21 @@ class TestEncodings:
 class TestSizes:
     def test_a_body_may_have_exactly_its_limit(self):
         body = b"[1]".ljust(MIB)
-        assert whole(body).json() == [1]
-        assert whole(pack(body), Content_Encoding="gzip").json() == [1]
+        assert read_body(body).json() == [1]
+        assert read_body(pack(body), Content_Encoding="gzip").json() == [1]
 
     def test_one_byte_more_is_too_large_plain_or_inflated(self):
         body = b"[1]".ljust(MIB + 1)
         for packed, encoding in ((body, ""), (pack(body), "gzip")):
             with pytest.raises(TooLarge, match="1048576 bytes"):
-                whole(packed, Content_Encoding=encoding)
+                read_body(packed, Content_Encoding=encoding)
 
     def test_a_decompression_bomb_takes_little_more_memory_than_the_limit(self):
         bomb = pack(bytes(256 * MIB))
         tracemalloc.start()
         try:
             with pytest.raises(TooLarge):
-                whole(bomb, Content_Encoding="gzip")
+                read_body(bomb, Content_Encoding="gzip")
             assert tracemalloc.get_traced_memory()[1] < 4 * MIB
         finally:
             tracemalloc.stop()
@@ -258,7 +258,7 @@ class TestRows:
 class TestTime:
     def test_a_body_that_is_still_arriving_at_its_deadline_times_out(self):
         with pytest.raises(requests.ReadTimeout):
-            whole(b"[1]", deadline=-math.inf)
+            read_body(b"[1]", deadline=-math.inf)
 
     def test_a_body_that_is_still_inflated_at_its_deadline_times_out(self):
         with pytest.raises(requests.ReadTimeout):
