@@ -12,6 +12,9 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from _pytest import runner
+from hypothesis import strategies
+from hypothesis.internal.conjecture import providers
 
 from tests import needs
 
@@ -86,6 +89,9 @@ def pytest_configure(config):
     # The workers of xdist get the options, but not where the arguments came from.
     if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
         config.option.ignore = [*(config.option.ignore or ()), *left_out()]
+    if config.getoption("--hypothesis-profile") in {None, "quick"}:
+        # Examples with constants of our code come from reading all of it, which takes each worker 0.7 s, and at first 3 s.
+        providers._get_local_constants = lambda: providers._local_constants
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -116,6 +122,28 @@ def pytest_make_collect_report(collector):
         first = int(worker.removeprefix("gw")) * len(parts) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
         report.result = [*parts[first:], *parts[:first]]
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session):
+    """Have hypothesis look at every character once, which takes 3 s in a fresh clone, and not in each worker."""
+    if session.config.option.numprocesses:
+        strategies.text().validate()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    """Report only what is printed: most of a small test's time goes into sending reports from a worker to the main process.
+
+    Those of a setup and a teardown that passed say how long they took, which only `--durations` and `--junit-xml` use.
+    """
+    options = item.config.option
+    if not os.environ.get("PYTEST_XDIST_WORKER") or options.durations is not None or options.xmlpath:
+        return None
+    for report in runner.runtestprotocol(item, log=False, nextitem=nextitem):
+        if report.when == "call" or not report.passed:
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
 
 
 def pytest_collection_modifyitems(items):
