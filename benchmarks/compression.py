@@ -93,7 +93,7 @@ class Frames:
         ]
         self._publisher.offer(ticks, self._now)
         self._publisher.tick(self._now, at)
-        return self._subscriber.take(at)
+        return self._subscriber.take(lambda: at)
 
 
 def legs(expiration: dt.date) -> dict[str, int]:

@@ -13,12 +13,14 @@ from condord.config import credentials, schema, sources, startup
 from condord.core.occ import parse
 from condord.core.position import Position
 from condord.daemon import build, service, wiring
+from condord.daemon.alert_service import AlertService
 from condord.daemon.recorded_account import RecordedAccount
 from condord.host.network import Network
 from condord.live import render, wire
 from condord.live.account import AccountState
 from condord.live.alert_events import AlertSource
-from condord.live.alerts import Changes
+from condord.live.alert_watch import AlertWatch
+from condord.live.alerts import Alerts, Changes
 from condord.live.book import Book
 from condord.live.coalescer import Coalescer
 from condord.live.fanout import Fanout
@@ -26,6 +28,9 @@ from condord.live.link import Link, LinkSettings
 from condord.live.prices import Prices
 from condord.live.published import Edition
 from condord.live.publisher import Publisher
+from condord.notify.delivery import Delivery
+from condord.notify.senders import RealSenders
+from condord.notify.store import AlertStore
 from condord.upstream.interfaces import Login
 from condord.upstream.option_stream import OptionStream
 
@@ -73,6 +78,19 @@ def publisher(
         fanout=Fanout(edition, ring_size=256),
         alerts=alerts(book),
         on_alerts=on_alerts,
+    )
+
+
+def unstored_alerts(published: Publisher) -> AlertService:
+    """The alerts of a daemon without rules, channels and a database."""
+    alerts, store = Alerts(), AlertStore(None, machine_at=utc_now)
+    senders = RealSenders(Network({}), {}, machine_at=utc_now)
+    return AlertService(
+        alerts=alerts,
+        watch=AlertWatch(published.book, alerts),
+        store=store,
+        delivery=Delivery(store, senders, now_at=utc_now, session_end=lambda _underlying: None),
+        now_at=utc_now,
     )
 
 
@@ -152,6 +170,9 @@ class FakeSupervisor:
 
     def publish_status(self) -> None:
         """Do nothing, as there is no news."""
+
+    def tick(self) -> None:
+        """Do nothing after a suspension, as nothing is ever old."""
 
 
 def serve(

@@ -92,12 +92,14 @@ def measure_condord(url: str, quotes: int) -> None:
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
+        publisher = daemon_parts.publisher()
         feed = CountingFeed(
-            daemon_parts.publisher(),
+            publisher,
             loop=loop,
             now_at=daemon_parts.utc_now,
             work=Grouper().run,
             past=daemon_parts.unrecorded_past(),
+            alerts=daemon_parts.unstored_alerts(publisher),
         )
         feed.set_positions(daemon_parts.positions(HELD))
         running = asyncio.create_task(daemon_parts.option_stream(url, SYMBOLS, feed).run())

@@ -29,8 +29,9 @@ from condord.upstream.interfaces import Brokerage, Login, Sink, TradeSink
 from condord.upstream.market_hours import HoursReader
 from condord.upstream.market_supervisor import MarketSupervisor
 from condord.upstream.option_stream import OptionStream
-from condord.upstream.poller import PACE_SECONDS, Poller
-from condord.upstream.quote_reader import POLL_SECONDS, QuoteReader
+from condord.upstream.poller import Poller
+from condord.upstream.quote_polls import QuotePolls
+from condord.upstream.quote_reader import QuoteReader
 from condord.upstream.state_files import Store
 from condord.upstream.supervisor_settings import (
     HISTORY_SECONDS,
@@ -80,8 +81,6 @@ class Supervisor:
         )
         self._account = Poller(self._read_account, settings.refresh_seconds, backs_off=True)
         self._positions = Poller(self._read_positions, settings.refresh_seconds)
-        self._quotes = Poller(self._read_quotes, settings.refresh_seconds, is_due=False)
-        self._lacking_quotes = Poller(self._poll_quotes, POLL_SECONDS)
         self._clock = Poller(self._read_clock, settings.refresh_seconds)
         self._calendar = Poller(self._read_calendar, settings.refresh_seconds, is_due=False, backs_off=True)
         self._contracts = Poller(self._read_contracts, settings.refresh_seconds, backs_off=True)
@@ -106,7 +105,7 @@ class Supervisor:
             sink=sink,
             now_at=now_at,
             newer=lambda: self._quote_reader.has_newer(),  # noqa: PLW0108 - it is built after the stream
-            live=self._ask_quotes,
+            live=lambda: self._quotes.ask(),  # noqa: PLW0108 - the same
             changed=self.publish_status,
         )
         self.trades = TradeUpdates(
@@ -118,6 +117,15 @@ class Supervisor:
             changed=self.publish_status,
         )
         self._quote_reader = QuoteReader(brokerage=brokerage, sink=sink, stream=self.stream)
+        self._quotes = QuotePolls(
+            self._quote_reader,
+            sink=sink,
+            refresh_seconds=settings.refresh_seconds,
+            is_open=lambda: self._is_open(self._applied.expiries),
+            polled=lambda: self._freshness.polled(self.stream.now()),
+            noting=self._noting,
+            is_good=lambda reading: self._health.is_good(reading),  # noqa: PLW0108 - it is built after this
+        )
         self._health = Health(
             stream=self.stream,
             trades=self.trades,
@@ -151,8 +159,7 @@ class Supervisor:
                 self._account.run(),
                 self._identity.save_names(),
                 self._positions.run(TRADE_DEBOUNCE_SECONDS),
-                self._quotes.run(),
-                self._lacking_quotes.run(),
+                *self._quotes.tasks(),
                 self._contracts.run(),
                 self._applied.apply_all(),
                 self._orders.run(TRADE_DEBOUNCE_SECONDS),
@@ -168,7 +175,7 @@ class Supervisor:
         """Read everything again now, but the account and contracts only if they are not known yet."""
         for poller in (self._account, self._positions, self._clock, self._contracts, self._orders, self._activities):
             poller.ask()
-        self._ask_quotes()
+        self._quotes.ask()
         self.market.ask()
 
     def retry(self) -> None:
@@ -215,7 +222,8 @@ class Supervisor:
             poll_seconds=self._quote_reader.poll_seconds,
         )
         self._carry_out(self._freshness.tick(self.stream.now(), self._now_at.machine_at(), observed))
-        self._set_periods(is_open=is_open)
+        refresh_seconds = self.settings.refresh_seconds
+        self._quotes.set_periods(refresh_seconds, self.settings.silence_seconds if is_open else refresh_seconds)
         self.publish_status()
 
     @property
@@ -271,7 +279,7 @@ class Supervisor:
             if action == "gap":
                 self._sink.gap()
                 self.stream.doubt()
-                self._ask_quotes()
+                self._quotes.ask()
                 self.market.gap()
             elif action == "retry":
                 self.stream.retry()
@@ -289,14 +297,6 @@ class Supervisor:
         """Whether any of these contracts is known to trade now; expired ones do not count."""
         expiries = {self._applied.expiries[symbol] for symbol in symbols if symbol in self._applied.expiries}
         return bool(expiries) and self._hours.is_open(expiries) is True
-
-    def _set_periods(self, *, is_open: bool) -> None:
-        refresh_seconds = self.settings.refresh_seconds
-        self._lacking_quotes.period = self._quote_reader.poll_seconds
-        self._quotes.pace = PACE_SECONDS * max(1, self._quote_reader.requests)
-        self._quotes.period = self._quote_reader.read_seconds(
-            refresh_seconds, self.settings.silence_seconds if is_open else refresh_seconds
-        )
 
     def _set_exchange_time(self) -> None:
         exchange_time = self._hours.exchange_time
@@ -343,7 +343,7 @@ class Supervisor:
         new = {option.symbol for option in held.options if option.contract is not None}.difference(shown)
         if new and not self.stream.is_limited and len(shown) + len(new) <= self.settings.symbol_limit:
             self._sink.expect(new.union(shown))
-            self._ask_quotes()
+            self._quotes.ask()
             self.stream.want((*shown, *sorted(new)))
             await self.stream.settled(SUBSCRIBE_SECONDS)
 
@@ -365,19 +365,6 @@ class Supervisor:
             await self._memory.activity_reader.read()
         return self._health.is_good("activities")
 
-    async def _read_quotes(self) -> bool:
-        with self._noting("quotes"):
-            await self._quote_reader.read()
-            self._freshness.polled(self.stream.now())
-        return self._health.is_good("quotes")
-
-    async def _poll_quotes(self) -> bool:
-        with self._noting("poll"):
-            if self._is_open(self._applied.expiries):
-                await self._quote_reader.poll()
-            self._freshness.polled(self.stream.now())
-        return True
-
     def _traded(self) -> None:
         """Read what a fill may have changed."""
         self._positions.ask()
@@ -390,11 +377,6 @@ class Supervisor:
         self.stream.want(self._sink.symbols)
         self.market.want()
         if has_new:
-            self._ask_quotes()
+            self._quotes.ask()
         self._contracts.ask()
         self.publish_status()
-
-    def _ask_quotes(self) -> None:
-        # A poll without contracts would only delay the poll for the first ones.
-        if self._sink.symbols:
-            self._quotes.ask()
