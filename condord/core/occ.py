@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -59,6 +60,11 @@ def parse(value: object) -> OptionSymbol:
     """
     if not isinstance(value, str):
         raise SymbolError(value, "type", f"a string is needed, not {type(value).__name__}")
+    return _parse(value)
+
+
+@lru_cache(maxsize=4096)
+def _parse(value: str) -> OptionSymbol:
     if not _TAIL < len(value) <= _TAIL + _ROOT_WIDTH:
         raise SymbolError(value, "length", f"16 to 21 characters are needed, not {len(value)}")
     head, tail = value[:-_TAIL], value[-_TAIL:]

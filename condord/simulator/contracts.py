@@ -6,6 +6,7 @@ import datetime as dt
 import uuid
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -154,6 +155,7 @@ def dividend_json(symbol: str, ex_date: dt.date, rate: float | None) -> dict[str
     }
 
 
+@lru_cache(maxsize=4096)
 def stable_uuid(*parts: str) -> str:
     """A UUID that depends only on `parts`; used for the ids of assets, accounts, orders and activities."""
     return str(uuid.uuid5(_NAMESPACE, "/".join(parts)))

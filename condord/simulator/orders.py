@@ -87,8 +87,8 @@ def number(value: Decimal | float) -> str:
 
 def instant(at: dt.datetime) -> str:
     """An instant as Alpaca formats it: RFC 3339 in UTC without trailing zeros."""
-    text = at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".")
-    return f"{text}Z"
+    text = at.astimezone(dt.UTC).isoformat().removesuffix("+00:00")
+    return f"{text.rstrip('0') if '.' in text else text}Z"
 
 
 def order(executions: Sequence[Execution], at: dt.datetime, serial: int, ordered: int | None = None) -> dict[str, Any]:
