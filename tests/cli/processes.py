@@ -1,8 +1,10 @@
 """The command line as a process of its own."""
 
+import json
 import os
 import subprocess
 import sys
+from typing import NamedTuple
 
 HEAVY = ("alpaca", "pandas", "numpy", "starlette", "sse_starlette", "uvicorn", "websockets", "asyncio")
 """Packages that only the daemon and the simulator need; each takes a noticeable part of the 0.25 s of a command."""
@@ -41,3 +43,68 @@ for arguments in {[tuple(each) for each in commands]!r}:
     reports = [line.split()[1:] for line in done.stderr.splitlines() if line.startswith("ran ")]
     assert len(reports) == len(commands), done.stderr
     return [(int(exit_code), imported) for exit_code, *imported in reports]
+
+
+class Done(NamedTuple):
+    """How a command ended: its exit code, what `head -1` read of its stdout, and its stderr."""
+
+    code: int
+    out: str
+    err: str
+
+
+FORKING = """
+import importlib, json, os, subprocess, sys, tempfile
+from condord.__main__ import main
+from condord.cli.main import COMMANDS
+
+for name in COMMANDS:
+    importlib.import_module(f"condord.cli.{name}")
+commands, is_piped = json.loads(sys.argv[1])
+for arguments in commands:
+    errors, output = tempfile.TemporaryFile(), b""
+    if is_piped:
+        reader, writer = os.pipe()
+        head = subprocess.Popen(["head", "-1"], stdin=reader, stdout=subprocess.PIPE)
+        os.close(reader)
+    pid = os.fork()
+    if not pid:
+        os.dup2(errors.fileno(), 2)
+        errors.close()
+        if is_piped:
+            os.dup2(writer, 1)
+            os.close(writer)
+        sys.argv = ["condord", *arguments]
+        main()
+    if is_piped:
+        os.close(writer)
+        output = head.communicate()[0]
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    errors.seek(0)
+    os.write(9, json.dumps([code, output.decode(), errors.read().decode()]).encode() + b"\\n")
+"""
+
+
+def redirected(commands, where):
+    """Run each `condord ...`, given as a list, in a fork of one process whose files bash redirects; return each `Done`.
+
+    Each ends as an interpreter does. The commands are imported before the forks.
+    """
+    return _forked(commands, where, is_piped=False)
+
+
+def into_head(commands):
+    """The same, with each command's stdout piped into a `head -1` of its own."""
+    return _forked(commands, "", is_piped=True)
+
+
+def _forked(commands, where, *, is_piped):
+    script = f'exec "$@" 9>&1 {where}'
+    given = json.dumps([commands, is_piped])
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", sys.executable, "-c", FORKING, given], stdout=subprocess.PIPE, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0
+    ended = [Done(*json.loads(line)) for line in done.stdout.splitlines()]
+    assert len(ended) == len(commands)
+    return ended

@@ -12,7 +12,7 @@ import condord
 from condord.cli import main, positions
 from condord.cli.main import run
 from condord.errors import ConfigError
-from tests.cli.processes import HEAVY, imports_of_each, shell
+from tests.cli.processes import HEAVY, imports_of_each, into_head, redirected, shell
 from tests.e2e.running import until
 from tests.fakes import documents, terminal
 from tests.fakes.daemon import HOLD, serving
@@ -262,27 +262,31 @@ def test_the_installed_program_starts_in_main():
 @pytest.mark.parametrize(
     ("redirection", "reason"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")]
 )
-@pytest.mark.parametrize(
-    "command", ["--help", "--version", "status --help", "positions", "status --json", "trades --csv", "simulate"]
-)
-def test_output_that_cannot_be_written_exits_with_1_and_two_lines(command, redirection, reason):
-    options = {"positions": "--url", "status --json": "--url", "trades --csv": "--url", "simulate": "--port 0"}
+def test_output_that_cannot_be_written_exits_with_1_and_two_lines(redirection, reason):
     with serving() as fake:
-        given = options.get(command, "").replace("--url", f"--url {fake.url}")
-        done = shell(f"{command} {given} {redirection}")
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[0] == f"condord: cannot write to standard output: {reason}"
-    assert [line[:6] for line in done.stderr.splitlines()[1:]] == ["hint: "]
+        url = f"--url {fake.url}"
+        commands = [
+            "--help", "--version", "status --help", f"positions {url}", f"status --json {url}", f"trades --csv {url}",
+            "simulate --port 0",
+        ]  # fmt: skip
+        outcomes = redirected([command.split() for command in commands], redirection)
+    for command, done in zip(commands, outcomes, strict=True):
+        assert done.code == 1, command
+        first, *rest = done.err.splitlines()
+        assert first == f"condord: cannot write to standard output: {reason}", command
+        assert [line[:6] for line in rest] == ["hint: "], command
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["stream", "positions --watch", "positions --watch --json"])
-def test_output_of_a_stream_that_cannot_be_written_exits_with_1_and_two_lines(command):
+def test_output_of_a_stream_that_cannot_be_written_exits_with_1_and_two_lines():
+    commands = ["stream", "positions --watch", "positions --watch --json"]
     with serving() as fake:
-        fake.streams = [[documents.frame("snapshot", documents.document(), "k-1"), HOLD]]
-        done = shell(f"{command} --url {fake.url} >/dev/full")
-    assert done.returncode == 1
-    assert done.stderr.startswith("condord: cannot write to standard output: No space left on device\nhint: ")
+        fake.streams = [[documents.frame("snapshot", documents.document(), "k-1"), HOLD] for _ in commands]
+        outcomes = redirected([[*command.split(), "--url", fake.url] for command in commands], ">/dev/full")
+    expected = "condord: cannot write to standard output: No space left on device\nhint: "
+    for command, done in zip(commands, outcomes, strict=True):
+        assert done.code == 1, command
+        assert done.err.startswith(expected), command
 
 
 @pytest.mark.slow
@@ -323,21 +327,20 @@ def test_python_m_condord_runs_the_command():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "command", ["positions", "positions --json", "positions --watch", "positions --watch --json", "stream", "stream --json", "stream --changes 1000",
-                "status", "history", "trades", "trades --csv", "--help", "positions --help", "--version"],
-)  # fmt: skip
-def test_piping_into_head_ends_quietly_with_0(command):
+def test_piping_into_head_ends_quietly_with_0():
+    streams = ["positions --watch", "positions --watch --json", "stream", "stream --json", "stream --changes 1000"]
+    answers = ["positions", "positions --json", "status", "history", "trades", "trades --csv"]
+    without_daemon = ["--help", "positions --help", "--version"]
     with serving() as fake:
         snapshot = documents.frame("snapshot", documents.document(), "k-1")
-        fake.streams = [
-            itertools.chain([snapshot], itertools.repeat(documents.frame("delta", documents.delta(), "k-2")))
-        ]
-        url = "" if "--help" in command or "--version" in command else f"--url {fake.url}"
-        done = shell(f"{command} {url} | head -1; echo ${{PIPESTATUS[0]}}")
-    lines = done.stdout.splitlines()
-    assert (len(lines), lines[-1], done.stderr) == (2, "0", "")
-    assert "\x1b" not in done.stdout
+        delta = documents.frame("delta", documents.delta(), "k-2")
+        fake.streams = [itertools.chain([snapshot], itertools.repeat(delta)) for _ in streams]
+        commands = [f"{command} --url {fake.url}" for command in streams + answers] + without_daemon
+        outcomes = into_head([command.split() for command in commands])
+    for command, done in zip(commands, outcomes, strict=True):
+        assert (done.code, done.err) == (0, ""), command
+        assert done.out.count("\n") == 1, command
+        assert "\x1b" not in done.out, command
 
 
 @pytest.mark.slow
