@@ -192,7 +192,7 @@ def _fork(request: dict, out: int, err: int, report: int, others: tuple[int, ...
     # As the interpreter does at its end, which then takes 0.1 s to free what was imported.
     threading._shutdown()
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(code if isinstance(code, int) else 0 if code is None else 1)

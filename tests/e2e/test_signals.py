@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from condord.client.http import Daemon
+from tests.e2e import preludes
+from tests.e2e.preloaded import Preloaded
 from tests.e2e.running import KEYS, answers, closing_program, until
 from tests.e2e.running import Program as Running
 from tests.fakes import terminal
@@ -38,6 +40,19 @@ def started(ignoring: str, *command: str):
             process.kill()
 
 
+@contextlib.contextmanager
+def forked(folder: Path, ignoring: str, *command: str):
+    """The same as a fork of a process that has imported everything."""
+    numbers = [signal.Signals[f"SIG{name}"] for name in ignoring.split()]
+    process = Preloaded([*command], {**os.environ, **KEYS, **preludes.given(folder, ignored=numbers)})
+    with process.stdout, process.stderr:
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait(60)
+
+
 NOWHERE = ("start", "--port", "0")
 AWAY = {
     **{f"CONDORD_ALPACA_{name}_URL": "http://127.0.0.1:9" for name in ("TRADING", "DATA")},
@@ -47,11 +62,12 @@ AWAY = {
 
 
 @pytest.mark.parametrize("ignoring", ["HUP", "INT", "HUP INT TERM"])
-def test_the_daemon_keeps_ignoring_signals_that_were_ignored_at_its_start(monkeypatch, ignoring):
+def test_the_daemon_keeps_ignoring_signals_that_were_ignored_at_its_start(monkeypatch, tmp_path, ignoring):
     for name, value in AWAY.items():
         monkeypatch.setenv(name, value)
     numbers = {signal.Signals[f"SIG{name}"] for name in ignoring.split()}
-    with started(ignoring, *NOWHERE) as process:
+    of_a_shell = ignoring == "HUP INT TERM"
+    with started(ignoring, *NOWHERE) if of_a_shell else forked(tmp_path, ignoring, *NOWHERE) as process:
         lines = iter(process.stderr.readline, "")
         assert any("Serving" in line for line in lines)
         assert ignored(process.pid) == numbers
@@ -66,10 +82,10 @@ def test_the_daemon_keeps_ignoring_signals_that_were_ignored_at_its_start(monkey
             assert "Configuration reloaded" not in log
 
 
-def test_only_the_process_that_was_started_logs_what_stays_ignored_not_its_workers(monkeypatch):
+def test_only_the_process_that_was_started_logs_what_stays_ignored_not_its_workers(monkeypatch, tmp_path):
     for name, value in {**AWAY, "CONDORD_SERVER_WORKERS": "2"}.items():
         monkeypatch.setenv(name, value)
-    with started("HUP", *NOWHERE) as process:
+    with forked(tmp_path, "HUP", *NOWHERE) as process:
         lines = []
         for line in iter(process.stderr.readline, ""):
             lines.append(line)
@@ -82,8 +98,12 @@ def test_only_the_process_that_was_started_logs_what_stays_ignored_not_its_worke
     assert "worker" not in said
 
 
+class Forked(Running):
+    MAY_BE_PRELOADED = True
+
+
 def test_the_daemon_handles_all_signals_if_none_was_ignored():
-    with closing_program(Running("start", "--port", "0", environ={**KEYS, **AWAY})) as program:
+    with closing_program(Forked("start", "--port", "0", environ={**KEYS, **AWAY})) as program:
         program.await_line("Serving")
         assert ignored(program.process.pid) == set()
         assert not any("stay ignored" in line for line in program.stderr)

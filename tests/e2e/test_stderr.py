@@ -4,15 +4,15 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from condord.client.http import Daemon
+from tests.e2e import preludes
 from tests.e2e.environs import QUICK
+from tests.e2e.preloaded import Preloaded
 from tests.e2e.running import KEYS, STOP_SECONDS, Condord, answers, closing_program, fetch, until
 from tests.fakes import terminal
 from tests.http.scrape import samples
@@ -65,25 +65,27 @@ def test_queued_lines_arrive_in_order_once_the_pipe_is_read_again(simulated):
 
 
 @contextlib.contextmanager
-def started(simulated, where: str, at: Path):
-    """A daemon whose stderr the shell redirects to `where`."""
+def started(simulated, folder: Path, at: Path):
+    """A daemon whose stderr is a full disk."""
     urls = {f"CONDORD_ALPACA_{name}_URL": simulated.url for name in ("TRADING", "DATA")}
     streams = {
         "CONDORD_ALPACA_OPTION_STREAM_URL": simulated.urls["optionStreamUrl"],
         "CONDORD_ALPACA_TRADING_STREAM_URL": simulated.urls["tradingStreamUrl"],
     }
-    command = ["sh", "-c", f'exec "$@" {where}', "sh", sys.executable, "-m", "condord", "start", "--uds", str(at)]
-    with subprocess.Popen(command, env={**os.environ, **KEYS, **urls, **streams}) as process:
+    full = preludes.given(folder, files={2: "/dev/full"})
+    process = Preloaded(["start", "--uds", str(at)], {**os.environ, **KEYS, **urls, **streams, **full})
+    with process.stdout, process.stderr:
         try:
             until(lambda: answers(at) or process.poll() is not None, "it serves")
             yield process
         finally:
             process.kill()
+            process.wait(60)
 
 
 def test_lines_that_do_not_fit_on_a_full_disk_are_counted(simulated, tmp_path):
     at = tmp_path / "socket"
-    with started(simulated, "2>/dev/full", at) as process:
+    with started(simulated, tmp_path, at) as process:
         daemon = Daemon(f"unix://{at}")
         until(lambda: b'"state":"live"' in daemon.status(), "it is live")
         with daemon.get("/metrics", {}, "text/plain") as (answer, _):
@@ -95,7 +97,7 @@ def test_lines_that_do_not_fit_on_a_full_disk_are_counted(simulated, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_demo_on_a_terminal_held_by_ctrl_s_serves_and_stops(tmp_path, number):
     at = tmp_path / "socket"
-    with terminal.condord("start", "--demo", "--uds", str(at), "--log-level", "debug") as program:
+    with terminal.forked_condord(tmp_path, "start", "--demo", "--uds", str(at), "--log-level", "debug") as program:
         program.until_shown("serves at")
         until(lambda: answers(at), "it serves")
         program.hold()
@@ -107,7 +109,7 @@ def test_a_demo_on_a_terminal_held_by_ctrl_s_serves_and_stops(tmp_path, number):
 
 def test_a_demo_that_can_write_nothing_from_the_start_serves_and_stops(tmp_path):
     at = tmp_path / "socket"
-    with terminal.condord("start", "--demo", "--uds", str(at), held=True) as program:
+    with terminal.forked_condord(tmp_path, "start", "--demo", "--uds", str(at), held=True) as program:
         until(lambda: answers(at), "it serves")
         assert ends_in_time(program.process) == 0
 

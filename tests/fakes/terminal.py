@@ -12,6 +12,9 @@ import sys
 import termios
 import time
 
+from tests.e2e import preludes
+from tests.e2e.preloaded import Preloaded
+
 _PART = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])|([^\x1b]+)|\x1b", re.DOTALL)
 PATIENCE_SECONDS = 60.0
 
@@ -165,21 +168,48 @@ def _size(leader, width, height):
     fcntl.ioctl(leader, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
 
-@contextlib.contextmanager
 def running(*command, width=100, height=30, held=False, **environ):
     """Run `command` on a terminal until the context ends; `held`: the output is stopped from the start (Ctrl-S)."""
+
+    def start(name, follower):
+        # The first terminal that a session leader opens becomes its controlling terminal (tty(4)).
+        opening = ("sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', name)
+        return subprocess.Popen(
+            (*opening, *command), stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, start_new_session=True,
+            env={**os.environ, "TERM": "xterm", **environ},
+        )  # fmt: skip
+
+    return _on_terminal(start, width, height, held)
+
+
+def condord(*arguments, **how):
+    """Run `condord ...` on a terminal."""
+    return running(sys.executable, "-m", "condord", *arguments, **how)
+
+
+def forked_condord(folder, *arguments, held=False):
+    """The same as a fork of a process that has imported everything; a file is written into `folder`."""
+
+    def start(name, _follower):
+        prelude = preludes.given(folder, session=True, files=dict.fromkeys(range(3), name))
+        process = Preloaded([*arguments], {**os.environ, "TERM": "xterm", **prelude})
+        process.stdout.close()
+        process.stderr.close()
+        return process
+
+    return _on_terminal(start, 100, 30, held, opens_late=True)
+
+
+@contextlib.contextmanager
+def _on_terminal(start, width, height, held, *, opens_late=False):
     leader, follower = pty.openpty()
     _size(leader, width, height)
     if held:
         termios.tcflow(follower, termios.TCOOFF)
-    # The first terminal that a session leader opens becomes its controlling terminal (tty(4)).
     name = os.ttyname(follower)
-    opening = ("sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', name)
-    process = subprocess.Popen(
-        (*opening, *command), stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, start_new_session=True,
-        env={**os.environ, "TERM": "xterm", **environ},
-    )  # fmt: skip
-    os.close(follower)
+    process = start(name, follower)
+    if not opens_late:  # otherwise the terminal would be hung up until the program opens it
+        os.close(follower)
     program = Program(leader, name, process, width, height)
     try:
         yield program
@@ -187,10 +217,7 @@ def running(*command, width=100, height=30, held=False, **environ):
         if process.poll() is None:
             process.kill()
         process.wait()
+        if opens_late:
+            os.close(follower)
         if program._leader is not None:
             os.close(leader)
-
-
-def condord(*arguments, **how):
-    """Run `condord ...` on a terminal."""
-    return running(sys.executable, "-m", "condord", *arguments, **how)
