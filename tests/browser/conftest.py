@@ -20,6 +20,8 @@ LONG_SILENCE = {"CONDORD_STREAM_SILENCE_SECONDS": "600"}
 """A test may pause the market for as long as it needs."""
 CALM = {**QUICK, "CONDORD_STREAM_WINDOW_MS": "250"}
 """A page updates several times a second; twenty updates a second would only keep the processor busy."""
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup")
+"""Each window loads the suggestions of its address bar, which nobody sees: that takes as long as loading the page."""
 
 
 @pytest.fixture(scope="package")
@@ -33,7 +35,7 @@ def launch():
     with sync_playwright() as playwright, contextlib.ExitStack() as browsers:
 
         def begin(*arguments: str) -> Browser:
-            flags = ["--no-sandbox", "--disable-gpu", *arguments]
+            flags = [*FLAGS, *arguments]
             return browsers.enter_context(playwright.chromium.launch(executable_path=program, args=flags))
 
         yield begin
