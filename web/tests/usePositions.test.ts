@@ -186,12 +186,15 @@ it('names an invalid address', () => {
   expect(() => use(new Tab(), 5, () => 'http://')).toThrow('"http://" is not an http or https address')
 })
 
+/** An answer that is not JSON. `json` of Node's own Response would throw the SyntaxError of Node, not that of this context. */
+const page = () => Object.assign(new Response('<html>'), { json: async () => JSON.parse('<html>') as unknown })
+
 describe('the error', () => {
   it.each([
     [() => new Response('{}', { status: 401 }), {}, 'token', 'http://condord.test needs a token: give it by the option headers'],
     [() => new Response('{}', { status: 401 }), { Authorization: 'Bearer x' }, 'token', 'has another token'],
     [() => new Response('{}', { status: 404 }), {}, 'address', 'its address ends with /api/positions'],
-    [() => new Response('<html>'), {}, 'address', 'There is no condord at http://condord.test/api/positions'],
+    [page, {}, 'address', 'There is no condord at http://condord.test/api/positions'],
     [() => new Response('{}', { status: 421 }), {}, 'host', 'does not serve the name condord.test: add it to its server.allowed_hosts'],
     [() => new Response('', { status: 502 }), {}, 'unreachable', 'answers with status 502'],
     [() => Promise.reject(new TypeError('failed')), {}, 'origin', `add ${location.origin} to its server.allowed_origins`],
