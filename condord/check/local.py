@@ -11,7 +11,8 @@ import msgspec
 
 from condord.check.report import Check, Name, fail, not_answering, not_tried, of_answering, ok, warn
 from condord.check.schedule import Probe
-from condord.client.http import Daemon, NothingRead, decoded
+from condord.client.failures import NothingRead
+from condord.client.http import Daemon, decoded
 from condord.config.schema import Config
 from condord.daemon import account_source, web, wiring
 from condord.errors import AccessDenied, CondordError, Unavailable

@@ -23,7 +23,9 @@ from condord.check.report import (
     warn,
 )
 from condord.check.schedule import Probe, Schedule, quiet
-from condord.client.http import Daemon, NothingRead, decoded, parse_url
+from condord.client.address import parse_url
+from condord.client.failures import NothingRead
+from condord.client.http import Daemon, decoded
 from condord.cluster.connection import PROBLEM_TYPE, ConnectionLost, Response, SourceSettings, open_request, require
 from condord.cluster.follower import ITSELF_HINT
 from condord.config import bus_credentials

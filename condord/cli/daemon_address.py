@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import msgspec
 import typer
 
-from condord.client.http import TIMEOUT_SECONDS, Daemon, parse_url
+from condord.client.address import parse_url
+from condord.client.http import TIMEOUT_SECONDS, Daemon
 from condord.config import schema, sources
 from condord.config.credentials import read_token
 from condord.errors import AccessDenied, ConfigError, Unavailable

@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import urlencode
 
-from condord.client.http import NO_DAEMON_HINT, Daemon, TemporarilyUnavailable, decoded
+from condord.client.failures import NO_DAEMON_HINT, TemporarilyUnavailable
+from condord.client.http import Daemon, decoded
 from condord.client.sse import EventParser, ServerSentEvent
 from condord.live.wire import Heartbeat
 

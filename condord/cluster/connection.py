@@ -14,7 +14,7 @@ import h11
 import msgspec
 
 from condord import __version__, quoting
-from condord.client.http import Address
+from condord.client.address import Address
 from condord.cluster.stall_detector import GRACE_SECONDS, STALL_SECONDS
 from condord.errors import AccessDenied
 from condord.host.secret import Secret

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from condord.client.http import Address
+from condord.client.address import Address
 from condord.cluster.connection import ConnectionLost, Response, Silence, SourceSettings, open_request, require
 from condord.cluster.event_blocks import EventBlocks
 from condord.cluster.interfaces import EventSink

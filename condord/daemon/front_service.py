@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from condord.client.http import parse_url
+from condord.client.address import parse_url
 from condord.cluster.connection import SourceSettings
 from condord.cluster.maker_channel import Begin
 from condord.config.account_name import account_digest, account_name, lease_digest, require_account

@@ -17,7 +17,7 @@ import msgspec
 from prometheus_client.registry import Collector
 
 from condord import __version__
-from condord.client.http import parse_url
+from condord.client.address import parse_url
 from condord.cluster.connection import SourceSettings
 from condord.config import schema
 from condord.config.relay_startup import RelayStartup

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from condord.client.http import parse_url
+from condord.client.address import parse_url
 from condord.cluster.connection import SourceSettings
 from condord.cluster.follower import LOST_SECONDS
 from condord.config.relay_startup import RelayStartup

@@ -65,31 +65,41 @@ class QuoteChanges:
         return symbol in self._prices.quotes and not self._prices.is_confirmed(symbol)
 
     def _counts(self, symbol: str) -> bool:
-        newest, published = self._newest(symbol), self._published.core[symbol]
-        return (
-            self._is_unconfirmed(symbol) != self._published.json[symbol].unconfirmed
-            or newest.state != published.state
-            or any(map(self._moved, _prices(newest), _prices(published)))
+        return self._is_unconfirmed(symbol) != self._published.json[symbol].unconfirmed or quote_counts(
+            self._newest(symbol), self._published.core[symbol], self.min_change_e4
         )
 
     def _adds_up(self, small: set[str]) -> set[str]:
         """Return the symbols in `small` whose moves together move a condor by `min_change`."""
-        published = self._published.core
-        different = {symbol for symbol in small if _prices(self._newest(symbol)) != _prices(published[symbol])}
+        published, least_e4 = self._published.core, self.min_change_e4
+        different = {symbol for symbol in small if not has_same_prices(self._newest(symbol), published[symbol])}
         self._waiting -= small - different
         together: set[str] = set()
         for condor in unique(self._held.condors_of.get(symbol, ()) for symbol in different):
             before = self._edition.valuations.core[condor.id][1]
             newest = values.value(condor, self._prices.quotes, ())
-            if self._moved(newest.mark_e4, before.mark_e4) or self._moved(newest.natural_e4, before.natural_e4):
+            if moved(newest.mark_e4, before.mark_e4, least_e4) or moved(newest.natural_e4, before.natural_e4, least_e4):
                 together.update(different.intersection(leg.symbol for leg in condor.legs))
         return together
 
-    def _moved(self, newest_e4: int | None, published_e4: int | None) -> bool:
-        """Whether a price has moved by `min_change`, or has become known or unknown."""
-        if newest_e4 is None or published_e4 is None:
-            return newest_e4 is not published_e4
-        return newest_e4 != published_e4 and abs(newest_e4 - published_e4) >= self.min_change_e4
+
+def quote_counts(newest: Quote, published: Quote, min_change_e4: int) -> bool:
+    """Whether a quote has another state than when it was published, or a price that has moved by `min_change_e4`."""
+    return newest.state != published.state or any(
+        moved(new_e4, old_e4, min_change_e4) for new_e4, old_e4 in zip(_prices(newest), _prices(published), strict=True)
+    )
+
+
+def moved(newest_e4: int | None, published_e4: int | None, min_change_e4: int) -> bool:
+    """Whether a price has moved by `min_change_e4`, or has become known or unknown."""
+    if newest_e4 is None or published_e4 is None:
+        return newest_e4 is not published_e4
+    return newest_e4 != published_e4 and abs(newest_e4 - published_e4) >= min_change_e4
+
+
+def has_same_prices(quote: Quote, other: Quote) -> bool:
+    """Whether two quotes differ at most in their sizes and times."""
+    return _prices(quote) == _prices(other)
 
 
 def unique(groups: Iterable[Iterable[Condor]]) -> list[Condor]:

@@ -4,48 +4,13 @@ import socket
 
 import pytest
 
-from condord.client.http import Daemon, NothingRead, TemporarilyUnavailable, decoded, parse_url
+from condord.client.failures import NothingRead, TemporarilyUnavailable
+from condord.client.http import Daemon, decoded
 from condord.errors import EXIT_FAILED, EXIT_REFUSED, EXIT_UNAVAILABLE, NotFound, Unavailable
 from condord.live import wire
 from tests.fakes import documents
 from tests.fakes.daemon import json as json_answer
 from tests.fakes.daemon import problem, raw, serving, unread
-
-# --- addresses
-
-
-@pytest.mark.parametrize(
-    ("url", "host", "port", "uds", "base"),
-    [
-        ("http://127.0.0.1:8420", "127.0.0.1", 8420, "", ""),
-        ("http://[::1]:8420/", "::1", 8420, "", ""),
-        ("http://condord.lan", "condord.lan", 80, "", ""),
-        ("http://proxy:80/condord/", "proxy", 80, "", "/condord"),
-        ("unix:///run/condord/socket", "localhost", 0, "/run/condord/socket", ""),
-    ],
-)
-def test_a_url_is_parsed_into_an_address(url, host, port, uds, base):
-    address = parse_url(url)
-    assert (address.host, address.port, address.uds, address.base) == (host, port, uds, base)
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["", "127.0.0.1:8420", "https://x", "ftp://x", "http://", "http://x:99999", "http://x:a", "http://[::1", "unix://run",
-     "unix://", "http://u:secret@x", "http://x/?token=secret", "http://x y", "http://x/\n"],
-)  # fmt: skip
-def test_an_invalid_url_is_an_error_that_repeats_no_secret(url):
-    with pytest.raises(ValueError) as caught:
-        parse_url(url)
-    assert "secret" not in str(caught.value)
-
-
-def test_the_error_about_a_port_names_the_url():
-    with pytest.raises(ValueError, match=r"'http://127\.0\.0\.1:99999' has no port from 1 to 65535"):
-        parse_url("http://127.0.0.1:99999")
-
-
-# --- one request
 
 
 @pytest.fixture
@@ -290,14 +255,3 @@ def test_a_database_that_cannot_be_read_is_unavailable_with_the_reason(fake):
     with pytest.raises(TemporarilyUnavailable, match="the database is locked") as caught:
         Daemon(fake.url).history({})
     assert caught.value.retry_after_seconds == 10
-
-
-def test_a_source_may_be_https_if_that_is_allowed():
-    address = parse_url("https://a.example/desk/", allows_tls=True)
-    assert (address.host, address.port, address.base, address.is_tls) == ("a.example", 443, "/desk", True)
-    assert parse_url("https://a.example:8443", allows_tls=True).port == 8443
-    assert not parse_url("http://a.example", allows_tls=True).is_tls
-    with pytest.raises(ValueError, match="is not http://host:port or unix:///path"):
-        parse_url("https://a.example")
-    with pytest.raises(ValueError, match="is not http://host:port, https://host or unix:///path"):
-        parse_url("ftp://a.example", allows_tls=True)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from condord.client.http import parse_url
+from condord.client.address import parse_url
 from condord.cluster.connection import SourceSettings
 from condord.host.secret import Secret
 

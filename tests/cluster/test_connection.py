@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from condord.client.http import parse_url
+from condord.client.address import parse_url
 from condord.cluster import connection
 from condord.cluster.connection import ConnectionLost, Response, SourceSettings, open_request, refusal, require
 from condord.errors import AccessDenied

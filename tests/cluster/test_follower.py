@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from condord.client.http import parse_url
+from condord.client.address import parse_url
 from condord.cluster import connection
 from condord.cluster.follower import LOST_SECONDS, MAX_WAIT_SECONDS, Follower, _is_near
 from condord.cluster.stall_detector import GRACE_SECONDS

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from condord.client.http import parse_url
+from condord.client.address import parse_url
 from condord.cluster.connection import SourceSettings
 from condord.daemon.followed import FollowedSource
 from condord.errors import Unavailable

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from condord.client.http import parse_url
+from condord.client.address import parse_url
 from condord.cluster.bus import BusSettings
 from condord.cluster.connection import SourceSettings
 from condord.cluster.maker_channel import Begin

@@ -5,7 +5,7 @@ import contextlib
 import random
 import threading
 
-from condord.client.http import parse_url
+from condord.client.address import parse_url
 from condord.cluster.bus_publisher import BusPublisher
 from condord.cluster.bus_questions import BusAnswers
 from condord.cluster.connection import SourceSettings

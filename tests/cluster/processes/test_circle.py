@@ -4,7 +4,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from condord.client.http import Daemon, NothingRead
+from condord.client.failures import NothingRead
+from condord.client.http import Daemon
 from tests.cluster.processes.running import QUICK_RELAY, Relay
 from tests.e2e.running import Program, closing_program, free_port, token_environ, until
 
