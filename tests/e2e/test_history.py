@@ -45,6 +45,72 @@ def market():
         yield simulated
 
 
+@pytest.fixture(scope="class")
+def lasting_market():
+    with still_market() as simulated:
+        yield simulated
+
+
+@pytest.fixture(scope="class")
+def state(tmp_path_factory):
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="class")
+def condord(lasting_market, state):
+    """The daemon of all tests of a class."""
+    with recording(lasting_market, state) as condord:
+        yield condord
+
+
+class TestOneDaemon:
+    """Minutes of one daemon, one after the other."""
+
+    def test_a_new_point_of_a_line_is_appended_for_a_stream_that_resumes(self, lasting_market, condord):
+        record_minute(lasting_market, condord)
+        with closing(Follower(condord.url)) as follower:
+            until(lambda: follower.last_id, "the snapshot is there")
+            version = follower.last_id
+        record_minute(lasting_market, condord)
+        with closing(Follower(condord.url, **{"Last-Event-ID": version})) as follower:
+            until(lambda: follower.events, "the stream has resumed")
+            assert follower.names[0] == "delta"
+            assert '"history"' in follower.events[0].data
+
+    def test_a_locked_database_is_a_notice_until_the_next_write(self, lasting_market, condord, state):
+        record_minute(lasting_market, condord)
+        with closing(sqlite3.connect(state / "history.sqlite3", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            pass_minute(lasting_market, condord)
+            assert "locked" in await_fault(condord)
+            assert condord.get("/livez")[0] == 200
+            assert plain_condor(condord)["valuation"]["unrealizedPl"] is not None
+            other.execute("ROLLBACK")
+        record_minute(lasting_market, condord)
+        await_no_fault(condord)
+        assert len(history(condord)["seconds"]) >= 2
+
+    def test_a_condor_without_rows_is_known_and_another_is_not(self, lasting_market, condord):
+        assert history(condord, plain_condor(condord)["id"], to="2020-01-01")["seconds"] == []
+        assert condord.get("/api/history?condor=SPY-200117-1-2-3-4")[0] == 404
+
+    def test_a_clock_that_is_set_back_and_forward_leaves_ascending_seconds(self, lasting_market, condord):
+        for _ in range(2):
+            record_minute(lasting_market, condord)
+        last = history(condord)["seconds"][-1]
+        lasting_market.fault("clock-skew", skew_seconds=BACK.total_seconds())
+        refresh(condord)
+        until(lambda: dt.datetime.fromisoformat(condord.document()["asOf"]).timestamp() < last, "the clock is back")
+        pass_minute(lasting_market, condord, BACK)
+        lasting_market.clear()
+        refresh(condord)
+        record_minute(lasting_market, condord)
+        condor = plain_condor(condord)
+        for seconds in (condor["history"]["seconds"], history(condord, condor["id"])["seconds"]):
+            assert seconds == sorted(set(seconds))
+        assert fault(condord) is None
+
+
 def test_a_restart_keeps_the_line_and_the_extremes(market, tmp_path):
     with recording(market, tmp_path) as condord:
         record_minute(market, condord)
@@ -109,34 +175,6 @@ def test_a_kill_loses_at_most_the_running_minute(market, tmp_path):
         assert fault(condord) is None
         record_minute(market, condord)
         assert len(history(condord, condor_id)["seconds"]) > len(before)
-
-
-def test_a_new_point_of_a_line_is_appended_for_a_stream_that_resumes(market, tmp_path):
-    with recording(market, tmp_path) as condord:
-        record_minute(market, condord)
-        with closing(Follower(condord.url)) as follower:
-            until(lambda: follower.last_id, "the snapshot is there")
-            version = follower.last_id
-        record_minute(market, condord)
-        with closing(Follower(condord.url, **{"Last-Event-ID": version})) as follower:
-            until(lambda: follower.events, "the stream has resumed")
-            assert follower.names[0] == "delta"
-            assert '"history"' in follower.events[0].data
-
-
-def test_a_locked_database_is_a_notice_until_the_next_write(market, tmp_path):
-    with recording(market, tmp_path) as condord:
-        record_minute(market, condord)
-        with closing(sqlite3.connect(tmp_path / "history.sqlite3", isolation_level=None)) as other:
-            other.execute("BEGIN EXCLUSIVE")
-            pass_minute(market, condord)
-            assert "locked" in await_fault(condord)
-            assert condord.get("/livez")[0] == 200
-            assert plain_condor(condord)["valuation"]["unrealizedPl"] is not None
-            other.execute("ROLLBACK")
-        record_minute(market, condord)
-        await_no_fault(condord)
-        assert len(history(condord)["seconds"]) >= 2
 
 
 def test_a_history_that_is_locked_at_a_start_is_read_soon_after_the_lock_ends(market, tmp_path):
@@ -230,24 +268,6 @@ def test_a_full_disk_is_a_notice_until_there_is_room(market, small_disk):
         await_no_fault(condord)
 
 
-def test_a_clock_that_is_set_back_and_forward_leaves_ascending_seconds(market, tmp_path):
-    with recording(market, tmp_path) as condord:
-        for _ in range(2):
-            record_minute(market, condord)
-        last = history(condord)["seconds"][-1]
-        market.fault("clock-skew", skew_seconds=BACK.total_seconds())
-        refresh(condord)
-        until(lambda: dt.datetime.fromisoformat(condord.document()["asOf"]).timestamp() < last, "the clock is back")
-        pass_minute(market, condord, BACK)
-        market.clear()
-        refresh(condord)
-        record_minute(market, condord)
-        condor = plain_condor(condord)
-        for seconds in (condor["history"]["seconds"], history(condord, condor["id"])["seconds"]):
-            assert seconds == sorted(set(seconds))
-        assert fault(condord) is None
-
-
 def test_without_history_nothing_is_recorded_and_the_line_begins_with_the_daemon(market, tmp_path):
     off = {"CONDORD_HISTORY_ENABLED": "false"}
     with recording(market, tmp_path) as condord:
@@ -267,12 +287,6 @@ def test_without_history_nothing_is_recorded_and_the_line_begins_with_the_daemon
         condord.stop()
     with recording(market, tmp_path) as condord:
         assert len(history(condord)["seconds"]) <= 2  # the minute, and the one in which the first daemon stopped
-
-
-def test_a_condor_without_rows_is_known_and_another_is_not(market, tmp_path):
-    with recording(market, tmp_path) as condord:
-        assert history(condord, plain_condor(condord)["id"], to="2020-01-01")["seconds"] == []
-        assert condord.get("/api/history?condor=SPY-200117-1-2-3-4")[0] == 404
 
 
 def test_two_accounts_share_a_state_directory(market, tmp_path):

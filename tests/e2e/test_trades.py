@@ -20,6 +20,24 @@ def market():
         yield simulated
 
 
+@pytest.fixture(scope="class")
+def lasting_market():
+    with still_market() as simulated:
+        yield simulated
+
+
+@pytest.fixture(scope="class")
+def state(tmp_path_factory):
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="class")
+def condord(lasting_market, state):
+    """The daemon of all tests of a class."""
+    with recording(lasting_market, state) as condord:
+        yield condord
+
+
 def trades(condord, query=""):
     status, body = condord.get(f"/api/trades{query}")
     assert status == 200, body
@@ -77,26 +95,44 @@ def assert_closed(simulated, condor, trade):
     assert trade["realizedPl"] == pytest.approx(received - cost, abs=CENT)
 
 
-def test_trades_closed_before_the_first_start_are_read_back(market, tmp_path):
-    with recording(market, tmp_path) as condord:
+class TestOneDaemon:
+    """The trades of one account; the last test adds one."""
+
+    def test_trades_closed_before_the_first_start_are_read_back(self, lasting_market, condord):
         body = await_past(condord)
-    hows = {trade["how"] for trade in body["trades"]}
-    assert {"closed", "expired", "assigned", "rolled"} <= hows
-    closed = [trade["closedAt"] for trade in body["trades"]]
-    assert closed == sorted(closed, reverse=True)
-    known = [trade["realizedPl"] for trade in body["trades"] if trade["realizedPl"] is not None]
-    totals = body["totals"]
-    assert totals["trades"] == len(body["trades"]) == len(known) + totals["unknown"]
-    assert totals["realizedPl"] == pytest.approx(sum(known), abs=CENT)
-    assert totals["winners"] == sum(result > 0 for result in known)
+        hows = {trade["how"] for trade in body["trades"]}
+        assert {"closed", "expired", "assigned", "rolled"} <= hows
+        closed = [trade["closedAt"] for trade in body["trades"]]
+        assert closed == sorted(closed, reverse=True)
+        known = [trade["realizedPl"] for trade in body["trades"] if trade["realizedPl"] is not None]
+        totals = body["totals"]
+        assert totals["trades"] == len(body["trades"]) == len(known) + totals["unknown"]
+        assert totals["realizedPl"] == pytest.approx(sum(known), abs=CENT)
+        assert totals["winners"] == sum(result > 0 for result in known)
 
+    def test_trades_are_filtered_by_the_day_they_were_closed(self, lasting_market, condord):
+        body = await_past(condord)
+        day = dt.datetime.fromisoformat(body["trades"][-1]["closedAt"]).date() + dt.timedelta(days=2)
+        early, late = trades(condord, f"?to={day - dt.timedelta(days=1)}"), trades(condord, f"?from={day}")
+        assert late["trades"] + early["trades"] == body["trades"]
+        assert late["trades"]
+        assert early["trades"]
+        assert late["totals"]["trades"] + early["totals"]["trades"] == body["totals"]["trades"]
 
-def test_a_condor_that_is_closed_becomes_a_trade(market, tmp_path):
-    with recording(market, tmp_path) as condord:
+    def test_while_the_database_is_locked_trades_come_from_memory(self, lasting_market, condord, state):
+        body = await_past(condord)
+        with closing(sqlite3.connect(state / "history.sqlite3", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            pass_minute(lasting_market, condord)
+            await_fault(condord)
+            assert [trade["id"] for trade in trades(condord)["trades"]] == [trade["id"] for trade in body["trades"]]
+            other.execute("ROLLBACK")
+
+    def test_a_condor_that_is_closed_becomes_a_trade(self, lasting_market, condord):
         await_past(condord)
         condor = plain_condor(condord)
-        close(market, condor)
-        assert_closed(market, condor, await_trade(condord, condor))
+        close(lasting_market, condor)
+        assert_closed(lasting_market, condor, await_trade(condord, condor))
 
 
 def test_trades_closed_while_condord_does_not_run_are_found_at_the_next_start(market, tmp_path):
@@ -110,28 +146,6 @@ def test_trades_closed_while_condord_does_not_run_are_found_at_the_next_start(ma
         assert_closed(market, condor, await_trade(condord, condor))
         after = trades(condord)["trades"]
         assert [trade for trade in after if trade["id"] != condor["id"]] == before
-
-
-def test_trades_are_filtered_by_the_day_they_were_closed(market, tmp_path):
-    with recording(market, tmp_path) as condord:
-        body = await_past(condord)
-        day = dt.datetime.fromisoformat(body["trades"][-1]["closedAt"]).date() + dt.timedelta(days=2)
-        early, late = trades(condord, f"?to={day - dt.timedelta(days=1)}"), trades(condord, f"?from={day}")
-        assert late["trades"] + early["trades"] == body["trades"]
-        assert late["trades"]
-        assert early["trades"]
-        assert late["totals"]["trades"] + early["totals"]["trades"] == body["totals"]["trades"]
-
-
-def test_while_the_database_is_locked_trades_come_from_memory(market, tmp_path):
-    with recording(market, tmp_path) as condord:
-        body = await_past(condord)
-        with closing(sqlite3.connect(tmp_path / "history.sqlite3", isolation_level=None)) as other:
-            other.execute("BEGIN EXCLUSIVE")
-            pass_minute(market, condord)
-            await_fault(condord)
-            assert [trade["id"] for trade in trades(condord)["trades"]] == [trade["id"] for trade in body["trades"]]
-            other.execute("ROLLBACK")
 
 
 def test_trades_are_stored_without_history_too(market, tmp_path):
