@@ -130,13 +130,28 @@ def is_read(document) -> bool:
     return is_read and all(condor["openedAt"] for condor in document["condors"])
 
 
-@pytest.fixture(scope="module", params=PROXIES)
-def scenario(request, tmp_path_factory):
-    """A daemon behind a proxy, without events that could push earlier ones out of a buffer."""
-    folder = tmp_path_factory.mktemp(request.param)
-    with pair(folder, CONDORD_STREAM_MIN_CHANGE="0") as both, proxied(request.param, folder, both.condord.url) as url:
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory):
+    """A daemon without events that could push earlier ones out of the buffer of a proxy."""
+    with pair(tmp_path_factory.mktemp("quiet"), CONDORD_STREAM_MIN_CHANGE="0") as both:
         both.simulated.post("market", frozen=True)
-        yield SimpleNamespace(**vars(both), url=url, folder=folder, kind=request.param)
+        yield both
+
+
+@pytest.fixture(scope="module")
+def beating(tmp_path_factory):
+    """A quiet daemon that sends a heartbeat twice a second."""
+    with pair(tmp_path_factory.mktemp("beating"), CONDORD_SERVER_HEARTBEAT_SECONDS="0.5") as both:
+        both.simulated.post("market", frozen=True)
+        yield both
+
+
+@pytest.fixture(scope="module", params=PROXIES)
+def scenario(request, quiet, tmp_path_factory):
+    """The quiet daemon behind a proxy."""
+    folder = tmp_path_factory.mktemp(request.param)
+    with proxied(request.param, folder, quiet.condord.url) as url:
+        yield SimpleNamespace(**vars(quiet), url=url, folder=folder, kind=request.param)
 
 
 def follow(url: str, **headers: str) -> Follower:
@@ -261,16 +276,11 @@ def test_the_logs_of_the_proxy_contain_no_token_and_no_ticket(scenario):
 
 
 @pytest.mark.parametrize("kind", PROXIES)
-def test_heartbeats_keep_a_quiet_stream_open_beyond_the_timeout_of_the_proxy(kind, tmp_path):
+def test_heartbeats_keep_a_quiet_stream_open_beyond_the_timeout_of_the_proxy(kind, beating, tmp_path):
     impatient = re.sub(r"proxy_read_timeout \S+;", "proxy_read_timeout 2s;", snippet(kind))
-    with (
-        pair(tmp_path, CONDORD_SERVER_HEARTBEAT_SECONDS="0.5") as both,
-        proxied(kind, tmp_path, both.condord.url, impatient) as url,
-    ):
-        both.simulated.post("market", frozen=True)
-        with closing(follow(url)) as follower:
-            until(lambda: follower.names.count("heartbeat") > 6, "three seconds of heartbeats")
-            assert not follower.ended.is_set()
+    with proxied(kind, tmp_path, beating.condord.url, impatient) as url, closing(follow(url)) as follower:
+        until(lambda: follower.names.count("heartbeat") > 6, "three seconds of heartbeats")
+        assert not follower.ended.is_set()
 
 
 @pytest.mark.parametrize(
@@ -280,9 +290,9 @@ def test_heartbeats_keep_a_quiet_stream_open_beyond_the_timeout_of_the_proxy(kin
         ("caddy", ":8420\n", ':8420 {\n header_up Authorization "Bearer TOKEN"\n}\n'),
     ],
 )
-def test_the_proxy_can_add_the_token(kind, before, after, tmp_path):
+def test_the_proxy_can_add_the_token(kind, before, after, quiet, tmp_path):
     bringing = snippet(kind).replace(before, after.replace("TOKEN", TOKEN))
-    with pair(tmp_path) as both, proxied(kind, tmp_path, both.condord.url, bringing) as url:
+    with proxied(kind, tmp_path, quiet.condord.url, bringing) as url:
         assert fetch(f"{url}/api/status", headers={"Host": NAME})[0] == 200
 
 
