@@ -424,27 +424,24 @@ class TestRefusals:
             (BARS, "closes", "dayBarsAnswer"),
         ],
     )
-    @pytest.mark.parametrize(
-        "answer",
-        [
-            Answer(HTML),
-            Answer(b""),
-            Answer(b'[{"symbol": "SP'),
-            Answer(b"[" * 100_000),
-            Answer(b'{"a":' * 100_000),
-            Answer(b"1e999999"),
-            Answer(b"9" * 5000),
-            Answer(b"NaN"),
-            Answer(b"\xff\xfe["),
-            Answer("quotes"),
-        ],
-        ids=["HTML", "empty", "truncated", "deep list", "deep map", "inf", "digits", "NaN", "no UTF-8", "a string"],
-    )
-    def test_an_answer_that_cannot_be_read_is_malformed_and_counted(self, server, harness, path, way, kind, answer):
-        server.script[path] = [answer]
+    def test_an_answer_that_cannot_be_read_is_malformed_and_counted(self, server, harness, path, way, kind):
+        unreadable = {
+            "HTML": HTML,
+            "empty": b"",
+            "truncated": b'[{"symbol": "SP',
+            "deep list": b"[" * 100_000,
+            "deep map": b'{"a":' * 100_000,
+            "inf": b"1e999999",
+            "digits": b"9" * 5000,
+            "NaN": b"NaN",
+            "no UTF-8": b"\xff\xfe[",
+            "a string": "quotes",
+        }
         calls = harness(retries=0)
-        assert calls.fault(calls.ways[way]).code == "malformed"
-        assert calls.rest.refused == {kind: 1}
+        for count, (name, body) in enumerate(unreadable.items(), start=1):
+            server.script[path] = [Answer(body)]
+            assert calls.fault(calls.ways[way]).code == "malformed", name
+            assert calls.rest.refused == {kind: count}, name
 
     def test_a_list_where_a_map_should_be_is_malformed_and_the_other_way_round(self, server, harness):
         maps = (CLOCK, QUOTES, CONTRACT, ACCOUNT, ACTIONS, STOCKS, INDEXES, SNAPSHOTS, BARS)
