@@ -15,6 +15,7 @@ from condord.live import catch_up
 from condord.live.fanout import Fanout
 from condord.live.published import EVERYTHING
 from condord.live.replica import Replica, SourceEvent, empty_edition
+from tests.examples import examples
 from tests.live.accounts import C630, C650, PublishingService, position, spy, status
 from tests.live.replicas import Client
 
@@ -250,7 +251,7 @@ def test_the_number_of_held_frames_is_bounded(monkeypatch):
 
 
 @given(st.integers(0, 2**32), st.integers(50, 300))
-@settings(max_examples=30)
+@settings(max_examples=examples(100))
 def test_one_lost_frame_in_a_hundred_is_not_visible_to_subscribers(seed, count):
     chance = random.Random(seed)
     order, seen = caught_up(), []

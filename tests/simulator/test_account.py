@@ -10,6 +10,7 @@ from condord.simulator import activities
 from condord.simulator.account import Account
 from condord.simulator.market import Market
 from condord.simulator.orders import Execution
+from tests.examples import examples
 from tests.simulator.builders import make_quote
 
 AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC)
@@ -238,7 +239,7 @@ class DayProfit(RuleBasedStateMachine):
 
 
 TestDayProfit = DayProfit.TestCase
-TestDayProfit.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
+TestDayProfit.settings = settings(max_examples=examples(60), stateful_step_count=15, deadline=None)
 
 
 @given(

@@ -12,6 +12,7 @@ from condord.simulator.entitlements import Entitlements, FeedSlots
 from condord.simulator.option_session import OptionSession
 from condord.simulator.session import Close, Send
 from condord.simulator.stock_session import StockSession
+from tests.examples import examples
 from tests.simulator.builders import AUTH, NOW, SessionClient, reply
 
 KINDS = {
@@ -238,5 +239,5 @@ class TwoSessions(RuleBasedStateMachine):
         assert getattr(self, "is_authenticated", None) != [True, True]
 
 
-TwoSessions.TestCase.settings = settings(max_examples=25, stateful_step_count=12)
+TwoSessions.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=12)
 test_two_sessions = TwoSessions.TestCase

@@ -12,6 +12,7 @@ from condord.core.expiry import ending_of, expiry_of
 from condord.core.occ import OptionSymbol
 from condord.simulator import contracts
 from condord.simulator.market import Market, quoted_cents
+from tests.examples import examples
 from tests.simulator.builders import make_quote
 
 AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC).timestamp()
@@ -38,7 +39,7 @@ def listed_symbols(draw):
     ).compact
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(60))
 @given(listed_symbols(), st.integers(0, 2**32))
 def test_every_quote_is_plausible(symbol, seed):
     market = Market(seed=seed, at=AT, rate=20)
@@ -54,7 +55,7 @@ def test_every_quote_is_plausible(symbol, seed):
         assert quote.ask == round(quote.ask, 2)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(60))
 @given(st.integers(0, 2**32), st.lists(st.floats(0.001, 5), max_size=20))
 def test_the_same_seed_and_steps_give_the_same_quotes(seed, steps):
     def generate():
@@ -70,7 +71,7 @@ def test_the_same_seed_and_steps_give_the_same_quotes(seed, steps):
     assert generate() == generate()
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(60))
 @given(st.lists(listed_symbols(), max_size=4))
 def test_the_quotes_of_a_contract_do_not_depend_on_which_others_are_watched(others):
     only, among = Market(seed=1, at=AT), Market(seed=1, at=AT)

@@ -15,6 +15,9 @@ from condord.simulator.past_calendar import is_session, session_hours
 from condord.simulator.portfolios import PORTFOLIOS
 from condord.simulator.scenarios import SCENARIOS, scenario
 from condord.simulator.simulation import Simulation
+from tests.examples import some_of
+
+pytestmark = pytest.mark.deep
 
 DAYS = [
     dt.datetime(2026, 1, 2, 4, 30, tzinfo=dt.UTC) + dt.timedelta(days=53 * count, hours=7 * count) for count in range(7)
@@ -28,7 +31,9 @@ def simulated(name, at, seed=1):
 
 
 @pytest.fixture(
-    scope="module", params=[(name, at) for at in DAYS for name in NAMES], ids=lambda pair: f"{pair[0]}-{pair[1]:%m-%d}"
+    scope="module",
+    params=some_of((name, at) for at in DAYS for name in NAMES),
+    ids=lambda pair: f"{pair[0]}-{pair[1]:%m-%d}",
 )
 def simulation(request):
     name, at = request.param

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from condord.simulator import contracts
 from condord.simulator.past_path import PastPath
 from condord.simulator.underlyings import Underlyings
+from tests.examples import examples
 
 FRIDAY, THURSDAY = dt.date(2026, 11, 20), dt.date(2026, 11, 19)
 AT = dt.datetime(2026, 11, 20, 19, 0, tzinfo=dt.UTC).timestamp()
@@ -30,7 +31,7 @@ def closes(path, name="SPY"):
     return [path.day(name, session.day).close for session in path.sessions]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 2**32))
 def test_the_path_leads_to_the_last_close_and_to_the_price_at_the_start(seed):
     path, underlyings = make_path(seed), make_underlyings(seed)
@@ -41,7 +42,7 @@ def test_the_path_leads_to_the_last_close_and_to_the_price_at_the_start(seed):
         assert path.day(name, FRIDAY).close == round(underlyings.spot(name), 2)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 2**32), st.lists(st.tuples(st.floats(0.01, 60), st.floats(0.8, 1.2)), max_size=8))
 def test_the_path_goes_through_the_given_prices(seed, given_prices):
     path = make_path(seed)

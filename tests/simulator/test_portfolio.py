@@ -14,6 +14,7 @@ from condord.simulator.orders import is_option
 from condord.simulator.past_calendar import session_before
 from condord.simulator.past_path import PastPath
 from condord.simulator.working_orders import WorkingOrders
+from tests.examples import some_of
 
 FRIDAY = dt.datetime(2026, 11, 20, 20, 0, tzinfo=dt.UTC)  # 15:00 in New York
 DAYS = [dt.datetime(2026, 1, 1, 3, 30, tzinfo=dt.UTC) + dt.timedelta(days=17 * count) for count in range(24)]
@@ -64,7 +65,8 @@ def sigmas(account, root, expiration, right):
     return (distance if right == "put" else -distance) / deviation
 
 
-@pytest.mark.parametrize("at", DAYS, ids=str)
+@pytest.mark.deep
+@pytest.mark.parametrize("at", list(some_of(DAYS)), ids=str)
 def test_the_account_is_plausible_on_any_day(at):
     account = opened(at.day, at)
     options = [held for held in account.holdings.values() if held.multiplier == 100]
@@ -242,7 +244,8 @@ def test_the_path_has_the_prices_at_which_the_portfolio_traded(name):
             assert path.price(underlying, second) == pytest.approx(price)
 
 
-@pytest.mark.parametrize("at", DAYS, ids=str)
+@pytest.mark.deep
+@pytest.mark.parametrize("at", list(some_of(DAYS)), ids=str)
 def test_prices_move_plausibly_between_orders(at):
     """Prices move by at most four standard deviations. The ex-dividend account, made for a rally, is left out."""
     for name in ("default", "tested", "expiration-day", "index"):

@@ -8,6 +8,7 @@ from condord.simulator.faults import FAULTS
 from condord.simulator.past_calendar import is_session
 from condord.simulator.scenarios import scenario
 from condord.simulator.simulation import Simulation
+from tests.examples import some_of
 from tests.simulator.conftest import STARTED_AT
 
 SYMBOLS = ["SPY261218C00745000", "QQQ261218P00650000"]
@@ -207,7 +208,8 @@ def test_the_closed_scenario_begins_once_every_option_has_stopped_trading(at, ex
     assert simulation.at(0.0) == dt.datetime.fromisoformat(expected)
 
 
-@pytest.mark.parametrize("hours", range(24, 24 * 8, 5))
+@pytest.mark.deep
+@pytest.mark.parametrize("hours", list(some_of(range(24, 24 * 8, 5))))
 def test_the_past_of_the_demo_has_only_sessions_of_the_exchange(hours):
     started_at = STARTED_AT + dt.timedelta(hours=hours)  # Thanksgiving and a weekend are among these days
     simulation = Simulation(

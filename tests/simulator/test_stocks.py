@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from condord.simulator.market import Market, SimulatedQuote
 from condord.simulator.past_path import PastPath
 from condord.simulator.stocks import MinuteEnd, SimulatedTrade, StockMarket
+from tests.examples import examples
 from tests.simulator.builders import make_quote
 
 AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC).timestamp()
@@ -46,7 +47,7 @@ def test_indexes_and_unknown_symbols_have_no_quotes(exchange):
         assert exchange.stocks.quote(symbol) is exchange.stocks.trade(symbol) is exchange.stocks.bars(symbol) is None
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 2**32), st.lists(st.floats(0.01, 3), max_size=8))
 def test_a_quote_is_at_most_two_cents_wide_around_the_price(seed, steps):
     exchange = Exchange(seed, rate=5)
@@ -62,7 +63,7 @@ def test_a_quote_is_at_most_two_cents_wide_around_the_price(seed, steps):
             assert quote.mid == pytest.approx(exchange.market.underlyings.spot(symbol), abs=0.0101)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 2**32), st.lists(st.floats(0.001, 90), max_size=8))
 def test_the_same_seed_and_steps_give_the_same_events(seed, steps):
     one, other = Exchange(seed), Exchange(seed)

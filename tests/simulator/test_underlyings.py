@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from condord.simulator import contracts, pricing
 from condord.simulator.underlyings import Underlyings
+from tests.examples import examples
 
 FRIDAY = dt.date(2026, 12, 11)
 EX_DATE = dt.date(2026, 12, 18)
@@ -39,7 +40,7 @@ def test_an_unknown_underlying_has_neither_price_nor_close(underlyings):
         underlyings.set_spot("NONE", 1.0, hold=False)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(60))
 @given(st.integers(0, 2**32))
 def test_the_previous_close_depends_on_the_seed_and_is_a_nights_walk_from_the_price(seed):
     one, other = started(seed), started(seed)

@@ -22,7 +22,7 @@ VALUES = st.recursive(
 )
 
 
-@given(st.lists(VALUES, max_size=40))
+@given(st.lists(VALUES, max_size=17))
 def test_the_elements_of_a_sound_array_are_found(values):
     data = encode(values)
     assert count(data) == len(values)
