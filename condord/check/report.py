@@ -153,12 +153,12 @@ def of_answering(report: wire.StatusReport, what: str) -> Check:
 
 def not_answering(taken: Unavailable, unanswered: Unavailable) -> Check:
     """The address is in use, and what uses it does not answer as a condord."""
-    hangs = "It hangs, or it was stopped and continues with SIGCONT. " if _is_timeout(unanswered) else ""
+    hangs = (
+        "It hangs, or it was stopped and continues with SIGCONT. "
+        if isinstance(unanswered.__cause__, TimeoutError)
+        else ""
+    )
     return fail("port-free", f"{taken}; {unanswered}", f"{hangs}{taken.hint}")
-
-
-def _is_timeout(error: Unavailable) -> bool:
-    return isinstance(error.__cause__, TimeoutError)
 
 
 def not_tried(name: Name, why: str) -> Check:

@@ -46,7 +46,7 @@ def condor_rows(document: wire.Document, shown: Sequence[AnyCondor], screen: Scr
     """
     quotes = {quote.symbol: quote for quote in document.quotes}
     prices = {entry.symbol: entry for entry in document.underlyings}
-    severities = [_severity(condor, document) for condor in shown]
+    severities = [severity_of(condor, document.alerts) for condor in shown]
     has_marks = any(severities)
     names = [
         [
@@ -77,10 +77,6 @@ def condor_rows(document: wire.Document, shown: Sequence[AnyCondor], screen: Scr
     widths = [len(GAP) + grid_width(_NUMBERS, noted, without=_SPARE_NUMBERS[:-1]) for noted in choices]
     fitting = (noted for noted, width in zip(choices, widths, strict=True) if room is None or width <= room)
     return lay_out(_NUMBERS, next(fitting, choices[-1]), screen, above, _SPARE_NUMBERS, missing=missing)
-
-
-def _severity(condor: AnyCondor, document: wire.Document) -> Severity | None:
-    return severity_of(condor, document.alerts)
 
 
 def _mark(severity: Severity | None) -> str:

@@ -29,10 +29,6 @@ def _of_condor(test: Callable[[CondorJson], bool]) -> Test:
     return lambda condor, _: isinstance(condor, CondorJson) and test(condor)
 
 
-def _is_broken(condor: AnyCondor, _: Severity | None = None) -> bool:
-    return isinstance(condor, BrokenJson)
-
-
 def _is_incomplete(condor: AnyCondor, _: Severity | None = None) -> bool:
     return isinstance(condor, BrokenJson) or bool(condor.valuation.missing)
 
@@ -40,7 +36,7 @@ def _is_incomplete(condor: AnyCondor, _: Severity | None = None) -> bool:
 _UNCONFIRMED = _of_condor(lambda condor: condor.valuation.unconfirmed)
 _WING = _of_condor(lambda condor: condor.broken_wing)
 _STATES: Mapping[str, Test] = {
-    "broken": _is_broken,
+    "broken": lambda condor, _: isinstance(condor, BrokenJson),
     "losing": lambda condor, _: (profit(condor) or 0) < 0,
     "winning": lambda condor, _: (profit(condor) or 0) > 0,
     "tested": _of_condor(lambda condor: condor.risk.tested in ("put", "call")),

@@ -154,10 +154,7 @@ def _with_note(line: str, used: int, note: Cell, screen: Screen) -> list[str]:
     if not note.text:
         return [line]
     if screen.width is None or used + len(GAP) + visible_width(note.text) <= screen.width:
-        return [_padded(line, used) + GAP + screen.paint(note.text, note.style)]
+        padding = " " * (used - visible_width(line))
+        return [line + padding + GAP + screen.paint(note.text, note.style)]
     below = textwrap.wrap(note.text, max(_MIN_NOTE_WIDTH, screen.width - 2 * len(GAP)))
     return [line, *(GAP * 2 + screen.paint(part, note.style) for part in below)]
-
-
-def _padded(line: str, width: int) -> str:
-    return line + " " * (width - visible_width(line))

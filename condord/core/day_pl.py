@@ -215,7 +215,8 @@ def _split(
     quantity -= sum(part.quantity for part in parts)
     cash_e4 -= sum(part.cash_e4 for part in parts)
     yield from parts
-    if parts and not quantity and _contracts(fills) == sum(abs(trade.quantity) for _, trade in by_orders):
+    filled, ordered = sum(abs(fill.quantity) for fill in fills), sum(abs(trade.quantity) for _, trade in by_orders)
+    if parts and not quantity and filled == ordered:
         yield _Part(parts[0].owner, 0, cash_e4)  # the rest, as the average prices of orders are rounded
         return
     weights = [weight for _, weight in heirs]
@@ -252,10 +253,6 @@ def _is_behind(fills: Sequence[DayFill], counts: tuple[int, int]) -> bool:
     bought = sum(fill.quantity for fill in fills if fill.quantity > 0)
     sold = -sum(fill.quantity for fill in fills if fill.quantity < 0)
     return bought < counts[0] or sold < counts[1]
-
-
-def _contracts(fills: Iterable[DayFill]) -> int:
-    return sum(abs(fill.quantity) for fill in fills)
 
 
 def _paid_e4(trade: LotLeg, multiplier: int) -> int:

@@ -103,10 +103,10 @@ class Transaction(msgspec.Struct, kw_only=True):
     def can_join(self, half: Transaction) -> bool:
         """Whether `half`, which came later, can be the other half of a roll: it closes nothing that this one opened."""
         opened, closed = self.opening or half.opening, self.closing or half.closing
-        undone = [
-            symbol for symbol in closed if symbol in self.opening and _is_opposite(closed[symbol], opened[symbol])
-        ]
-        return opened.keys() != closed.keys() and not undone
+        undoes = any(
+            closed[symbol].quantity * opened[symbol].quantity < 0 for symbol in closed.keys() & self.opening.keys()
+        )
+        return opened.keys() != closed.keys() and not undoes
 
     def join(self, half: Transaction) -> None:
         """Add the other half of a roll."""
@@ -285,10 +285,6 @@ def joined(legs: Sequence[LotLeg]) -> LotLeg:
     return msgspec.structs.replace(
         legs[0], quantity=sum(leg.quantity for leg in legs), costs=tuple(part for leg in legs for part in leg.costs)
     )
-
-
-def _is_opposite(one: LotLeg, other: LotLeg) -> bool:
-    return one.quantity * other.quantity < 0
 
 
 def sign_of(quantity: int) -> int:

@@ -6,6 +6,7 @@ in the sum, so that a counter never decreases. A front reads all families of its
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -57,8 +58,10 @@ def families(registry: Collector) -> dict[str, Family]:
 
 def added(one: Families, other: Families) -> dict[str, Family]:
     """The sum of two processes' families."""
-    both = {name: _sum(one[name], other[name]) for name in one.keys() & other.keys()}
-    return {**one, **other, **both}
+    found = {**one, **other}
+    for name in one.keys() & other.keys():
+        found[name] = msgspec.structs.replace(one[name], samples=_all((one[name], other[name])))
+    return found
 
 
 def lasting(found: Families) -> dict[str, Family]:
@@ -126,25 +129,16 @@ def family_of(metric: Metric) -> Family:
     return Family(metric.name, metric.documentation, metric.type, samples)
 
 
-def _sum(one: Family, other: Family) -> Family:
-    return msgspec.structs.replace(one, samples=_all((one, other)))
-
-
 def _all(found: Sequence[Family]) -> tuple[SampleValue, ...]:
     """The samples of all families, those of the same name and labels as one."""
     sums: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
-    for sample in _samples(found):
+    for sample in itertools.chain.from_iterable(family.samples for family in found):
         key = sample.name, tuple(sorted(sample.labels.items()))
         if sample.name.endswith(_CREATED):  # an instant
             sums[key] = min(sums.get(key, sample.value), sample.value)
         else:
             sums[key] = sums.get(key, 0.0) + sample.value
     return tuple(SampleValue(name, dict(labels), value) for (name, labels), value in sums.items())
-
-
-def _samples(found: Iterable[Family]) -> Iterator[SampleValue]:
-    for family in found:
-        yield from family.samples
 
 
 def _metric(family: Family, samples: Iterable[SampleValue]) -> Metric:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -137,7 +137,9 @@ class Lifecycle:
         unexplained, unseen = account_changes.unexplained(changes, self.activities, self.splits)
         gone = [entry.change.key for entry in unexplained if entry.change.shares is not None and entry.gone]
         found = broken.candidates(before.broken, before.shown.condors if before.shown else (), reading.grouping, now_at)
-        found = [candidate for candidate in found if not _has_settled(candidate.condor, reading.settled)]
+        found = [
+            candidate for candidate in found if reading.settled.isdisjoint(leg.symbol for leg in candidate.condor.legs)
+        ]
         broken_now = broken.judged(found, reading.grouping, unexplained, now_at)
         recent = [
             activity
@@ -196,10 +198,6 @@ def _meets(calendar: Calendar) -> Callable[[dt.datetime, dt.datetime], bool]:
 def _stays_until(since: dt.datetime, calendar: Calendar) -> dt.datetime:
     """The close of the session after the one of `since`, in UTC."""
     return calendar.first_after(exchange_day(since)).close_at
-
-
-def _has_settled(condor: CondorSummary, settled: Collection[str]) -> bool:
-    return any(leg.symbol in settled for leg in condor.legs)
 
 
 def _is_sound(memory: Memory) -> bool:
