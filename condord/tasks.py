@@ -38,6 +38,11 @@ async def lasting(work: Awaitable[None]) -> NoReturn:
     raise TaskEnded("it returned")
 
 
+def loop_time() -> float:
+    """The time in seconds of the running loop's clock."""
+    return asyncio.get_running_loop().time()
+
+
 def check_cancelled() -> None:
     """Raise CancelledError if the current task was cancelled and a library has kept that to itself.
 

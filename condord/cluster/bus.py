@@ -35,7 +35,7 @@ from condord.cluster.nats_client import (
 from condord.cluster.outgoing_messages import OutgoingMessages
 from condord.errors import AccessDenied
 from condord.live.remedies import FORBIDDEN_REMEDY
-from condord.tasks import check_cancelled
+from condord.tasks import check_cancelled, loop_time
 
 MIN_WAIT_SECONDS = 0.1
 MAX_WAIT_SECONDS = 1.0
@@ -116,7 +116,7 @@ class Bus:
     ) -> None:
         self.dropped = 0
         self.reason = "it has not answered yet"
-        self.denials = Denials(self._now)
+        self.denials = Denials(loop_time)
         self._settings = settings
         self._name = name
         self._refused = refused
@@ -204,7 +204,7 @@ class Bus:
         Raises:
             BusError: none has come within `seconds`, nobody listens, or there is no connection.
         """
-        client, begun = self._usable_client, self._now()
+        client, begun = self._usable_client, loop_time()
         try:
             message = await client.request(subject, payload, seconds, headers=dict(headers or {}))
         except errors.NoRespondersError as error:
@@ -229,7 +229,7 @@ class Bus:
         Raises:
             BusError: there is no connection, or no answer.
         """
-        client, begun = self._usable_client, self._now()
+        client, begun = self._usable_client, loop_time()
         whats = [*map(publishing, publish), *map(subscribing, subscribe), *map(publishing, write)]
         try:
             await client.try_out(publish, subscribe, write, TRY_SECONDS)
@@ -259,10 +259,6 @@ class Bus:
         if self._client is None or not self._client.is_connected:
             raise BusError("the bus is not connected")
         return self._client
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
 
     async def _pause(self) -> None:
         wait = min(MIN_WAIT_SECONDS * 2.0 ** min(self._failures, 16), MAX_WAIT_SECONDS)
@@ -305,14 +301,14 @@ class Bus:
             self._notify_watchers()
         if self._failure is not None:
             raise self._failure
-        self._lost_at = self._now()
+        self._lost_at = loop_time()
         _log.warning("The bus is lost", extra={"fields": {"bus": url, "reason": str(fault(client.last_error))}})
         raise fault(client.last_error)
 
     def _begin(self, client: NatsClient, url: str) -> None:
         self._client = client
         self._failures, self._is_too_small = 0, False
-        now, lost_at, self._lost_at = self._now(), self._lost_at, None
+        now, lost_at, self._lost_at = loop_time(), self._lost_at, None
         lasted = {} if lost_at is None else {"lasted_seconds": round(now - lost_at, 1)}
         _log.info("The bus is connected", extra={"fields": {"bus": url, "version": client.version, **lasted}})
         if is_too_old(client.version):
@@ -347,7 +343,7 @@ class Bus:
                 what = subscribing(subscription.subject)
                 if self.denials.first((what,)) is None:
                     continue
-                begun = self._now()
+                begun = loop_time()
                 try:
                     if subscription.live is not None:
                         await subscription.live.unsubscribe()

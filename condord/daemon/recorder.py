@@ -7,7 +7,6 @@ positions read with it, nothing is recorded: what is shown until then may be ano
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from condord.core.market_hours import exchange_day
+from condord.daemon.minute_queue import MinuteQueue
 from condord.daemon.store_notice import StoreNotice
 from condord.live.minutes import MinuteRow, RecordedPast
 from condord.live.wire import NoticeJson
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from condord.daemon.shared_extremes import SharedExtremes
     from condord.history.store import HistoryStore
 
-QUEUED_MINUTES = 60
-"""How many minutes wait for a slow disk; then the oldest is dropped."""
-STOP_SECONDS = 1.0
-"""How long a stop waits for the last minute to be written."""
 RETRY_SECONDS = 60.0
 """The interval of new attempts while there is no minute to write: a fault may also end at night."""
 
@@ -59,16 +55,14 @@ class Recorder:
         self._now_at = now_at
         self._account: str | None = None
         self.is_known = self.is_shown = False
-        self._queue: asyncio.Queue[Sequence[MinuteRow]] = asyncio.Queue(QUEUED_MINUTES)
+        self._queue = MinuteQueue()
         self._notice = StoreNotice("historyUnavailable")
 
     def record(self, rows: Sequence[MinuteRow]) -> None:
         """Take the rows of the minute that has just ended."""
         if not (rows and self.is_enabled and self.is_known and self.is_shown):
             return
-        if self._queue.full():
-            self._drop()
-        self._queue.put_nowait(rows)
+        self._queue.put(rows)
 
     def pause(self) -> None:
         """Record nothing until the new key's account is known and its positions are shown: the key has changed."""
@@ -82,8 +76,7 @@ class Recorder:
         """Record this account once its positions are shown, and return its recorded past."""
         self.is_known = False
         if account_key != self._account:
-            while not self._queue.empty():
-                self._drop()
+            self._queue.clear()
         self._account = account_key
         past = await self._store.switch_to(account_key, self._source, exchange_day(self._now_at()))
         if self._shared is not None:
@@ -107,14 +100,12 @@ class Recorder:
                 if self._shared is not None:
                     await self._shared.add(rows)
             finally:
-                self._queue.task_done()
+                self._queue.done()
 
     async def finish(self, rows: Sequence[MinuteRow]) -> None:
-        """Take the rows of the running minute, and wait until everything is written, `STOP_SECONDS` at most."""
+        """Take the rows of the running minute, and wait briefly until everything is written."""
         self.record(rows)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_SECONDS):
-                await self._queue.join()
+        await self._queue.written()
 
     @property
     def has_fault(self) -> bool:
@@ -131,10 +122,6 @@ class Recorder:
         self._unwritten += rows
         if fault is None or fault.is_set_aside:
             self.rows, self._unwritten = self.rows + self._unwritten, 0
-
-    def _drop(self) -> None:
-        self._queue.get_nowait()
-        self._queue.task_done()
 
 
 def _until(past: RecordedPast, second: float) -> RecordedPast:

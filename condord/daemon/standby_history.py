@@ -7,7 +7,6 @@ it again when the maker has ended. Both record by the same rules, and what both 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from condord.cluster.bus import BusError
 from condord.cluster.interfaces import EventSink
-from condord.daemon.recorder import STOP_SECONDS
+from condord.daemon.minute_queue import MinuteQueue
 from condord.daemon.store_notice import StoreNotice
 from condord.history.file import StoredAccount
 from condord.live.followed_minutes import FollowedMinutes
@@ -55,7 +54,7 @@ class StandbyHistory:
         self._minutes: FollowedMinutes | None = FollowedMinutes(edition)
         self._changed: bool | None = None  # None: nothing has changed since `flush`; True: the whole document has
         self._timer: asyncio.TimerHandle | None = None
-        self._queue: asyncio.Queue[Sequence[MinuteRow]] = asyncio.Queue()
+        self._queue = MinuteQueue()
         self._hash: str | None = None
         self._store: HistoryStore | None = None
         self._is_released = False
@@ -83,12 +82,12 @@ class StandbyHistory:
             try:
                 await self._write(rows)
             finally:
-                self._queue.task_done()
+                self._queue.done()
 
     async def release(self) -> None:
         """Record the running minute, and close the database, as a maker is about to write it.
 
-        What is not written within `STOP_SECONDS` is dropped.
+        What cannot be written within a second is dropped.
         """
         self.flush()
         minutes, self._minutes = self._minutes, None
@@ -97,12 +96,8 @@ class StandbyHistory:
             self._timer = None
         if minutes is not None:
             self._put(minutes.running())
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_SECONDS):
-                await self._queue.join()
-        while not self._queue.empty():
-            self._queue.get_nowait()
-            self._queue.task_done()
+        await self._queue.written()
+        self._queue.clear()
         self._is_released = True
         store, self._store = self._store, None
         if store is not None:
@@ -129,7 +124,7 @@ class StandbyHistory:
 
     def _put(self, rows: Sequence[MinuteRow]) -> None:
         if rows and self._is_enabled():
-            self._queue.put_nowait(rows)
+            self._queue.put(rows)
 
     async def _write(self, rows: Sequence[MinuteRow]) -> None:
         before, source = self._hash, self._edition.status.source

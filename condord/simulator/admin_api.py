@@ -32,7 +32,7 @@ _GRANTS = {"opra": "has_opra", "sip": "has_sip", "index_values": "has_index_valu
 _ARGS = ("symbol", "path", "stream", "seconds_each", "skew_seconds", "limit", "location")
 
 
-class FaultRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class FaultRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Inject `fault` to trigger `count` times, for `seconds`; the other fields are arguments of the fault."""
 
     fault: str
@@ -53,7 +53,7 @@ class FaultRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
         return {key: fields[key] for key in _ARGS if fields[key] is not None}
 
 
-class PositionChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PositionChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Set the position in `symbol` to `qty` (signed, 0 removes it), entered at `avg_entry_price` per share."""
 
     symbol: Annotated[str, msgspec.Meta(min_length=1)]
@@ -61,7 +61,7 @@ class PositionChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     avg_entry_price: Decimal | None = None
 
 
-class PositionChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PositionChanges(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Changes that are made together; with `fill`, by one order whose update is sent on the trading stream.
 
     `ordered` is the quantity of an order that is filled only in part. With `replaces`, the order replaces the last one.
@@ -73,7 +73,7 @@ class PositionChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replaces: bool = False
 
 
-class PushedQuote(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"as_": "as"}):
+class PushedQuote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"as_": "as"}):
     """A quote to push; a bid of 0 means that there is none."""
 
     symbol: str
@@ -83,7 +83,7 @@ class PushedQuote(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
     as_: int = 1
 
 
-class PushedQuotes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PushedQuotes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Quotes to push together; with `pin`, their symbols stop moving until a request with `release`."""
 
     quotes: list[PushedQuote] = []
@@ -91,7 +91,7 @@ class PushedQuotes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     release: bool = False
 
 
-class MarketChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MarketChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Changes of the market; fields that are missing change nothing.
 
     `open` opens the market at any hour or closes it; `opening` can also make it keep the exchange's hours. `at` sets
@@ -110,7 +110,7 @@ class MarketChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     release: bool = False
 
 
-class Grants(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Grants(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The entitlements of the account from now on; fields that are missing change nothing.
 
     A stream that is open keeps what it had when it was opened.
@@ -123,7 +123,7 @@ class Grants(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stock_symbol_limit: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
-class OptionEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class OptionEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An event for `qty` contracts of `symbol` (null for all); by default its activity is visible the next morning.
 
     With `contracts` or `shares` false, that part is left out: Alpaca may book the parts at different times.
@@ -137,7 +137,7 @@ class OptionEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     activity_after_seconds: _NotNegative | None = None
 
 
-class StockSplit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StockSplit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Give `new` shares of `symbol` for every `old`."""
 
     symbol: str
@@ -146,14 +146,14 @@ class StockSplit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     activity_after_seconds: _NotNegative | None = None
 
 
-class DeliverableChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DeliverableChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Make every contract of `root` deliver these shares, by stock."""
 
     root: str
     deliverables: Annotated[dict[str, int], msgspec.Meta(min_length=1)]
 
 
-class Announcement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Announcement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Announce a corporate action; the fields are Alpaca's."""
 
     kind: Literal["cash_dividend", "forward_split", "reverse_split"]

@@ -21,14 +21,14 @@ from condord.simulator.working_orders import Updates
 _Count = Annotated[int, msgspec.Meta(gt=0)]
 
 
-class NewLeg(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NewLeg(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A leg of an order: contracts for each unit, + to buy and - to sell."""
 
     symbol: Annotated[str, msgspec.Meta(min_length=1)]
     qty: int
 
 
-class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NewOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An order of `qty` units; `limit_price` is net per share, positive for a debit, null for a market order."""
 
     legs: Annotated[list[NewLeg], msgspec.Meta(min_length=1, max_length=4)]
@@ -37,7 +37,7 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_in_force: TimeInForce = "day"
 
 
-class OrderChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class OrderChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The fields that the replacement of an order changes; fields that are null stay as they are."""
 
     qty: _Count | None = None
@@ -45,14 +45,14 @@ class OrderChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_in_force: TimeInForce | None = None
 
 
-class OrderFill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class OrderFill(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Fill `qty` units of an order (null: the rest) at `prices` per share, by symbol; see `WorkingOrders.fill`."""
 
     qty: _Count | None = None
     prices: dict[str, Decimal] | None = None
 
 
-class Transfer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Transfer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Deposit `amount` dollars, or withdraw them if it is negative."""
 
     amount: Decimal

@@ -13,7 +13,6 @@ No failure here concerns positions, quotes or the clock.
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import AbstractContextManager
@@ -22,6 +21,7 @@ from typing import Any
 from condord.core.market_hours import exchange_day
 from condord.core.model.figures import OptionSnapshot
 from condord.core.quote import Tick
+from condord.tasks import loop_time
 from condord.upstream.due import ReadSchedule
 from condord.upstream.interfaces import STOCKS_PER_REQUEST, SYMBOLS_PER_REQUEST, Brokerage, MarketSink
 from condord.upstream.poller import Poller
@@ -120,7 +120,7 @@ class MarketReader:
         return tuple(stock for stock in self._sink.stocks if stock not in streamed)
 
     async def _read_stocks(self) -> bool:
-        stocks, now = self._sink.stocks, _loop_time()
+        stocks, now = self._sink.stocks, loop_time()
         pace = PRICE_SECONDS * _requests(stocks, STOCKS_PER_REQUEST)
         period = min(self._refresh_seconds, CONFIRM_SECONDS) if self._is_open() else self._refresh_seconds
         if self._all_stocks.is_due(stocks, now, period=max(period, pace), pace=pace):
@@ -143,7 +143,7 @@ class MarketReader:
         period = PRICE_SECONDS if self._is_open() else self._refresh_seconds
         if not self._is_entitled:
             period = GRANT_SECONDS
-        if self._indexes.is_due(indexes, _loop_time(), period=period, pace=PRICE_SECONDS):
+        if self._indexes.is_due(indexes, loop_time(), period=period, pace=PRICE_SECONDS):
             await self._read("indexes", self._indexes, indexes, self._ask_indexes)
         return self._done("indexes", indexes)
 
@@ -187,7 +187,7 @@ class MarketReader:
         if self._dividends_on != today:
             self._dividends_on = today
             self._dividends.ask()
-        if self._dividends.is_due(stocks, _loop_time(), period=_A_DAY_SECONDS, pace=_PACE_SECONDS):
+        if self._dividends.is_due(stocks, loop_time(), period=_A_DAY_SECONDS, pace=_PACE_SECONDS):
             await self._read("dividends", self._dividends, stocks, self._ask_dividends)
         return self._done("dividends", stocks)
 
@@ -205,7 +205,7 @@ class MarketReader:
         read: Callable[[Sequence[str]], Awaitable[None]],
     ) -> None:
         pace = max(_PACE_SECONDS, _requests(symbols, SYMBOLS_PER_REQUEST) * 60.0 / per_minute)
-        if due.is_due(symbols, _loop_time(), period=max(self._refresh_seconds, pace), pace=pace):
+        if due.is_due(symbols, loop_time(), period=max(self._refresh_seconds, pace), pace=pace):
             await self._read(what, due, symbols, read)
 
     async def _read(
@@ -213,7 +213,7 @@ class MarketReader:
     ) -> bool:
         """Read now, and note how it ended. Return whether Alpaca answered."""
         is_answered = False
-        due.begin(_loop_time())
+        due.begin(loop_time())
         with self._noting(what):
             await read(symbols)
             is_answered = True
@@ -233,7 +233,3 @@ class MarketReader:
 
 def _requests(symbols: Collection[str], most: int) -> int:
     return max(1, -(-len(symbols) // most))
-
-
-def _loop_time() -> float:
-    return asyncio.get_running_loop().time()

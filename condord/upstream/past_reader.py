@@ -19,6 +19,7 @@ from typing import Any
 
 from condord.core.activity import Activity
 from condord.core.market_hours import exchange_day, start_of_day
+from condord.tasks import loop_time
 from condord.upstream.interfaces import ActivityPage, Brokerage, TradeSink
 from condord.upstream.order_history import reach
 from condord.upstream.past_progress import PastProgress, PastRequest
@@ -115,7 +116,7 @@ class PastReader:
             if generation is not self._generation:
                 return True
             self._progress = progress = PastProgress(stored, complete_from, self._now_at())
-            self._whole_at, self._is_asked = _loop_time(), False
+            self._whole_at, self._is_asked = loop_time(), False
             self._closes.ask()
             await self._date(stored)
         is_answered = True
@@ -150,7 +151,7 @@ class PastReader:
         return is_answered
 
     def _pass_on_requests(self, progress: PastProgress) -> None:
-        now = _loop_time()
+        now = loop_time()
         if self._is_asked or now >= self._whole_at + WHOLE_SECONDS - _ROUNDING_SECONDS:
             progress.ask(self._now_at(), is_whole=True)
             self._whole_at = now
@@ -182,7 +183,3 @@ class PastReader:
                     self._sink.add_day_closes({key: closes_e4[key] for key in wanted if key in closes_e4})
                     self._absent |= wanted - closes_e4.keys()
         return self._is_good("closes")
-
-
-def _loop_time() -> float:
-    return asyncio.get_running_loop().time()

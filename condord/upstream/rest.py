@@ -26,6 +26,7 @@ from condord.core.underlying import IndexValue, StockFeed, StockSnapshot
 from condord.core.working_order import WorkingOrder
 from condord.host.network import Network
 from condord.live import wire
+from condord.tasks import loop_time
 from condord.upstream import clients
 from condord.upstream.activities import PAST
 from condord.upstream.blocking_rest import BlockingRest
@@ -73,10 +74,6 @@ class RestSettings(msgspec.Struct, frozen=True, kw_only=True):
     stock_feed: StockFeed = "iex"
 
 
-def _loop_time() -> float:
-    return asyncio.get_running_loop().time()
-
-
 def _not_measured(_endpoint: str, _code: str, _seconds: float) -> None:
     """Measure nothing."""
 
@@ -95,7 +92,7 @@ class AlpacaRest:
         now_at: Callable[[], dt.datetime],
         network: Network,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        now: Callable[[], float] = _loop_time,
+        now: Callable[[], float] = loop_time,
         observe: Callable[[str, str, float], None] = _not_measured,
     ) -> None:
         self._network = network

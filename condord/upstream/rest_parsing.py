@@ -191,7 +191,7 @@ def _in_utc(at: dt.datetime) -> dt.datetime:
     return in_utc
 
 
-class _CalendarDay(msgspec.Struct):
+class _CalendarDay(msgspec.Struct, frozen=True, kw_only=True):
     open: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{2}:[0-5][0-9]$")]
     close: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{2}:[0-5][0-9]$")]
 
@@ -213,7 +213,7 @@ def _session(day: dt.date, row: object, refuse: Refuse) -> Hours:
         return hours_of(day, *REGULAR)
 
 
-class _ClockAnswer(msgspec.Struct):
+class _ClockAnswer(msgspec.Struct, frozen=True, kw_only=True):
     is_open: bool
     next_open: Instant
     next_close: Instant

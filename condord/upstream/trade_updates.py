@@ -20,11 +20,11 @@ from condord.upstream.quote_protocol import UNREADABLE
 _KINDS = frozenset({"authorization", "listening", "trade_updates"})
 
 
-class _Authorization(msgspec.Struct):
+class _Authorization(msgspec.Struct, frozen=True, kw_only=True):
     status: str = ""
 
 
-class _StreamMessage(msgspec.Struct):
+class _StreamMessage(msgspec.Struct, frozen=True, kw_only=True):
     stream: str = ""
     data: msgspec.Raw = msgspec.Raw(b"null")
 

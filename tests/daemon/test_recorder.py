@@ -5,7 +5,8 @@ import logging
 import msgspec
 import pytest
 
-from condord.daemon.recorder import QUEUED_MINUTES, RETRY_SECONDS, STOP_SECONDS, Recorder
+from condord.daemon.minute_queue import QUEUED_MINUTES, STOP_SECONDS
+from condord.daemon.recorder import RETRY_SECONDS, Recorder
 from condord.live.minutes import MinuteRow, RecordedPast
 from condord.live.wire_condor import HistoryJson
 from tests import virtualtime

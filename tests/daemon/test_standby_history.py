@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from condord.cluster.bus import BusError
-from condord.daemon.recorder import STOP_SECONDS
+from condord.daemon.minute_queue import STOP_SECONDS
 from condord.daemon.standby_history import RecordedSink, StandbyHistory
 from condord.history.file import StoredAccount
 from tests import virtualtime
