@@ -20,7 +20,7 @@ from condord.live import render, wire
 from condord.live.account import AccountState
 from condord.live.alert_events import AlertSource
 from condord.live.alert_watch import AlertWatch
-from condord.live.alerts import Alerts, Changes
+from condord.live.alerts import AlertChanges, Alerts
 from condord.live.book import Book
 from condord.live.coalescer import Coalescer
 from condord.live.fanout import Fanout
@@ -65,7 +65,7 @@ def publisher(
     window_seconds: float = WINDOW_SECONDS,
     *,
     alerts: Callable[[Book], AlertSource | None] = lambda _book: None,
-    on_alerts: Callable[[Changes], None] = lambda _changes: None,
+    on_alerts: Callable[[AlertChanges], None] = lambda _changes: None,
 ) -> Publisher:
     """The publisher, wired as the daemon does it; `alerts` makes what evaluates rules."""
     status = render.unread_status("simulator", "indicative", wiring.model(schema.Config()), utc_now())

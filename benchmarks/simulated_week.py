@@ -29,7 +29,7 @@ from condord.core.quote import Tick
 from condord.core.rules.built_in import BUILT_IN
 from condord.live.alert_records import AlertRecord
 from condord.live.alert_watch import AlertWatch
-from condord.live.alerts import Alerts, Changes
+from condord.live.alerts import AlertChanges, Alerts
 from condord.live.wire import MarketJson
 from condord.simulator.contracts import OptionRoot
 from condord.simulator.market import YEAR_SECONDS, Market, SimulatedQuote, contract_value
@@ -361,7 +361,7 @@ class Week:
         symbols = {leg.symbol for leg in condor.legs}
         return next(key for key, held in self.held.items() if held.quantities.keys() == symbols)
 
-    def _take(self, changes: Changes) -> None:
+    def _take(self, changes: AlertChanges) -> None:
         for transition in changes.transitions:
             when = self.at.astimezone(NEW_YORK)
             self.log.append(f"{when:%a %H:%M:%S} {transition.kind:<8} {transition.record.id}: {transition.record.text}")

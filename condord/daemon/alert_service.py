@@ -21,7 +21,7 @@ from condord.errors import Unavailable
 from condord.live import alert_events, render_alerts
 from condord.live.alert_records import AlertRecord, Transition
 from condord.live.alert_watch import AlertWatch
-from condord.live.alerts import Alerts, Changes
+from condord.live.alerts import AlertChanges, Alerts
 from condord.live.wire import NoticeJson
 from condord.live.wire_alerts import AlertsJson
 
@@ -42,7 +42,7 @@ server waits for an answer of the leader over the bus.
 MAX_WAITING = 10_000
 """How many transitions wait for a slow disk; then the oldest is dropped."""
 
-NOTHING = Changes(transitions=(), records=())
+NOTHING = AlertChanges(transitions=(), records=())
 _EVENTS = {
     "firing": "Alert fires",
     "resolved": "Alert has resolved",
@@ -68,7 +68,7 @@ class AlertService:
         delivery: Delivery,
         now_at: Callable[[], dt.datetime],
     ) -> None:
-        self.show: Callable[[Changes], None] = self.take
+        self.show: Callable[[AlertChanges], None] = self.take
         self.delivery = delivery
         self.alerts = alerts
         self._watch = watch
@@ -91,11 +91,11 @@ class AlertService:
         """When `evaluate` is due although nothing was published, in loop seconds."""
         return self._watch.deadline if self._is_watching else None
 
-    def evaluate(self, now: float, now_at: dt.datetime) -> Changes:
+    def evaluate(self, now: float, now_at: dt.datetime) -> AlertChanges:
         """Evaluate what was published since the last evaluation, or is due by time."""
         return self._watch.evaluate(now, now_at) if self._is_watching else NOTHING
 
-    def take(self, changes: Changes) -> None:
+    def take(self, changes: AlertChanges) -> None:
         """Queue changes to be stored and delivered."""
         for transition in changes.transitions:
             _log_transition(transition)
@@ -218,7 +218,7 @@ class AlertService:
         if not records and not transitions and not acknowledging:
             return
         documents = [render_alerts.alert(transition.record) for transition in transitions]
-        changes = Changes(transitions=transitions, records=tuple(records.values()))
+        changes = AlertChanges(transitions=transitions, records=tuple(records.values()))
         is_kept = await self.delivery.add(changes, documents)
         for each in acknowledging:
             if not each.done():  # else it has waited for too long

@@ -25,7 +25,7 @@ from condord.daemon.grouper import BackgroundRunner
 from condord.daemon.market_feed import MarketFeed
 from condord.daemon.recorded_account import RecordedAccount
 from condord.live import wire
-from condord.live.alerts import Changes
+from condord.live.alerts import AlertChanges
 from condord.live.day import DayMemory
 from condord.live.lifecycle import Memory
 from condord.live.past import Past, past
@@ -214,7 +214,7 @@ class Feed(MarketFeed):
         """Note that the positions set last were set with the account's orders, or that these cannot be read."""
         self._alerts.note_orders()
 
-    def show_alerts(self, changes: Changes) -> None:
+    def show_alerts(self, changes: AlertChanges) -> None:
         """Publish what has changed of alerts by other rules, a restart or an acknowledgement."""
         wake(self._publisher.show_alerts(changes, self._loop.time(), self._now_at()))
         self._arm(self._publisher.deadline)

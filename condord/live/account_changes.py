@@ -53,7 +53,7 @@ class HeldContract(msgspec.Struct, frozen=True, kw_only=True):
     shares: dict[str, int]
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
     """A change of `quantity` (signed) of a symbol: `held` were there at `since_at`, and it was first seen at `at`.
 
     `shares` is as in `HeldContract` for an option, and None for a stock. `condor_id` is set if exactly one condor held
@@ -87,7 +87,7 @@ class UnexplainedChange:
     explains it, and `confirmed` of these were assigned (OPASN).
     """
 
-    def __init__(self, change: Change) -> None:
+    def __init__(self, change: AccountChange) -> None:
         self.change = change
         self.left = abs(change.quantity) - change.filled
         self.exercised = 0
@@ -124,7 +124,7 @@ class Contents(NamedTuple):
     stocks: Mapping[str, int]
 
 
-def changes(before: Contents, now: Contents, since_at: dt.datetime, now_at: dt.datetime) -> list[Change]:
+def changes(before: Contents, now: Contents, since_at: dt.datetime, now_at: dt.datetime) -> list[AccountChange]:
     """The changes from the reading `before` (read at `since_at`) to the reading `now` (read at `now_at`)."""
     found = []
     for symbol in sorted(before.contracts.keys() | now.contracts.keys()):
@@ -140,11 +140,13 @@ def changes(before: Contents, now: Contents, since_at: dt.datetime, now_at: dt.d
 
 def _change(
     symbol: str, quantity: int, held_before: int, since_at: dt.datetime, at: dt.datetime, shares: dict[str, int] | None
-) -> Change:
-    return Change(symbol=symbol, quantity=quantity, held=held_before, since_at=since_at, at=at, shares=shares)
+) -> AccountChange:
+    return AccountChange(symbol=symbol, quantity=quantity, held=held_before, since_at=since_at, at=at, shares=shares)
 
 
-def with_fills(kept: Sequence[Change], orders: Iterable[Order], activities: Iterable[Activity]) -> list[Change]:
+def with_fills(
+    kept: Sequence[AccountChange], orders: Iterable[Order], activities: Iterable[Activity]
+) -> list[AccountChange]:
     """The changes `kept`, each with how much of it fills explain. The oldest fills are used first."""
     if not kept:
         return []
@@ -169,7 +171,7 @@ class _Fills:
         for symbol, quantity, at in sorted(fills, key=lambda fill: fill[2]):
             self._left.setdefault(symbol, []).append((at, quantity))
 
-    def take(self, change: Change) -> int:
+    def take(self, change: AccountChange) -> int:
         """How much of `change` the fills left explain; these contracts are then used up."""
         wanted = abs(change.quantity)
         rest = []
@@ -185,7 +187,7 @@ class _Fills:
 
 
 def unexplained(
-    kept: Iterable[Change], activities: Sequence[Activity], splits: Iterable[Split]
+    kept: Iterable[AccountChange], activities: Sequence[Activity], splits: Iterable[Split]
 ) -> tuple[list[UnexplainedChange], list[Activity]]:
     """The changes in `kept` left unexplained by splits and bookings, and assignments that no change shows."""
     rest = [UnexplainedChange(change) for change in kept]
@@ -312,7 +314,7 @@ def _stocks_of(entry: UnexplainedChange) -> Iterable[str]:
     return (entry.change.symbol,) if entry.change.shares is None else entry.change.shares
 
 
-def _is_split(change: Change, ratio: Fraction, day: dt.date) -> bool:
+def _is_split(change: AccountChange, ratio: Fraction, day: dt.date) -> bool:
     """Whether a stock changed in `ratio` around `day`; fractions of a share are paid in cash."""
     first, last = exchange_day(change.since_at) - _A_DAY, exchange_day(change.at) + _A_DAY
     moved = change.held * (ratio - 1)

@@ -15,7 +15,7 @@ import msgspec
 from condord.core.market_hours import exchange_day
 from condord.live import render_alerts
 from condord.live.alert_records import AlertRecord
-from condord.live.alerts import Changes
+from condord.live.alerts import AlertChanges
 from condord.live.coalescer import Coalescer
 from condord.live.published import Edition
 from condord.live.published_alerts import in_order
@@ -48,7 +48,7 @@ class AlertSource(Protocol):
     def deadline(self) -> float | None:
         """When `evaluate` is due although nothing was published, in loop seconds."""
 
-    def evaluate(self, now: float, now_at: dt.datetime) -> Changes:
+    def evaluate(self, now: float, now_at: dt.datetime) -> AlertChanges:
         """Evaluate what was published since the last call, or is due by time. `deadline` is then `now` or later."""
 
 
@@ -67,7 +67,7 @@ class AlertEvents:
         edition: Edition,
         coalescer: Coalescer,
         begin: Callable[[], None],
-        on_changes: Callable[[Changes], None],
+        on_changes: Callable[[AlertChanges], None],
     ) -> None:
         self.source = source
         self._edition = edition
@@ -104,7 +104,7 @@ class AlertEvents:
         if is_changed and self._changed is None:
             self._changed = now
 
-    def take(self, changes: Changes) -> None:
+    def take(self, changes: AlertChanges) -> None:
         """Take changes: `on_changes` gets them now, and `publish` publishes their transitions when it is due."""
         if not changes.records and not changes.transitions:
             return

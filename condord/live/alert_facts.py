@@ -72,7 +72,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
         return self.is_session and self.is_dated and not self.is_opening
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
+class CondorTerms(msgspec.Struct, frozen=True, kw_only=True):
     """The terms of a condor that do not change with quotes: its name for people, its chain, and Alpaca's cut-offs."""
 
     name: str
@@ -107,7 +107,7 @@ def known(values: Values, when: Moment) -> Values:
     }
 
 
-def date_values(condor: Condor, terms: Terms, when: Moment) -> Values:
+def date_values(condor: Condor, terms: CondorTerms, when: Moment) -> Values:
     """The values that depend on the date."""
     opened = None if condor.opened_at is None else exchange_day(condor.opened_at)
     is_last_day = last_trading_day(terms.chain.ending) == when.day
@@ -195,7 +195,7 @@ class Exercise(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def extrinsic_less_than_dividend(
-    condor: Condor, terms: Terms, risk: Risk, when: Moment, exercise: Exercise | None
+    condor: Condor, terms: CondorTerms, risk: Risk, when: Moment, exercise: Exercise | None
 ) -> Value:
     """The dividend less what an exercise of the short call gives up, in dollars per share.
 

@@ -20,7 +20,7 @@ from condord.core.rules.facts import ABSENT, Facts, Value
 from condord.core.rules.rule import Basis
 from condord.core.valuation import Valuation
 from condord.live import alert_facts, alert_text, alert_words, broken, endings
-from condord.live.alert_facts import Exercise, Moment, Terms, Values
+from condord.live.alert_facts import CondorTerms, Exercise, Moment, Values
 from condord.live.alert_pl import PlRange, pl_range, pl_values
 from condord.live.alert_subject import ACCOUNT, Subject
 from condord.live.alert_words import WORDS, LastingWords
@@ -57,7 +57,7 @@ class Subjects:
         self.account: dict[Basis, Values] = {"mark": {}, "natural": {}}
         self.words = LastingWords()
         self._book = book
-        self._terms: dict[str, Terms] = {}
+        self._terms: dict[str, CondorTerms] = {}
         self._steady: dict[str, _SteadyFacts] = {}
         self._settled: frozenset[str] = frozenset()
         self._settled_until_at: dt.datetime | None = None
@@ -108,7 +108,7 @@ class Subjects:
             ends = cutoffs(chain.key.expiry, chain.ending, chain.style, when.calendar, book.cutoffs)
             for condor in chain.condors:
                 name = broken.name(self._known[condor.id], when.day.year, self._alike)
-                self._terms[condor.id] = Terms(name=name, chain=chain, cutoffs=ends)
+                self._terms[condor.id] = CondorTerms(name=name, chain=chain, cutoffs=ends)
         for ranges in self._pl.values():
             for key in ranges.keys() - edition.valuations.core.keys():
                 del ranges[key]
@@ -271,7 +271,7 @@ class Subjects:
             quotes=edition.quotes.core,
         )
 
-    def _steady_values(self, condor: Condor, terms: Terms, risk: Risk, when: Moment) -> Values:
+    def _steady_values(self, condor: Condor, terms: CondorTerms, risk: Risk, when: Moment) -> Values:
         """The facts that most quotes do not change, evaluated again only when they may have changed."""
         was, figures = self._steady.get(condor.id), self._book.risks.figures
         shares = figures.shares.get(condor.underlying, 0)
@@ -305,7 +305,7 @@ class Subjects:
             default=None,
         )
 
-    def _extrinsic(self, condor: Condor, terms: Terms, risk: Risk, when: Moment) -> Value:
+    def _extrinsic(self, condor: Condor, terms: CondorTerms, risk: Risk, when: Moment) -> Value:
         figures, edition = self._book.risks.figures, self._book.edition
         dividend = next_dividend(condor.underlying, figures.dividends, figures.overrides, when.day + DAY)
         if dividend is None:

@@ -21,7 +21,7 @@ from condord.live import alert_facts, wire
 from condord.live.alert_facts import Moment
 from condord.live.alert_subject import ACCOUNT, Subject
 from condord.live.alert_subjects import Subjects
-from condord.live.alerts import Alerts, Changes
+from condord.live.alerts import AlertChanges, Alerts
 from condord.live.book import Book
 from condord.live.wire_risk import AccountJson
 
@@ -93,7 +93,7 @@ class AlertWatch:
         self._are_orders_known = False
         self._forget()
 
-    def evaluate(self, now: float, now_at: dt.datetime) -> Changes:
+    def evaluate(self, now: float, now_at: dt.datetime) -> AlertChanges:
         """Evaluate what is due. `now` is in loop seconds, `now_at` the exchange's time."""
         edition, alerts = self._book.edition, self.alerts
         status = edition.status
@@ -102,7 +102,7 @@ class AlertWatch:
             self._are_orders_known = True
         if status.positions.read_at is None or not self._are_orders_known or not alerts.is_ready:
             self.deadline = None
-            return Changes()
+            return AlertChanges()
         if self._gone_from is None:
             self._gone_from = now + SETTLE_SECONDS
         when = alert_facts.moment(self._book.risks.figures.calendar, now_at, is_session=self._session.is_open)
@@ -117,7 +117,7 @@ class AlertWatch:
             self._add_for_account()
         self.deadline = self._next_deadline(now, now_at)
         parts = settled, ended, found
-        return Changes(
+        return AlertChanges(
             transitions=tuple(each for part in parts for each in part.transitions),
             records=tuple(each for part in parts for each in part.records),
         )

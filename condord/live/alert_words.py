@@ -17,7 +17,7 @@ from condord.core.model.figures import UNKNOWN
 from condord.core.model.risk import Risk
 from condord.core.rules.facts import ABSENT, Value
 from condord.core.rules.rule import Rule
-from condord.live.alert_facts import Moment, Terms
+from condord.live.alert_facts import CondorTerms, Moment
 from condord.live.alert_records import AlertRecord
 
 WORDS = ("nearStrike", "longPutExpiring")
@@ -50,7 +50,7 @@ class _Spot(NamedTuple):
     years: float
 
 
-def near_strike(condor: Condor, terms: Terms, risk: Risk, when: Moment, *, holds: bool) -> Value:
+def near_strike(condor: Condor, terms: CondorTerms, risk: Risk, when: Moment, *, holds: bool) -> Value:
     """Whether a leg is in the money or near its strike; while it `holds`, whether one is not clearly away.
 
     A leg without a volatility is away if it is so with any plausible one.
@@ -81,7 +81,9 @@ def _away(leg: Leg, spot: _Spot) -> float:
     return strike - spot.price if leg.right == "call" else spot.price - strike
 
 
-def long_put_expiring(condor: Condor, terms: Terms, risk: Risk, when: Moment, shares: int, *, holds: bool) -> Value:
+def long_put_expiring(
+    condor: Condor, terms: CondorTerms, risk: Risk, when: Moment, shares: int, *, holds: bool
+) -> Value:
     """Whether a long put is in the money on its last day without the shares that it delivers.
 
     While it `holds`, a put counts until it is clearly out of the money. Without a volatility, as mostly on the last
@@ -103,7 +105,7 @@ def long_put_expiring(condor: Condor, terms: Terms, risk: Risk, when: Moment, sh
     return False
 
 
-def _spot(terms: Terms, risk: Risk, when: Moment) -> _Spot | None:
+def _spot(terms: CondorTerms, risk: Risk, when: Moment) -> _Spot | None:
     """None if the price is not known, and from the settlement on."""
     chain = terms.chain
     price = chain.spot(risk.price)

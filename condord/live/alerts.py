@@ -37,7 +37,7 @@ _IDLE: frozenset[tuple[State, bool | None]] = frozenset({("resolved", False), ("
 """Pairs of a state and the result of `when` after which nothing changes."""
 
 
-class Changes(msgspec.Struct, frozen=True, kw_only=True):
+class AlertChanges(msgspec.Struct, frozen=True, kw_only=True):
     """The changes of one evaluation: transitions in their order, and the records to be stored.
 
     A record whose state is `inactive` is to be removed, unless it is silent.
@@ -74,7 +74,7 @@ class Alerts:
         self._transitions: list[Transition] = []
         self._changed: dict[str, AlertRecord] = {}
 
-    def set_rules(self, rules: Sequence[Rule], now_at: dt.datetime) -> Changes:
+    def set_rules(self, rules: Sequence[Rule], now_at: dt.datetime) -> AlertChanges:
         """Take all rules. Alerts of rules that are removed, disabled or of another definition end."""
         self.rules = tuple(rules)
         self._matching.clear()
@@ -105,14 +105,14 @@ class Alerts:
         self._are_checked = False
         self.revision += 1
 
-    def evaluate(self, subjects: Iterable[Subject], *, session_seconds: float, now_at: dt.datetime) -> Changes:
+    def evaluate(self, subjects: Iterable[Subject], *, session_seconds: float, now_at: dt.datetime) -> AlertChanges:
         """Evaluate the rules for `subjects`.
 
         `session_seconds` counts the time in which a session was open and condord ran, from any origin in this run.
         `now_at` is the exchange's time.
         """
         if not self.is_ready:
-            return Changes()
+            return AlertChanges()
         if not self._are_checked:
             self._end_changed(now_at)
         self._start_day(now_at)
@@ -122,7 +122,7 @@ class Alerts:
             self._evaluate_subject(subject, session_seconds, now_at)
         return self._taken()
 
-    def gone(self, subjects: Mapping[str, str], now_at: dt.datetime, cause: Cause = "gone") -> Changes:
+    def gone(self, subjects: Mapping[str, str], now_at: dt.datetime, cause: Cause = "gone") -> AlertChanges:
         """End the alerts of subjects that are not in a settled, complete reading any longer, or have settled.
 
         The values of `subjects` describe the legs left of broken condors, as `alert_text.left_of` does.
@@ -141,7 +141,7 @@ class Alerts:
             alert.pause()
             self._note(alert)
 
-    def acknowledge(self, alert_id: str, now_at: dt.datetime) -> Changes | None:
+    def acknowledge(self, alert_id: str, now_at: dt.datetime) -> AlertChanges | None:
         """Note when an alert that is shown was acknowledged first; None if there is no such alert."""
         record = self._shown.get(alert_id)
         if record is None or not alert_list.is_visible(record, start_of_day(exchange_day(now_at))):
@@ -377,7 +377,7 @@ class Alerts:
             self._shown[record.id] = record
             self.revision += 1
 
-    def _taken(self) -> Changes:
-        changes = Changes(transitions=tuple(self._transitions), records=tuple(self._changed.values()))
+    def _taken(self) -> AlertChanges:
+        changes = AlertChanges(transitions=tuple(self._transitions), records=tuple(self._changed.values()))
         self._transitions, self._changed = [], {}
         return changes

@@ -32,7 +32,7 @@ from condord.core.market_hours import exchange_day
 from condord.core.position import Position
 from condord.errors import SymbolError
 from condord.live import account_changes, broken
-from condord.live.account_changes import KEPT_FOR, Change, Contents, HeldContract, Instant
+from condord.live.account_changes import KEPT_FOR, AccountChange, Contents, HeldContract, Instant
 from condord.live.assignments import Assignment, assignments, key_of
 from condord.live.broken import BrokenCondor, CondorSummary
 from condord.live.endings import endings
@@ -79,7 +79,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     shown: ReadingSummary | None = None
-    changes: tuple[Change, ...] = ()
+    changes: tuple[AccountChange, ...] = ()
     broken: tuple[BrokenCondor, ...] = ()
     first_seen: dict[str, Instant] = msgspec.field(default_factory=dict, name="told")  # the key in saved files
     endings: tuple[Notice, ...] = ()
@@ -211,7 +211,7 @@ def _is_sound(memory: Memory) -> bool:
     return True
 
 
-def _changes(before: Memory, now: ReadingSummary) -> list[Change]:
+def _changes(before: Memory, now: ReadingSummary) -> list[AccountChange]:
     """The changes of the last days, including those of this reading."""
     kept = [change for change in before.changes if change.at > now.at - KEPT_FOR]
     was = before.shown

@@ -26,7 +26,7 @@ from condord.core.working_order import WorkingOrder
 from condord.live import wire
 from condord.live.account import AccountState
 from condord.live.alert_events import AlertEvents, AlertSource
-from condord.live.alerts import Changes
+from condord.live.alerts import AlertChanges
 from condord.live.book import Book
 from condord.live.coalescer import Coalescer
 from condord.live.fanout import Fanout
@@ -53,7 +53,7 @@ class Publisher:
         fanout: Fanout,
         recorder: Callable[[Sequence[MinuteRow]], None] = lambda _rows: None,
         alerts: AlertSource | None = None,
-        on_alerts: Callable[[Changes], None] = lambda _changes: None,
+        on_alerts: Callable[[AlertChanges], None] = lambda _changes: None,
     ) -> None:
         self.account = account
         self.book = book
@@ -162,7 +162,7 @@ class Publisher:
         self.book.set_exits(exits)
         self._has_new_settings = True
 
-    def show_alerts(self, changes: Changes, now: float, now_at: dt.datetime) -> list[Subscriber]:
+    def show_alerts(self, changes: AlertChanges, now: float, now_at: dt.datetime) -> list[Subscriber]:
         """Publish changes of alerts from elsewhere: from changed rules, a restart, or an acknowledgement."""
         self.alerts.take(changes)
         return self._send(self.book.edition.number, now, now_at)

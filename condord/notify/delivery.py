@@ -17,7 +17,7 @@ import msgspec
 
 from condord.host.thread_pool import DaemonPool
 from condord.live.alert_records import AlertRecord
-from condord.live.alerts import Changes
+from condord.live.alerts import AlertChanges
 from condord.live.wire_alerts import AlertJson, ChannelJson, ChannelTestJson
 from condord.notify.channel import Channel, ChannelState, url_digest
 from condord.notify.channel_queue import Batch, Result
@@ -137,7 +137,7 @@ class Delivery:
         self._wake_all()
         return records
 
-    async def add(self, changes: Changes, documents: Sequence[AlertJson]) -> bool:
+    async def add(self, changes: AlertChanges, documents: Sequence[AlertJson]) -> bool:
         """Store the records of an evaluation and the messages of its transitions in one transaction, then send them.
 
         `documents` has the alert of each transition, in order. The messages are sent even if they cannot be stored.

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from condord.live.alert_records import Transition
-from condord.live.alerts import Changes
+from condord.live.alerts import AlertChanges
 from condord.live.wire_alerts import AlertJson
 from condord.notify.channel import Channel
 from condord.notify.channel_queue import Batch, ChannelQueue, Edits, Pause, Result
@@ -94,7 +94,7 @@ class Outbox:
                 queue.restore(message, now_at)
 
     def add(
-        self, changes: Changes, documents: Sequence[AlertJson], *, now_at: dt.datetime, expires_at: ExpiresAt
+        self, changes: AlertChanges, documents: Sequence[AlertJson], *, now_at: dt.datetime, expires_at: ExpiresAt
     ) -> frozenset[Key]:
         """Add the messages of an evaluation, and return their keys; none is sent before `release` has them.
 

@@ -8,7 +8,7 @@ from condord.core.rules.rule import Rule
 from condord.daemon.alert_service import ACKNOWLEDGE_SECONDS, NOTHING, STOP_SECONDS, AlertService
 from condord.errors import Unavailable
 from condord.live.alert_records import Transition
-from condord.live.alerts import Changes
+from condord.live.alerts import AlertChanges
 from tests import virtualtime
 from tests.fakes.alert_parts import CHANNEL, FakeAlerts, FakeDelivery, FakeStore, FakeWatch, firing, record
 from tests.fakes.history_store import FakeFault
@@ -192,7 +192,7 @@ def test_only_the_last_state_of_a_record_is_stored_if_it_changes_before(run):
             over = record(state="resolved", until=NOW_AT, last="resolved")
             harness.service.take(firing())
             transition = Transition(kind="resolved", record=over, notify=None)
-            harness.service.take(Changes(transitions=(transition,), records=(over,)))
+            harness.service.take(AlertChanges(transitions=(transition,), records=(over,)))
             await virtualtime.until(lambda: harness.delivery.added)
             ((changes, documents),) = harness.delivery.added
             assert changes.records == (over,)
@@ -251,7 +251,7 @@ def test_an_acknowledgement_is_published_and_stored(run):
     async def scenario():
         async with Harness() as harness:
             await harness.begin()
-            seen = Changes(transitions=(), records=(record(acknowledged_at=NOW_AT),))
+            seen = AlertChanges(transitions=(), records=(record(acknowledged_at=NOW_AT),))
             harness.alerts.acknowledged["breached:SPY-1"] = seen
             assert not await harness.service.acknowledge("stop-loss:SPY-1")
             assert await harness.service.acknowledge("breached:SPY-1")
@@ -264,7 +264,7 @@ def test_an_acknowledgement_is_published_and_stored(run):
 def acknowledging(harness):
     """Begin to acknowledge an alert as an ingester whose alerts are copied to others."""
     harness.store.is_copied = True
-    harness.alerts.acknowledged["breached:SPY-1"] = Changes(records=(record(acknowledged_at=NOW_AT),))
+    harness.alerts.acknowledged["breached:SPY-1"] = AlertChanges(records=(record(acknowledged_at=NOW_AT),))
     return asyncio.create_task(harness.service.acknowledge("breached:SPY-1"))
 
 
@@ -272,7 +272,7 @@ def test_a_daemon_on_its_own_acknowledges_without_waiting_for_the_disk(run):
     async def scenario():
         async with Harness() as harness:
             harness.delivery.can_write.clear()
-            harness.alerts.acknowledged["breached:SPY-1"] = Changes(records=(record(acknowledged_at=NOW_AT),))
+            harness.alerts.acknowledged["breached:SPY-1"] = AlertChanges(records=(record(acknowledged_at=NOW_AT),))
             await harness.begin()
             began = asyncio.get_running_loop().time()
             assert await harness.service.acknowledge("breached:SPY-1")
@@ -406,7 +406,7 @@ def test_each_transition_is_logged_once_without_its_sentence(run, caplog):
             with caplog.at_level(logging.INFO):
                 harness.service.take(firing())
                 harness.service.take(firing("days-left:SPY-1", severity="info"))
-                harness.service.take(Changes(transitions=(), records=(record(),)))
+                harness.service.take(AlertChanges(transitions=(), records=(record(),)))
 
     run(scenario())
     lines = [(line.levelname, line.message, line.fields) for line in caplog.records]

@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 
 from condord.live.alert_records import AlertRecord, Transition
-from condord.live.alerts import Changes
+from condord.live.alerts import AlertChanges
 from condord.live.wire_alerts import ChannelJson, ChannelTestJson
 
 SINCE = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC)
@@ -44,7 +44,7 @@ def record(identity="breached:SPY-1", state="firing", **changes):
 def firing(identity="breached:SPY-1", **changes):
     """The changes of an alert that begins to fire."""
     fires = record(identity, **changes)
-    return Changes(transitions=(Transition(kind="firing", record=fires, notify=None),), records=(fires,))
+    return AlertChanges(transitions=(Transition(kind="firing", record=fires, notify=None),), records=(fires,))
 
 
 class FakeAlerts:
@@ -56,7 +56,7 @@ class FakeAlerts:
         self.evaluations = 5
         self.recalled = []
         self.acknowledged = {}
-        self.ended = Changes(transitions=(), records=())
+        self.ended = AlertChanges(transitions=(), records=())
 
     def set_rules(self, rules, now_at):
         self.rules = tuple(rules)

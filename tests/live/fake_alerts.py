@@ -4,7 +4,7 @@ import msgspec
 
 from condord.core.market_hours import exchange_day
 from condord.live.alert_records import AlertRecord, Transition
-from condord.live.alerts import Changes
+from condord.live.alerts import AlertChanges
 from condord.live.wire_alerts import AlertCounts
 
 from .accounts import EPOCH_AT
@@ -76,7 +76,7 @@ class FakeAlerts:
         found = [self.step(identity, state, now_at, **fields) for identity, (state, fields) in changed.items()]
         found = [each for each in found if each is not None]
         self.transitions += found
-        return Changes(
+        return AlertChanges(
             transitions=tuple(Transition(kind=each.state, record=each, notify=None) for each in found),
             records=tuple(found),
         )
@@ -108,7 +108,7 @@ class FakeAlerts:
     def acknowledge(self, identity, now_at):
         after = msgspec.structs.replace(self.by_id[identity], acknowledged_at=now_at)
         self.by_id[identity] = after
-        return Changes(records=(after,))
+        return AlertChanges(records=(after,))
 
     def shown(self, now_at):
         day = exchange_day(now_at)

@@ -3,7 +3,7 @@ import datetime as dt
 import pytest
 
 from condord.live.alert_events import by_rule_and_state
-from condord.live.alerts import Changes
+from condord.live.alerts import AlertChanges
 from condord.live.published import EVERYTHING, Selection
 
 from .accounts import C650, P560, QQQ_ID, SPY_ID, PublishingService, applied, position, spy, status, tick
@@ -133,7 +133,7 @@ def test_a_repeat_is_delivered_and_causes_no_event(service):
     before = service.edition.version
     (transition,) = service.alert_changes[-1].transitions
     repeat = type(transition)(kind="repeat", record=transition.record, notify=None)
-    service.publisher.show_alerts(Changes(transitions=(repeat,)), service.now, service.now_at)
+    service.publisher.show_alerts(AlertChanges(transitions=(repeat,)), service.now, service.now_at)
     assert service.alert_changes[-1].transitions == (repeat,)
     assert (service.take(subscriber), service.edition.version) == ([], before)
 
@@ -149,7 +149,7 @@ def test_a_pending_alert_is_stored_and_not_shown(service):
     version = service.edition.version
     pending = record(HALF, "pending")
     service.alerts.shown = None  # it is not even asked
-    service.publisher.show_alerts(Changes(records=(pending,)), service.now, service.now_at)
+    service.publisher.show_alerts(AlertChanges(records=(pending,)), service.now, service.now_at)
     service.turn()
     assert (service.alert_changes[-1].records, service.edition.version) == ((pending,), version)
 
@@ -160,7 +160,7 @@ def test_a_rule_that_is_forgotten_leaves_the_document(service):
     service.wait(1)
     forgotten = record(HALF, "inactive")
     del service.alerts.by_id[HALF]
-    service.publisher.show_alerts(Changes(records=(forgotten,)), service.now, service.now_at)
+    service.publisher.show_alerts(AlertChanges(records=(forgotten,)), service.now, service.now_at)
     assert shown(service) == []
 
 
@@ -177,7 +177,7 @@ def test_an_acknowledgement_is_a_delta_without_an_event_of_its_own(service):
 def test_recalled_alerts_are_shown_without_an_event_of_their_own(service):
     subscriber = follow(service)
     service.alerts.by_id[HALF] = record(HALF, severity="critical")
-    service.publisher.show_alerts(Changes(), service.now, service.now_at)
+    service.publisher.show_alerts(AlertChanges(), service.now, service.now_at)
     ((_, _, delta),) = service.take(subscriber)
     assert delta["totals"]["alerts"] == {"critical": 1, "warning": 0, "info": 0}
     assert service.alert_changes == []
@@ -222,7 +222,7 @@ def test_an_alert_that_leaves_is_named_in_a_delta(service):
     service.wait(1)
     subscriber = follow(service)
     del service.alerts.by_id[HALF]
-    service.publisher.show_alerts(Changes(), service.now, service.now_at)
+    service.publisher.show_alerts(AlertChanges(), service.now, service.now_at)
     ((name, _, delta),) = service.take(subscriber)
     assert (name, delta["alertsGone"], "alerts" in delta) == ("delta", [HALF], False)
 
@@ -303,7 +303,7 @@ def test_without_a_source_nothing_is_due(service):
 def test_without_alerts_the_document_has_none():
     service = PublishingService((*spy(), position(C650, 3, 0.40)))
     service.set_status(status())
-    service.publisher.show_alerts(Changes(), service.now, service.now_at)
+    service.publisher.show_alerts(AlertChanges(), service.now, service.now_at)
     assert service.edition.document(service.now_at).alerts == []
     service.wait(1)
     assert service.publisher.deadline > service.now

@@ -20,7 +20,7 @@ from condord.core.rules.evaluating import holds
 from condord.core.rules.facts import ABSENT, BEYOND, Between
 from condord.core.rules.parsing import parse as parse_condition
 from condord.live import alert_facts
-from condord.live.alert_facts import Exercise, Terms, moment
+from condord.live.alert_facts import CondorTerms, Exercise, moment
 from condord.live.alert_pl import PlRange
 from condord.live.chains import chains_of
 from condord.live.wire_risk import AccountJson, UnderlyingJson
@@ -63,7 +63,7 @@ def held(positions=None, **fields):
     [condor] = chain.condors
     condor = msgspec.structs.replace(condor, **fields)
     ends = alert_cutoffs(chain)
-    return condor, Terms(name="it", chain=chain, cutoffs=ends)
+    return condor, CondorTerms(name="it", chain=chain, cutoffs=ends)
 
 
 def alert_cutoffs(chain):

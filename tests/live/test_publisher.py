@@ -20,7 +20,7 @@ from condord.core.occ import parse
 from condord.core.quote import Quote
 from condord.core.working_order import OrderLeg, WorkingOrder
 from condord.live import render, render_alerts, wire
-from condord.live.alerts import Changes
+from condord.live.alerts import AlertChanges
 from condord.live.minutes import Extremes, Holding, RecordedPast
 from condord.live.published import EVERYTHING, Selection
 from condord.live.wire_condor import HistoryJson
@@ -816,7 +816,9 @@ class Stream(RuleBasedStateMachine):
         self.fire_and_resolve(identity)
         self.wait(self.window_seconds + 0.001)
         del self.service.alerts.by_id[identity]
-        self.carry_out(lambda: self.service.publisher.show_alerts(Changes(), self.service.now, self.service.now_at))
+        self.carry_out(
+            lambda: self.service.publisher.show_alerts(AlertChanges(), self.service.now, self.service.now_at)
+        )
 
     @precondition(lambda self: self.service.alerts.by_id)
     @rule()

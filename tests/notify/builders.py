@@ -55,7 +55,7 @@ def transition(kind="firing", name="half", notify=None, **overrides):
 
 
 class FakeChanges(msgspec.Struct, frozen=True, kw_only=True):
-    """Has the fields of `condord.live.alerts.Changes`."""
+    """Has the fields of `condord.live.alerts.AlertChanges`."""
 
     transitions: tuple[Transition, ...] = ()
     records: tuple[AlertRecord, ...] = ()
