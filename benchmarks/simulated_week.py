@@ -21,7 +21,7 @@ import daemon_parts
 from msgspec.structs import replace
 
 from condord.core import occ
-from condord.core.cost import whole
+from condord.core.cost import fill_cost
 from condord.core.filled_orders import LotLeg
 from condord.core.lots import Lot
 from condord.core.position import Position
@@ -390,7 +390,7 @@ class Week:
 
 def lot_leg(symbol: str, quantity: int, price: float) -> LotLeg:
     """A leg of a lot, bought or sold at a price a share."""
-    paid = whole(quantity * round(price * 10_000) * 100, abs(quantity))
+    paid = fill_cost(quantity * round(price * 10_000) * 100, abs(quantity))
     return LotLeg(symbol=symbol, contract=occ.parse(symbol), quantity=quantity, costs=paid)
 
 

@@ -28,21 +28,21 @@ def short(text: str, most: int = SHOWN) -> str:
     return plain(text if len(text) <= most else text[:most] + "...")
 
 
-def value(name: str, given: object) -> str:
+def value(name: str, raw: object) -> str:
     """The value `given` for the key `name`, with anything masked that may be a secret by its name or its form."""
     if _SECRET_NAME.search(name):
         return "(not shown)"
     if name == _PATH_NAME:
-        return short(repr(given))
-    if isinstance(given, dict):
+        return short(repr(raw))
+    if isinstance(raw, dict):
         return "a table"
-    if isinstance(given, list | tuple):
-        return "[" + ", ".join(value(name, part) for part in given[:8]) + "]"
-    if isinstance(given, bool):
-        return "true" if given else "false"
-    if isinstance(given, int) and abs(given) >= 10**SHOWN:
+    if isinstance(raw, list | tuple):
+        return "[" + ", ".join(value(name, part) for part in raw[:8]) + "]"
+    if isinstance(raw, bool):
+        return "true" if raw else "false"
+    if isinstance(raw, int) and abs(raw) >= 10**SHOWN:
         return "an integer of many digits"  # str() refuses more than 4300 digits, but TOML allows them
-    text = repr(given) if isinstance(given, str) else str(given)
+    text = repr(raw) if isinstance(raw, str) else str(raw)
     return short(_USER_PART.sub("//***@", _SECRET_LOOK.sub("***", text)))
 
 

@@ -180,18 +180,18 @@ async def _led(bus: Bus, account: str) -> str:
     return f"account {found[0]}, led by {lease.holder}" if lease is not None else ""
 
 
-def _of_relay(cluster: Cluster, bus: Bus, found: list[str], led: str) -> Check:
+def _of_relay(cluster: Cluster, bus: Bus, found: list[str], leader_text: str) -> Check:
     """The result for a bus that answers, which needs a leader for a relay."""
     if not cluster.account and len(found) > 1:
         text = f"{_server(bus)} has several accounts: {', '.join(found)}"
         return fail(_NAME, text, "Set cluster.account to one of them.", ConfigError.exit_code)
-    if not led and found:
+    if not leader_text and found:
         text = f"{_server(bus)} has no account {cluster.account} that is led, but {', '.join(found)}"
         return fail(_NAME, text, "Set cluster.account to one of these, or start an ingester of the account.")
-    if not led:
+    if not leader_text:
         named = f" of account {cluster.account}" if cluster.account else ""
         return warn(_NAME, f"{_server(bus)} answers, but no ingester{named} leads", _NO_LEADER)
-    return _judged(bus, led)
+    return _judged(bus, leader_text)
 
 
 def _judged(bus: Bus, text: str) -> Check:

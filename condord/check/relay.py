@@ -113,7 +113,7 @@ class RelayProbes:
                     return relay_loop
                 detail = await _detail(answer)
                 require(settings, answer, "application/json")
-                body = await answer.whole(MAX_STATUS_BYTES, ANSWER_SECONDS)
+                body = await answer.read_body(MAX_STATUS_BYTES, ANSWER_SECONDS)
             report = decoded(body, wire.StatusReport)
         except ConnectionLost as lost:
             text, remedy = split_remedy(f"{lost}: {detail}" if detail else str(lost), _REMEDIES)
@@ -203,7 +203,7 @@ async def _detail(answer: Response) -> str:
     if answer.content_type != PROBLEM_TYPE or answer.status in (401, 403):
         return ""
     try:
-        return msgspec.json.decode(await answer.whole(MAX_STATUS_BYTES, ANSWER_SECONDS), type=wire.Problem).detail
+        return msgspec.json.decode(await answer.read_body(MAX_STATUS_BYTES, ANSWER_SECONDS), type=wire.Problem).detail
     except msgspec.DecodeError:
         return ""
 

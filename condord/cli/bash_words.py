@@ -11,18 +11,18 @@ from collections.abc import Mapping, Sequence
 
 def joined(words: Sequence[str], current: int) -> tuple[list[str], int]:
     """Join the pieces of words with colons; return the words and the index of the current one."""
-    whole: list[str] = []
+    joined_words: list[str] = []
     at, is_open = 0, False
     for index, word in enumerate(words):
         is_colon = bool(word) and not word.strip(":")
-        if whole and word and (is_open or is_colon):
-            whole[-1] += word
+        if joined_words and word and (is_open or is_colon):
+            joined_words[-1] += word
         else:
-            whole.append(word)
+            joined_words.append(word)
         is_open = is_colon
         if index == current:
-            at = len(whole) - 1
-    return whole, at if current < len(words) else len(whole)
+            at = len(joined_words) - 1
+    return joined_words, at if current < len(words) else len(joined_words)
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from condord.cli.condor_notes import condor_notes, why_broken
 from condord.cli.grid import Cell, Row, grid
 from condord.cli.last_day import expiry_lines, no_orders_since
 from condord.cli.left_order import left_order
-from condord.cli.row_notes import whole
+from condord.cli.row_notes import full_text
 from condord.cli.screen import Screen, painted, plain
 from condord.live import wire
 from condord.live.wire_broken import BrokenJson, BrokenLeg, left_pl
@@ -31,7 +31,7 @@ def broken_lines(document: wire.Document, broken: BrokenJson, screen: Screen, ou
     lines = [f"{screen.paint(plain(broken.id), 'strong')}  broken {formatting.kind(broken)}"]
     for name, texts in _facts(document, broken, quotes, screen):
         lines += [f"{name if at == 0 else '':<12}{text}" for at, text in enumerate(texts)]
-    if notes := whole(condor_notes(broken, quotes, underlying, old=bool(outage))):
+    if notes := full_text(condor_notes(broken, quotes, underlying, old=bool(outage))):
         lines += painted(notes, "warn", screen)
     rows = [_leg_row(leg, quotes.get(leg.symbol), entries.get(leg.symbol)) for leg in broken.legs]
     shown = [*lines, "", *grid(_LEG, rows, screen, spare=_SPARE_LEG)]

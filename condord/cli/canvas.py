@@ -28,15 +28,15 @@ class Canvas:
 
     def paint(self, lines: Sequence[str], width: int, height: int) -> str:
         """Return the output that shows the first `height` of `lines`; empty if the terminal shows them already."""
-        wanted, shown = list(lines[:height]), self._shown or []
+        picture, shown = list(lines[:height]), self._shown or []
         parts = ["\x1b[H\x1b[2J"] if self._shown is None else []
-        for row, line in enumerate(wanted):
+        for row, line in enumerate(picture):
             if row >= len(shown) or line != shown[row]:
                 # A line is overwritten, then its rest erased: erasing first would flicker. After a line of full width
                 # the cursor is on the last column, and erasing would delete that.
                 erase = "\x1b[K" if visible_width(line) < width else ""
                 parts.append(f"\x1b[{row + 1};1H{line}{erase}")
-        if len(shown) > len(wanted):
-            parts.append(f"\x1b[{len(wanted) + 1};1H\x1b[J")
-        self._shown = wanted
+        if len(shown) > len(picture):
+            parts.append(f"\x1b[{len(picture) + 1};1H\x1b[J")
+        self._shown = picture
         return f"{_BEGIN}{''.join(parts)}{_END}" if parts else ""

@@ -13,7 +13,7 @@ from condord.cli.alert_lines import MARKS
 from condord.cli.condor_notes import condor_notes, why_broken
 from condord.cli.grid import GAP, Cell, Grid, Row, grid_width, lay_out
 from condord.cli.last_day import time_left
-from condord.cli.row_notes import RowNote, vital_width, whole
+from condord.cli.row_notes import RowNote, full_text, vital_width
 from condord.cli.screen import Screen, plain
 from condord.cli.view import AnyCondor
 from condord.core.market_hours import exchange_day
@@ -61,7 +61,7 @@ def condor_rows(document: wire.Document, shown: Sequence[AnyCondor], screen: Scr
     titles = f"{_NAMES}|{_NUMBERS}"
     choices = [
         [
-            [*_numbers(condor, prices.get(condor.underlying), named), Cell(whole(note), "warn")]
+            [*_numbers(condor, prices.get(condor.underlying), named), Cell(full_text(note), "warn")]
             for condor, note in zip(shown, notes, strict=True)
         ]
         for named in _NAMED_LEGS

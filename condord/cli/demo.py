@@ -111,12 +111,14 @@ def settings(ready: Ready) -> dict[str, SetByCommand]:
 def ignored(loaded: LoadedConfig, settings: Mapping[str, SetByCommand]) -> list[str]:
     """Return the keys that are configured with other values than in `settings`, each with its origin."""
 
-    def given(name: str) -> object:
+    def value_of(name: str) -> object:
         section, _, key = name.partition(".")
         return getattr(getattr(loaded.config, section), key)
 
     is_set = {name: origin for name, origin in loaded.origins.items() if origin != "default"}
-    return [f"{name} ({is_set[name]})" for name, own in settings.items() if name in is_set and given(name) != own.value]
+    return [
+        f"{name} ({is_set[name]})" for name, own in settings.items() if name in is_set and value_of(name) != own.value
+    ]
 
 
 @contextmanager

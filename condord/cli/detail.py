@@ -9,7 +9,7 @@ from condord.cli import formatting
 from condord.cli.condor_notes import condor_notes
 from condord.cli.grid import Cell, Row, grid, grid_width
 from condord.cli.last_day import expiry_lines
-from condord.cli.row_notes import whole
+from condord.cli.row_notes import full_text
 from condord.cli.screen import Screen, painted, plain
 from condord.core.position import Direction
 from condord.live import wire
@@ -34,7 +34,7 @@ def condor_lines(answer: wire.OneCondor, now: dt.datetime, screen: Screen, outag
     lines = [f"{screen.paint(plain(condor.id), 'strong')}  {formatting.kind(condor)}"]
     for name, texts in _facts(condor, answer.as_of, now, screen):
         lines += [f"{name if at == 0 else '':<12}{text}" for at, text in enumerate(texts)]
-    if notes := whole(condor_notes(condor, quotes, old=bool(outage))):
+    if notes := full_text(condor_notes(condor, quotes, old=bool(outage))):
         lines += painted(notes, "warn", screen)
     gains = {leg.symbol: leg.unrealized_pl for leg in condor.valuation.legs}
     figures = {leg.symbol: leg for leg in condor.risk.legs}
@@ -128,9 +128,9 @@ def _probabilities(risk: RiskJson) -> list[str]:
 def _closing(order: ClosingJson, direction: Direction) -> str:
     price = formatting.closing_price(order.limit_price, direction)
     limit = "at the market" if order.limit_price is None else f"at {price}"
-    made = order.percent_of_max_profit
+    profit_percent = order.percent_of_max_profit
     return f"order for {order.quantity} {limit}" + (
-        "" if made is None else f", {formatting.percent(made)} of max profit"
+        "" if profit_percent is None else f", {formatting.percent(profit_percent)} of max profit"
     )
 
 

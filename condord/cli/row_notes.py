@@ -13,7 +13,7 @@ _LONG = 17  # `price unconfirmed`
 class RowNote(NamedTuple):
     """One thing to know about a row.
 
-    `forms` are its wordings, from the whole one to the shortest. If need be, columns of the table are left out to make
+    `forms` are its wordings, from the full one to the shortest. If need be, columns of the table are left out to make
     room for the wording `vital`; it is empty for a note that is not worth a column.
     """
 
@@ -25,8 +25,8 @@ Notes = Sequence[RowNote]
 """The notes about a row, the most important first."""
 
 
-def whole(notes: Notes) -> str:
-    """Return all of them in their whole wording."""
+def full_text(notes: Notes) -> str:
+    """Return all notes in their full wording."""
     return _joined(note.forms[0] for note in notes)
 
 
@@ -69,8 +69,8 @@ def vital_width(notes: Notes) -> int:
 
 
 def good_width(notes: Notes) -> int:
-    """Return how many columns they should have if there is room: those of their whole wording, unless that is long."""
-    return min(visible_width(whole(notes)), _LONG)
+    """Return how many columns they should have if there is room: for their full wording, unless that is long."""
+    return min(visible_width(full_text(notes)), _LONG)
 
 
 def _joined(texts: Iterable[str]) -> str:

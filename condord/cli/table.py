@@ -86,16 +86,16 @@ def _text(lines: list[str], screen: Screen) -> str:
 def one_lines(
     one: wire.OneCondor | wire.Document, condor_id: str, now: dt.datetime, screen: Screen, outage: str
 ) -> list[str]:
-    """Return the lines for one condor: `one`, or what that document has of it, whole and broken."""
+    """Return the lines for one condor: `one`, or its complete and broken parts in the document."""
     if isinstance(one, wire.OneCondor):
         return condor_lines(one, now, screen, outage)
     document = unconfirmed_if_lost(one)
-    whole = [
+    condors = [
         wire.OneCondor(as_of=document.as_of, condor=condor, quotes=document.quotes)
         for condor in document.condors
         if condor.id == condor_id
     ]
-    lines = [line for each in whole for line in (*condor_lines(each, now, screen, outage), "")]
+    lines = [line for each in condors for line in (*condor_lines(each, now, screen, outage), "")]
     broken = next(each for each in document.broken if each.id == condor_id)
     return lines + broken_lines(document, broken, screen, outage)
 

@@ -332,8 +332,8 @@ class Bus:
                 self._failure = error
 
         if not subscription.is_over:
-            made = await client.subscribe(subscription.subject, cb=take, pending_bytes_limit=MAX_PENDING_BYTES)
-            subscription.live = made
+            handle = await client.subscribe(subscription.subject, cb=take, pending_bytes_limit=MAX_PENDING_BYTES)
+            subscription.live = handle
 
     async def _subscribe_again(self, client: NatsClient) -> None:
         """Try what the server has forbidden again, until the connection ends."""

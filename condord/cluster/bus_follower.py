@@ -199,8 +199,8 @@ class BusFollower:
         """Ask the leader for what is missing. Return whether nothing is missing any longer."""
         before, suspensions = self.order.version, self._suspensions
         try:
-            asked = (self._sink.resume_version or "").encode()
-            message = await self._bus.ask(resume_subject(self.account), asked, seconds=RESUME_SECONDS)
+            version = (self._sink.resume_version or "").encode()
+            message = await self._bus.ask(resume_subject(self.account), version, seconds=RESUME_SECONDS)
             fence = fence_of(message.headers)
             if fence is None:
                 raise BusError("the leader answers without a fence")

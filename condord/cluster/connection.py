@@ -107,7 +107,7 @@ class Response:
             if data:
                 return data
 
-    async def whole(self, max_bytes: int, silence_seconds: float) -> bytes:
+    async def read_body(self, max_bytes: int, silence_seconds: float) -> bytes:
         """Return the rest of the body.
 
         Raises:

@@ -157,7 +157,7 @@ class Follower:
 
         Raises:
             ConnectionLost: it cannot be made, or has ended.
-            UnreadableEvent: what comes are not the events of a condord.
+            UnreadableEvent: the stream has other events than a condord's.
             AccessDenied: the source does not accept the token.
             ConfigError: the source is this process itself.
         """

@@ -143,9 +143,9 @@ class NatsClient(Client):
             await self.publish(subject, b"")
         for subject in write:
             await self.publish(subject, b"", headers=_UNWRITABLE)
-        made = [await self.subscribe(subject) for subject in subscribe]
+        subscriptions = [await self.subscribe(subject) for subject in subscribe]
         await self.answered(seconds)
-        for subscription in made:
+        for subscription in subscriptions:
             await subscription.unsubscribe()
 
     async def end(self) -> None:

@@ -135,6 +135,6 @@ class Questions:
             if (error := refusal(self._settings, response)) is not None:
                 self._refused(error)
                 raise ConnectionLost("it refuses the token")
-            body = await response.whole(MAX_BYTES, seconds)
+            body = await response.read_body(MAX_BYTES, seconds)
             passed = {name: response.headers[name] for name in _PASSED_BACK if name in response.headers}
             return Answer(response.status, passed, body)

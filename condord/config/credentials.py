@@ -196,8 +196,8 @@ def _both(
         _Unusable: with what is wrong with each.
     """
     if not all(found):
-        missing, given = names if found[1] else reversed(names)
-        raise CredentialsMissing(f"the {where} has {given} but not {missing}")
+        missing, found_name = names if found[1] else reversed(names)
+        raise CredentialsMissing(f"the {where} has {found_name} but not {missing}")
     halves: list[Secret] = []
     errors: list[_Unusable] = []
     for value, name in zip(found, names, strict=True):

@@ -353,10 +353,10 @@ def _allowed(base: object, metas: list[Meta]) -> str:
 
 def values_of(table: msgspec.Struct) -> dict[str, Any]:
     """The keys of a table with their values, without those that are not named."""
-    given = msgspec.structs.asdict(table)
-    if isinstance(match := given.get("match"), RuleMatch):
-        given["match"] = {key: value for key, value in msgspec.structs.asdict(match).items() if value}
-    return {key: value for key, value in given.items() if value is not None}
+    keys = msgspec.structs.asdict(table)
+    if isinstance(match := keys.get("match"), RuleMatch):
+        keys["match"] = {key: value for key, value in msgspec.structs.asdict(match).items() if value}
+    return {key: value for key, value in keys.items() if value is not None}
 
 
 def toml(value: object) -> str:

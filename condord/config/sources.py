@@ -206,18 +206,18 @@ class _ConfigDraft:
             self._values[name] = _converted(field, value), source
         except (ValueError, OSError):  # not allowed; bytes that are not UTF-8; the working directory was removed
             self._faulty.add(name)
-            for part, given, text in _faulty_parts(field, value):
-                self.note_fault(part, given, source.location, text)
+            for part, part_value, text in _faulty_parts(field, value):
+                self.note_fault(part, part_value, source.location, text)
 
     def take_flags(self, flags: Mapping[str, object]) -> None:
         """Set keys from the command line. A host or a port there takes the place of a unix socket from elsewhere."""
-        given = {name: value for name, value in flags.items() if value is not None}
-        named = [f"--{name.partition('.')[2]}" for name in ("server.host", "server.port") if name in given]
+        set_flags = {name: value for name, value in flags.items() if value is not None}
+        named = [f"--{name.partition('.')[2]}" for name in ("server.host", "server.port") if name in set_flags]
         uds, source = self._values["server.uds"]
-        if named and uds and "server.uds" not in given:
+        if named and uds and "server.uds" not in set_flags:
             self.take("server.uds", "", _Source("flag"))
             self.warnings.append(f"server.uds ({source.origin}) is not used, as {' and '.join(named)} was given")
-        for name, value in given.items():
+        for name, value in set_flags.items():
             if isinstance(value, SetByCommand):
                 self.take(name, value.value, _Source(value.command, f"set by `{value.command}`"))
             else:
@@ -321,11 +321,11 @@ def _faulty_parts(field: Field, value: object) -> Iterator[tuple[str, object, st
     if get_origin(field.base) is not dict or not isinstance(value, dict):
         yield field.name, value, f"must be {field.allowed}"
         return
-    for key, given in value.items():
+    for key, part_value in value.items():
         try:
-            msgspec.convert({key: given}, field.type)
+            msgspec.convert({key: part_value}, field.type)
         except ValueError:
-            yield f"{field.name}.{key}", given, f"not allowed in {field.allowed}"
+            yield f"{field.name}.{key}", part_value, f"not allowed in {field.allowed}"
 
 
 def _take_file(draft: _ConfigDraft, path: Path) -> None:

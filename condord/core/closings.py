@@ -96,7 +96,7 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
 
     `opened` are the legs as they were opened, None if that is unknown, and `closed` how they ended. `is_rest` is true
     if none of these condors was left. `begun` is how many there were at the opening, None if that is unknown or a
-    roll led to them. `whole` is the condor with all four legs, None if it is unknown or was none. `successor` is the
+    roll led to them. `four_legs` are the condor's, None if they are unknown or it was not a condor. `successor` is the
     key of the lot that a roll led to.
     """
 
@@ -105,7 +105,7 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
     opened_at: dt.datetime | None
     opened: tuple[LotLeg, ...] | None
     closed: tuple[ClosedLeg, ...]
-    whole: FourLegs | None
+    four_legs: FourLegs | None
     is_rest: bool = True
     begun: int | None = None
     successor: str | None = None
@@ -280,7 +280,7 @@ class TradeLedger(Ledger):
                 opened_at=lot.opened_at,
                 opened=opened,
                 closed=closed,
-                whole=lot.legs if identity.is_own else None,
+                four_legs=lot.legs if identity.is_own else None,
                 is_rest=self._open[lot.key] <= 0,
                 begun=self._begun.get(lot.key),
                 successor=successor,
@@ -360,7 +360,7 @@ class TradeLedger(Ledger):
                 opened_at=None,
                 opened=legs,
                 closed=tuple(closed for _, closed in pairs),
-                whole=legs,
+                four_legs=legs,
                 is_rest=is_rest,
                 begun=quantity if is_rest and identity.id not in self._ids_of_pairs else None,
                 successor=successor,
@@ -384,7 +384,7 @@ class TradeLedger(Ledger):
                 opened_at=None,
                 opened=None,
                 closed=self._by_order(bought),
-                whole=None,
+                four_legs=None,
                 successor=successor,
             )
         )

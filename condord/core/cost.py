@@ -49,8 +49,8 @@ Costs = tuple[Cost, ...]
 """The cost of contracts from one or more fills, oldest fill first."""
 
 
-def whole(paid_e6: int, filled: int, order_id: str | None = None) -> Costs:
-    """The cost of a whole fill; the arguments are as in `Cost`."""
+def fill_cost(paid_e6: int, filled: int, order_id: str | None = None) -> Costs:
+    """The cost of a complete fill; the arguments are as in `Cost`."""
     return (Cost(paid_e6=paid_e6, filled=filled, first=0, count=filled, order_id=order_id),)
 
 

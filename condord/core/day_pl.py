@@ -263,9 +263,9 @@ def _paid_e4(trade: LotLeg, multiplier: int) -> int:
 def _pro_rata(amount: int, weights: Sequence[int]) -> Iterator[int]:
     """`amount` in parts by `weights`, equal ones if all are 0; the parts add up to it."""
     used = list(weights) if any(weights) else [1] * len(weights)
-    whole, so_far, given = sum(used), 0, 0
+    whole, so_far, begin = sum(used), 0, 0
     for weight in used:
         so_far += weight
         until = divide(amount * so_far, whole)
-        yield until - given
-        given = until
+        yield until - begin
+        begin = until

@@ -191,10 +191,10 @@ def _leg(fills: Sequence[tuple[Fill, str]]) -> LotLeg:
         costs = tuple(
             part
             for fill, order_id in fills
-            for part in cost.whole(fill.quantity * fill.price_e6, abs(fill.quantity), fill.leg_id or order_id)
+            for part in cost.fill_cost(fill.quantity * fill.price_e6, abs(fill.quantity), fill.leg_id or order_id)
         )
     else:
-        costs = cost.whole(sum(fill.quantity * fill.price_e6 for fill, _ in fills), abs(quantity))
+        costs = cost.fill_cost(sum(fill.quantity * fill.price_e6 for fill, _ in fills), abs(quantity))
     last, _ = fills[-1]
     return LotLeg(symbol=last.symbol, contract=last.contract, quantity=quantity, costs=costs)
 

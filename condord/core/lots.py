@@ -161,9 +161,9 @@ def capped(lots: Iterable[Lot], held: Mapping[str, int], before: Mapping[str, in
     kept = [0] * len(newest_first)
     for most in (before or {}, None):
         for index, lot in enumerate(newest_first):
-            wanted = lot.quantity if most is None else min(lot.quantity, most.get(lot.key, 0))
+            most_kept = lot.quantity if most is None else min(lot.quantity, most.get(lot.key, 0))
             available = (sign_of(leg.quantity) * left.get(leg.symbol, 0) for leg in lot.legs)
-            quantity = min(wanted - kept[index], *available)
+            quantity = min(most_kept - kept[index], *available)
             if quantity > 0:
                 kept[index] += quantity
                 for leg in lot.legs:

@@ -70,8 +70,8 @@ def trades(
 def wanted_closes(activities: Iterable[Activity], *, calendar: Calendar) -> frozenset[tuple[str, dt.date]]:
     """The stocks and days whose closes the assignments and exercises among `activities` need."""
     bookings = Bookings({}, {}, calendar)
-    wanted = (bookings.close_day(row) for row in activities)
-    return frozenset(pair for pair in wanted if pair is not None)
+    pairs = (bookings.close_day(row) for row in activities)
+    return frozenset(pair for pair in pairs if pair is not None)
 
 
 def follow(
@@ -218,7 +218,7 @@ class _Drafts:
             credit_e4=None,
             debit_e4=None,
             realized_e4=None,
-            max_profit_e4=_max_profit_e4(closing.whole, multiplier),
+            max_profit_e4=_max_profit_e4(closing.four_legs, multiplier),
             fees_e4=self._fees_e4((*(closing.opened or ()), *(part.leg for part in closing.closed))),
             rolled_to=None if closing.successor is None else self._ledger.id_of(closing.successor),
         )

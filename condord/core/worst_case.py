@@ -173,7 +173,7 @@ def _plus(one: int | None, other: int | None) -> int | None:
 
 def _sum(parts: Iterable[int | None]) -> int | None:
     """The sum, or None if any part is None."""
-    whole: int | None = 0
+    total: int | None = 0
     for part in parts:
-        whole = _plus(whole, part)
-    return whole
+        total = _plus(total, part)
+    return total

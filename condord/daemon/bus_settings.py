@@ -26,13 +26,13 @@ def bus_settings(cluster: Cluster, credentials: BusCredentials | None, environ: 
 
     @functools.cache
     def context() -> ssl.SSLContext:
-        made = network.context
+        tls = network.context
         if credentials is not None and credentials.kind == "certificate":
             try:
-                made.load_cert_chain(credentials.path, password="")
+                tls.load_cert_chain(credentials.path, password="")
             except (OSError, ValueError) as error:  # the file was replaced after it was read
                 raise ConfigError([f"{credentials.path} cannot be used as a client certificate: {error}"]) from error
-        return made
+        return tls
 
     login = None
     if credentials is not None and credentials.kind != "certificate":

@@ -179,10 +179,10 @@ class FrontSource:
             Unavailable: there is none.
         """
         while True:
-            asked = self._ask_maker if self.is_leading else self._ask_bus
+            questions = self._ask_maker if self.is_leading else self._ask_bus
             if method != "GET":  # it may have been carried out, so it is not sent again
-                return await asked.ask(method, target)
-            answering = asyncio.create_task(asked.ask(method, target))
+                return await questions.ask(method, target)
+            answering = asyncio.create_task(questions.ask(method, target))
             change = asyncio.create_task(self._change.wait())
             try:
                 await asyncio.wait((answering, change), return_when=asyncio.FIRST_COMPLETED)

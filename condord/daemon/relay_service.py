@@ -226,7 +226,7 @@ def build(
         around=lambda guarded: RelaysHeader(guarded, lambda: followed.relays.text),
     )
     job_parts = RelayParts(followed=followed, view=view, guard=built.guard, guard_settings=guard_settings)
-    made = job(inputs, job_parts)
+    relay_job = job(inputs, job_parts)
     parts = ServerParts(
         subscribers=subscribers,
         metrics=metrics,
@@ -235,11 +235,11 @@ def build(
         server=built.server,
         workers=pool,
     )
-    service = Service(parts, made, notifier, suspensions, is_child=inputs.worker is not None)
+    service = Service(parts, relay_job, notifier, suspensions, is_child=inputs.worker is not None)
     return BuiltRelay(
         service=service,
         server=built.server,
-        job=made,
+        job=relay_job,
         view=view,
         subscribers=subscribers,
         counts=counts,

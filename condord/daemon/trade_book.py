@@ -198,7 +198,7 @@ class TradeBook:
         if not orders:
             self._complete_from = complete_from
             return
-        given = functools.partial(
+        computation = functools.partial(
             _find,
             orders=tuple(orders),
             activities=tuple(evidence.activities.values()),
@@ -206,7 +206,7 @@ class TradeBook:
             closes_e4=dict(evidence.closes_e4),
             calendar=self._calendar,
         )
-        found, needed = await self._work(given)
+        found, needed = await self._work(computation)
         if evidence is not self._evidence:
             return  # they belong to the former account
         self._needed_closes, self._complete_from = needed, complete_from

@@ -368,7 +368,7 @@ def build(
     token: Secret | None,
     environ: Mapping[str, str],
 ) -> WorkerPool | None:
-    """The workers of a process at `place`; None if it serves itself. `config` returns what is in force."""
+    """The workers of a process at `place`; None if it serves itself. `config` returns the configuration in force."""
     resources = place.worker_resources
     if resources is None:
         return None

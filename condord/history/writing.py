@@ -90,13 +90,13 @@ class Writer:
 
         The first of a line are joined with what an earlier process wrote of that minute before it ended.
         """
-        for given in rows:
-            minute = given.second // 60
-            is_first = _condor(given) not in self._lines
-            line = self._line(given)
-            row = given
+        for new_row in rows:
+            minute = new_row.second // 60
+            is_first = _condor(new_row) not in self._lines
+            line = self._line(new_row)
+            row = new_row
             if is_first and line.run is not None:
-                row = _joined(given, buckets.of_run(self._connection, line.run, 1, minute, minute))
+                row = _joined(new_row, buckets.of_run(self._connection, line.run, 1, minute, minute))
             run = self._run(line, row, minute)
             values = run.packed(row.cents, _others(row), row.price_e4)
             self._connection.execute(

@@ -314,10 +314,10 @@ def _has_open(pid: int, path: Path) -> bool:
     Raises:
         OSError: that cannot be found out.
     """
-    wanted = path.stat()
+    lock_file = path.stat()
     for opened in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
-            if os.path.samestat(opened.stat(), wanted):
+            if os.path.samestat(opened.stat(), lock_file):
                 return True
     return False
 

@@ -114,13 +114,13 @@ class QueuedStream(io.RawIOBase):
 
     def _write_whole(self, line: bytes) -> bool:
         """Write a line, after a newline if the last one was cut short; returns whether it was written."""
-        whole = b"\n" + line if self._is_cut else line
-        rest = memoryview(whole)
+        chunk = b"\n" + line if self._is_cut else line
+        rest = memoryview(chunk)
         try:
             while rest:
                 rest = rest[self._write_part(rest) :]
         except OSError:
-            self._is_cut = self._is_cut or len(rest) < len(whole)
+            self._is_cut = self._is_cut or len(rest) < len(chunk)
             return False
         self._is_cut = False
         return True

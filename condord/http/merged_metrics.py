@@ -142,7 +142,7 @@ def _all(found: Sequence[Family]) -> tuple[SampleValue, ...]:
 
 
 def _metric(family: Family, samples: Iterable[SampleValue]) -> Metric:
-    made = Metric(family.name, family.documentation, family.type)
+    joined = Metric(family.name, family.documentation, family.type)
     for sample in samples:
-        made.add_sample(sample.name, sample.labels, sample.value)
-    return made
+        joined.add_sample(sample.name, sample.labels, sample.value)
+    return joined

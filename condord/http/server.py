@@ -74,12 +74,12 @@ def listening(address: ListenAddress, inherited: Sequence[socket.socket]) -> Ite
         yield inherited
         return
     with listen(address) as listener:
-        made = Path(address.uds).lstat() if address.uds else None
+        own_file = Path(address.uds).lstat() if address.uds else None
         try:
             yield [listener]
         finally:
-            if made is not None:
-                _remove(Path(address.uds), made)
+            if own_file is not None:
+                _remove(Path(address.uds), own_file)
 
 
 def listen(address: ListenAddress) -> socket.socket:
@@ -169,10 +169,10 @@ def _listen_unix(path: Path, mode: int) -> socket.socket:
     return listener
 
 
-def _remove(path: Path, made: os.stat_result) -> None:
+def _remove(path: Path, own_file: os.stat_result) -> None:
     """Remove our socket, unless another daemon has replaced it in the meantime."""
     with contextlib.suppress(OSError):  # the next start removes a stale socket
-        if os.path.samestat(path.lstat(), made):
+        if os.path.samestat(path.lstat(), own_file):
             path.unlink()
 
 

@@ -173,17 +173,17 @@ class _Fills:
 
     def take(self, change: AccountChange) -> int:
         """How much of `change` the fills left explain; these contracts are then used up."""
-        wanted = abs(change.quantity)
+        remaining = abs(change.quantity)
         rest = []
         for at, quantity in self._left.get(change.symbol, ()):
             taken = 0
             if change.since_at - SLACK <= at <= change.at + SLACK and quantity * change.quantity > 0:
-                taken = min(wanted, abs(quantity))
-            wanted -= taken
+                taken = min(remaining, abs(quantity))
+            remaining -= taken
             if taken < abs(quantity):
                 rest.append((at, quantity - taken if quantity > 0 else quantity + taken))
         self._left[change.symbol] = rest
-        return abs(change.quantity) - wanted
+        return abs(change.quantity) - remaining
 
 
 def unexplained(

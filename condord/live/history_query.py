@@ -43,19 +43,19 @@ def history_query(pairs: Iterable[tuple[str, str]]) -> HistoryQuery:
     Raises:
         ParameterError: a parameter is unknown, repeated or invalid, or the range ends before it begins.
     """
-    given = _by_name(pairs, ("condor", "from", "to", "points"))
-    condor_id = given.get("condor")
+    parameters = _by_name(pairs, ("condor", "from", "to", "points"))
+    condor_id = parameters.get("condor")
     if condor_id == "":
         raise ParameterError("condor", "it is empty; give the id of a condor, or leave it out for all open condors")
-    from_at, until_at = parse_range(given.get("from"), given.get("to"))
-    points = _points(given["points"]) if "points" in given else DEFAULT_POINTS
+    from_at, until_at = parse_range(parameters.get("from"), parameters.get("to"))
+    points = _points(parameters["points"]) if "points" in parameters else DEFAULT_POINTS
     return HistoryQuery(condor_id=condor_id, from_at=from_at, until_at=until_at, points=points)
 
 
 def trades_query(pairs: Iterable[tuple[str, str]]) -> Range:
     """Parse the decoded parameters of `GET /api/trades`; it raises as `history_query` does."""
-    given = _by_name(pairs, ("from", "to"))
-    return parse_range(given.get("from"), given.get("to"))
+    parameters = _by_name(pairs, ("from", "to"))
+    return parse_range(parameters.get("from"), parameters.get("to"))
 
 
 def parse_range(from_text: str | None, to_text: str | None) -> Range:
@@ -75,17 +75,17 @@ def parse_range(from_text: str | None, to_text: str | None) -> Range:
 
 
 def _by_name(pairs: Iterable[tuple[str, str]], allowed: tuple[str, ...]) -> Mapping[str, str]:
-    given: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for name, value in pairs:
         if name == _FOR_THE_GUARD:
             continue
         if name not in allowed:
             # Without its value, which may be a token under a wrong name.
             raise ParameterError(_shortened(name), f"there is no such parameter; allowed are {', '.join(allowed)}")
-        if name in given:
+        if name in parameters:
             raise ParameterError(name, f"it is given twice, the second time as {_shown(value)}; it is allowed once")
-        given[name] = value
-    return given
+        parameters[name] = value
+    return parameters
 
 
 def _points(text: str) -> int:

@@ -322,7 +322,7 @@ class Minutes:
         gone = [each for each in (*self._ended, *self._broken.values()) if each.minute.low is not None]
         rows = [each.row(second, self._prices_e4) for each in (*gone, *self._followed.values())]
         account = self._account
-        whole = MinuteRow(
+        account_row = MinuteRow(
             holding=None,
             second=second,
             cents=account.cents,
@@ -333,7 +333,7 @@ class Minutes:
             quantity=None,
             is_held_back=any(row.is_held_back for row in rows),
         )
-        return (*rows, whole)
+        return (*rows, account_row)
 
     def _continued(self, known: _Holding | None, condor: Condor) -> _Holding:
         if known is None or not known.is_of(condor):

@@ -86,7 +86,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     def parts(self, risks: Mapping[str, Risk]) -> dict[str, UnderlyingRisk]:
         """Sum what is held of each underlying, with `risks` by condor id.
 
-        These are the published risks, so that a sum always equals that of its published parts.
+        These are the published risks, so that a sum always equals the sum of its published parts.
         """
         greeks = {underlying: list(each) for underlying, each in self.leftovers.items()}
         for identity, found in self.risks.items():

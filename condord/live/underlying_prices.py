@@ -56,7 +56,7 @@ class _KnownPrices:
         self.trade: StockTrade | None = None
         self.bars: dict[dt.date, Bar] = {}
         self.chosen: ChosenPrice | None = None
-        self.given: float | None = None
+        self.given_at: float | None = None
         self.is_answered = False
 
 
@@ -129,7 +129,7 @@ class UnderlyingPrices:
         for known in self._indexes.values():
             known.is_answered = True
             if not is_entitled:
-                known.chosen = known.given = None
+                known.chosen = known.given_at = None
 
     def lapse(self, now_at: dt.datetime) -> None:
         """Mark every price unconfirmed while the market is open: nothing received so far is known to be recent.
@@ -140,7 +140,7 @@ class UnderlyingPrices:
         """
         self._cut_at = now_at
         for known in (*self._stocks.values(), *self._indexes.values()):
-            known.given = None
+            known.given_at = None
         self._waiting = {symbol: (tick, -math.inf) for symbol, (tick, _) in self._waiting.items()}
         self._answers = [(answer, -math.inf) for answer, _ in self._answers]
 
@@ -158,11 +158,11 @@ class UnderlyingPrices:
         """
         self._set_exchange_time(now_at)
         self._judge_waiting(is_open=is_open)
-        for answer, given in self._answers:
+        for answer, given_at in self._answers:
             if isinstance(answer, IndexValue):
-                self._take_value(answer, given, is_open=is_open)
+                self._take_value(answer, given_at, is_open=is_open)
             elif answer.symbol in self._stocks:
-                self._take_snapshot(answer, given, is_open=is_open)
+                self._take_snapshot(answer, given_at, is_open=is_open)
         self._answers.clear()
         changed = set()
         for symbol, known in (*self._stocks.items(), *self._indexes.items()):
@@ -175,7 +175,7 @@ class UnderlyingPrices:
 
     def _judge_waiting(self, *, is_open: bool) -> None:
         accepted_at = []
-        for symbol, (tick, given) in self._waiting.items():
+        for symbol, (tick, given_at) in self._waiting.items():
             known = self._stocks.get(symbol)
             if known is None:
                 self._refuse("notHeld")
@@ -188,13 +188,13 @@ class UnderlyingPrices:
                 if (chosen := choose(tick, known.trade, self._feed)) is not None:
                     known.quote, known.chosen = tick, chosen
                     if tick.at >= self._cut_at:
-                        known.given = given
+                        known.given_at = given_at
         self._waiting.clear()
         if accepted_at:
             self._market_at = max(accepted_at)
             self._move_limits()
 
-    def _take_snapshot(self, snapshot: StockSnapshot, given: float, *, is_open: bool) -> None:
+    def _take_snapshot(self, snapshot: StockSnapshot, given_at: float, *, is_open: bool) -> None:
         known = self._stocks[snapshot.symbol]
         known.is_answered = True
         for bar in (snapshot.before, snapshot.today):
@@ -204,7 +204,7 @@ class UnderlyingPrices:
         quote, trade = self._sane_quote(snapshot.quote), self._sane_trade(snapshot.trade)
         if choose(quote, trade, self._feed) is None:
             return
-        known.given = given
+        known.given_at = given_at
         if is_open or known.chosen is None:
             if quote is not None and self._is_news(quote, known.quote):
                 known.quote = quote
@@ -212,7 +212,7 @@ class UnderlyingPrices:
                 known.trade = trade
             known.chosen = choose(known.quote, known.trade, self._feed) or known.chosen
 
-    def _take_value(self, value: IndexValue, given: float, *, is_open: bool) -> None:
+    def _take_value(self, value: IndexValue, given_at: float, *, is_open: bool) -> None:
         known = self._indexes.get(value.symbol)
         if known is None or not self._is_entitled:
             return
@@ -221,7 +221,7 @@ class UnderlyingPrices:
         elif value.at > self._limit_at:
             self._refuse("future")
         else:
-            known.given = given
+            known.given_at = given_at
             is_late = known.chosen is not None and self._is_late(value.at, known.chosen.at)
             if known.chosen is None or (is_open and not is_late):
                 known.chosen = ChosenPrice(value.value_e4, "index", value.at)
@@ -255,7 +255,7 @@ class UnderlyingPrices:
         chosen = known.chosen or self._parity.get(symbol)
         if chosen is None:
             return UnderlyingPrice(symbol=symbol, reason=self._why_none(symbol, known))
-        is_given = known.given is not None and now - known.given < CONFIRMED_SECONDS
+        is_given = known.given_at is not None and now - known.given_at < CONFIRMED_SECONDS
         is_old_trade = chosen.source in TRADE_SOURCES and now_at - chosen.at > _MAX_TRADE_AGE
         is_stale = is_open and chosen.source != "parity" and (not is_given or is_old_trade)
         return UnderlyingPrice(

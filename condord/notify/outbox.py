@@ -102,15 +102,15 @@ class Outbox:
         """
         before = set(self._saving)
         for name, queue in self._queues.items():
-            wanted = [
+            due = [
                 (transition, document)
                 for transition, document in zip(changes.transitions, documents, strict=True)
                 if _wants(queue.channel, transition)
             ]
-            first = next((message_id(self.account, each) for each, _ in wanted if _is_at_start(each)), None)
-            given = _EvaluationContext(now_at=now_at, expires_at=expires_at, first_at_start=first, criticals={})
-            for transition, document in wanted:
-                queue.add(self._message(name, queue, transition, document, given), now_at)
+            first = next((message_id(self.account, each) for each, _ in due if _is_at_start(each)), None)
+            context = _EvaluationContext(now_at=now_at, expires_at=expires_at, first_at_start=first, criticals={})
+            for transition, document in due:
+                queue.add(self._message(name, queue, transition, document, context), now_at)
             queue.forget({record.id for record in changes.records if record.state != "firing"})
         return frozenset(self._saving - before)
 
@@ -141,7 +141,7 @@ class Outbox:
         return self._edits.take()
 
     def _message(
-        self, name: str, queue: ChannelQueue, transition: Transition, document: AlertJson, given: _EvaluationContext
+        self, name: str, queue: ChannelQueue, transition: Transition, document: AlertJson, context: _EvaluationContext
     ) -> Message:
         record = transition.record
         identity = message_id(self.account, transition)
@@ -156,22 +156,22 @@ class Outbox:
             underlying=record.underlying,
             text=record.text,
             data=data_of(transition, document),
-            at=instant_of(transition, given.now_at),
+            at=instant_of(transition, context.now_at),
             batch=identity,
-            due_at=given.now_at,
-            expires_at=given.expires_at(record.underlying),
+            due_at=context.now_at,
+            expires_at=context.expires_at(record.underlying),
         )
         if queue.channel.type != "apprise":
             return message
-        if _is_at_start(transition) and given.first_at_start is not None:
-            return msgspec.structs.replace(message, batch=f"start_{given.first_at_start}")
+        if _is_at_start(transition) and context.first_at_start is not None:
+            return msgspec.structs.replace(message, batch=f"start_{context.first_at_start}")
         if message.underlying is None:
             return message
         if message.is_critical:  # a fall brings several at once, and so does the end of a condor
-            batch = given.criticals.setdefault(message.underlying, identity)
+            batch = context.criticals.setdefault(message.underlying, identity)
             return msgspec.structs.replace(message, batch=batch)
-        batch, closes_at = queue.joined(message.underlying, identity, given.now_at, JOIN)
-        due_at = max(given.now_at, min(closes_at, message.expires_at - _JOIN_MARGIN))
+        batch, closes_at = queue.joined(message.underlying, identity, context.now_at, JOIN)
+        due_at = max(context.now_at, min(closes_at, message.expires_at - _JOIN_MARGIN))
         return msgspec.structs.replace(message, batch=batch, due_at=due_at)
 
 

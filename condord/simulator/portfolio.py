@@ -43,13 +43,13 @@ def knots(market: Market, at: dt.datetime, name: str = "default") -> dict[str, l
         if condor.end_factor is not None:
             expires_at = session_hours(past_expiration(at, condor.expiry_age))[1]
             found.append((condor.root, expires_at, condor.end_factor))
-    given: dict[str, list[tuple[float, float]]] = {}
+    prices: dict[str, list[tuple[float, float]]] = {}
     for symbol, traded_at, factor in found:
         underlying, spot = _underlying(market, symbol)
-        given.setdefault(underlying, []).append((traded_at.timestamp(), spot * factor))
+        prices.setdefault(underlying, []).append((traded_at.timestamp(), spot * factor))
     for stock, _, price in portfolio.stocks:
-        given.setdefault(stock, []).append((past_instant(at, _STOCK_DAYS).timestamp(), float(price)))
-    return given
+        prices.setdefault(stock, []).append((past_instant(at, _STOCK_DAYS).timestamp(), float(price)))
+    return prices
 
 
 def open_positions(

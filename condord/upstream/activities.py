@@ -86,12 +86,12 @@ def page(answer: object, refuse: rest_parsing.Refuse, kinds: Collection[Activity
     listed = [row for row in answer if isinstance(row, Mapping)]
     for _ in range(len(answer) - len(listed)):
         refuse("activityRow")
-    wanted = [
+    symbols_ = [
         row
         for row in listed
         if rest_parsing.text(row.get("activity_type")) in kinds and rest_parsing.text(row.get("status")) != _CANCELED
     ]
-    read = [_activity(row, refuse) for row in wanted]
+    read = [_activity(row, refuse) for row in symbols_]
     for _ in range(read.count(None)):
         refuse("activityRow")
     return ActivityPage(
@@ -250,12 +250,12 @@ class ActivityReader:
         await self._read_splits()
 
     async def _read_splits(self) -> None:
-        today, wanted = exchange_day(self._now_at()), self._underlyings
+        today, symbols_ = exchange_day(self._now_at()), self._underlyings
         day, underlyings = self._splits_read_for or (None, frozenset())
-        if not wanted or (day == today and wanted <= underlyings):
+        if not symbols_ or (day == today and symbols_ <= underlyings):
             return
-        read = tuple(await self._brokerage.splits(sorted(wanted), today - KEPT_FOR, today + _A_DAY))
-        self._splits_read_for = today, wanted
+        read = tuple(await self._brokerage.splits(sorted(symbols_), today - KEPT_FOR, today + _A_DAY))
+        self._splits_read_for = today, symbols_
         if read != self.splits:
             self.splits = read
             self._learned()

@@ -46,8 +46,8 @@ def state_of(stream: QuoteStream[Any], *, is_closed: bool) -> StreamState:
     if link.fault is not None:
         return StreamState(state, link.fault.reason, link.fault.code)
     if stream.is_limited:
-        streamed, wanted = len(stream.streamed), len(stream.symbols)
-        text = f"Alpaca streams {streamed} of {wanted} symbols; read over REST instead: "
+        streamed, requested = len(stream.streamed), len(stream.symbols)
+        text = f"Alpaca streams {streamed} of {requested} symbols; read over REST instead: "
         return StreamState(state, text + symbols_text(stream.missing), "symbolLimit")
     return StreamState(state, _REASONS.get(state))
 

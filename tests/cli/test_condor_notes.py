@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from condord.cli.condor_notes import condor_notes, has_old_quotes, why_broken
-from condord.cli.row_notes import whole
+from condord.cli.row_notes import full_text
 from condord.live.wire import QuoteJson
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson
@@ -31,7 +31,7 @@ def test_reasons_to_doubt_the_numbers_come_first_then_the_short_strikes():
     risk = documents.risk(tested="put", breached=True)
     others = {"brokenWing": True, "ambiguous": True}
     notes = noted(valuation=value, risk=risk, price={"unconfirmed": True}, old=True, **others)
-    assert whole(notes) == (
+    assert full_text(notes) == (
         f"old, price and quotes unconfirmed, put breached, incomplete: no usable quote of {LEG}, broken wing, ambiguous"
     )
     assert [note.vital for note in notes if note.vital] == ["old, unconfirmed", "breached"]
@@ -55,13 +55,13 @@ def test_an_old_number_is_described_in_as_many_words_as_there_is_room_for(price,
 
 def test_a_mark_that_is_held_is_named_with_its_leg():
     condor = msgspec.convert(documents.condor(), CondorJson)
-    assert whole(condor_notes(condor, quotes(state="stub"))) == "mark held: stub quote of SPY\u2026P560"
+    assert full_text(condor_notes(condor, quotes(state="stub"))) == "mark held: stub quote of SPY\u2026P560"
 
 
 def test_a_broken_condor_with_old_numbers_has_a_note():
     broken = msgspec.convert(documents.broken("SPY-1", **{LEG: 1}), BrokenJson)
     price = msgspec.convert(documents.underlying(unconfirmed=True), UnderlyingJson)
-    assert whole(condor_notes(broken, quotes(unconfirmed=True), price)) == "price and quotes unconfirmed"
+    assert full_text(condor_notes(broken, quotes(unconfirmed=True), price)) == "price and quotes unconfirmed"
     assert condor_notes(broken, quotes()) == []
     lost = msgspec.convert(documents.broken("SPY-1", **{LEG: 0}), BrokenJson)
     assert not has_old_quotes(lost, quotes(unconfirmed=True))

@@ -1,6 +1,6 @@
 import pytest
 
-from condord.cli.row_notes import RowNote, fitted, good_width, vital_width, whole
+from condord.cli.row_notes import RowNote, fitted, full_text, good_width, vital_width
 
 OLD = RowNote(("price unconfirmed", "unconfirmed", "old"), vital="unconfirmed")
 TESTED = RowNote(("put tested", "tested"), vital="tested")
@@ -33,7 +33,7 @@ def test_notes_that_are_not_vital_are_left_out_first_and_the_first_ones_are_the_
 def test_possible_widths_fit_vital_notes_and_complete_short_ones():
     assert (vital_width(NOTES), good_width(NOTES)) == (len("unconfirmed, tested"), len("price unconfirmed"))
     assert (vital_width([CLOSING]), good_width([CLOSING])) == (0, len("closing order"))
-    assert (vital_width([]), good_width([]), whole([])) == (0, 0, "")
+    assert (vital_width([]), good_width([]), full_text([])) == (0, 0, "")
 
 
 def test_wide_letters_count_as_two_columns():

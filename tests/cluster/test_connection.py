@@ -22,7 +22,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 async def got(settings, method="GET", target="/x", headers=(), max_bytes=10_000):
     """The status, a header and the body of an answer."""
     async with open_request(settings, method, target, dict(headers), 3.0) as response:
-        return response.status, response.headers.get("x-one"), await response.whole(max_bytes, 3.0)
+        return response.status, response.headers.get("x-one"), await response.read_body(max_bytes, 3.0)
 
 
 def run_scenario(*script, **options):

@@ -12,7 +12,7 @@ from itertools import chain
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from condord.core.cost import whole
+from condord.core.cost import fill_cost
 from condord.core.filled_orders import LotLeg
 from condord.core.grouping.account import group
 from condord.core.lots import Lot
@@ -52,7 +52,7 @@ def contract(right, strike, *, root="XYZ", expiration=DECEMBER):
 
 def lot_leg(option, quantity, price_e4):
     """A leg of a lot: `quantity` signed contracts of one fill at a price."""
-    paid = whole(quantity * price_e4 * 100, abs(quantity))
+    paid = fill_cost(quantity * price_e4 * 100, abs(quantity))
     return LotLeg(symbol=option.compact, contract=option, quantity=quantity, costs=paid)
 
 
@@ -102,7 +102,7 @@ def lot(strikes, entries="1221", quantity=1, *, name="a", day=0, realized="0", r
     for (right, sign), strike, entry in zip(SHAPE, strikes, entries, strict=True):
         legs.append(lot_leg(contract(right, strike, root=root), sign * quantity, e4(entry)))
     opened_at = MONDAY + dt.timedelta(days=day)
-    costs = None if realized is None else (whole(-e4(realized) * 100 * abs(quantity), abs(quantity)),)
+    costs = None if realized is None else (fill_cost(-e4(realized) * 100 * abs(quantity), abs(quantity)),)
     return Lot(
         id=name, since_at=opened_at, opened_at=opened_at, quantity=abs(quantity), legs=tuple(legs), realized=costs
     )

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condord.core.cost import average_e4, divide, split, total_e4, whole
+from condord.core.cost import average_e4, divide, fill_cost, split, total_e4
 
 AVERAGES = st.integers(0, 50_000_000)
 SIGNS = st.sampled_from([1, -1])
@@ -9,7 +9,7 @@ SIGNS = st.sampled_from([1, -1])
 
 def bought(quantity, price_e6):
     """The cost of one fill of signed contracts."""
-    return whole(quantity * price_e6, abs(quantity))
+    return fill_cost(quantity * price_e6, abs(quantity))
 
 
 def test_a_cost_is_quantity_times_average_rounded_to_the_cent():
@@ -20,7 +20,7 @@ def test_a_cost_is_quantity_times_average_rounded_to_the_cent():
     assert total_e4((), 100) == 0
 
 
-def test_the_parts_of_a_split_fill_cost_what_the_whole_does():
+def test_the_parts_of_a_split_fill_cost_as_much_as_the_whole_fill():
     first, others = split(bought(3, 523_333), 1)
     assert (total_e4(first, 100), total_e4(others, 100)) == (523_300, 1_046_700)
 

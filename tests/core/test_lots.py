@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from condord.core.cost import total_e4, whole
+from condord.core.cost import fill_cost, total_e4
 from condord.core.filled_orders import Fill
 from condord.core.lots import LedgerSummary, capped, lots, traded
 from tests.core.filled import (
@@ -762,7 +762,7 @@ def rolled_only(draw):
 @given(rolled_only(), st.sampled_from([100, 10, 150]))
 def test_realized_profit_and_cost_of_open_legs_add_up_to_what_was_paid(orders, multiplier):
     paid_e4 = sum(
-        total_e4(whole(fill.quantity * fill.price_e6, abs(fill.quantity)), multiplier)
+        total_e4(fill_cost(fill.quantity * fill.price_e6, abs(fill.quantity)), multiplier)
         for placed in orders
         for fill in placed.fills
     )
@@ -827,17 +827,17 @@ def test_capped_lots_never_exceed_what_is_held_and_are_as_large_as_possible(orde
     symbols = sorted({leg.symbol for lot in found for leg in lot.legs})
     held = {symbol: data.draw(st.integers(-3, 3)) for symbol in symbols}
     covered = capped(found, held)
-    used, kept, whole = Counter(), Counter(), Counter()
+    used, kept, fill_cost = Counter(), Counter(), Counter()
     for lot in covered:
         kept[lot.id, strikes(lot)] += lot.quantity
         used.update({leg.symbol: abs(leg.quantity) for leg in lot.legs})
         assert all(leg.quantity * held[leg.symbol] > 0 for leg in lot.legs)
     assert all(quantity <= abs(held[symbol]) for symbol, quantity in used.items())
     for lot in found:
-        whole[lot.id, strikes(lot)] += lot.quantity
+        fill_cost[lot.id, strikes(lot)] += lot.quantity
     for lot in found:
         spare = [max(0, _sign(leg.quantity) * held[leg.symbol]) - used[leg.symbol] for leg in lot.legs]
-        assert min(spare) <= 0 or kept[lot.id, strikes(lot)] == whole[lot.id, strikes(lot)]
+        assert min(spare) <= 0 or kept[lot.id, strikes(lot)] == fill_cost[lot.id, strikes(lot)]
 
 
 def test_the_search_for_lots_pauses_and_can_be_aborted():

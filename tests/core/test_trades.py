@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from condord.core.activity import Activity
 from condord.core.bookings import Bookings
 from condord.core.calendar import Calendar
-from condord.core.cost import total_e4, whole
+from condord.core.cost import fill_cost, total_e4
 from condord.core.filled_orders import Fill, Order
 from condord.core.lots import lots
 from condord.core.market_hours import hours_of
@@ -682,7 +682,7 @@ class Account:
         for fill in fills:
             self.held[fill.symbol] += fill.quantity
             self.contracts[fill.symbol] = fill.contract
-            self.cash_e4 -= total_e4(whole(fill.quantity * fill.price_e6, abs(fill.quantity)), 100)
+            self.cash_e4 -= total_e4(fill_cost(fill.quantity * fill.price_e6, abs(fill.quantity)), 100)
 
     def fill(self, option, quantity, *, opens):
         price_e6 = self.draw(st.integers(0, 3_000_000))

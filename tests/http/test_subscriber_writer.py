@@ -675,7 +675,7 @@ class Pipe:
         self.outlet = None
 
     def put(self, data):
-        assert not self.waiting, "a write behind what waits"
+        assert not self.waiting, "a write while data waits"
         assert not self.is_gone
         if not self.room:
             raise BlockingIOError
@@ -685,7 +685,7 @@ class Pipe:
         return len(taken)
 
     def write(self, data):
-        assert not self.waiting, "a write behind what waits"
+        assert not self.waiting, "a write while data waits"
         assert not self.is_gone
         self.waiting = data
         self.progress_at = self.loop.now

@@ -7,7 +7,7 @@ from decimal import ROUND_FLOOR, Decimal
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from condord.core.cost import whole
+from condord.core.cost import fill_cost
 from condord.core.lots import Lot
 from condord.core.occ import parse
 from condord.core.position import Position
@@ -99,7 +99,7 @@ def lot(quantity=2, *, realized_e4=0):
     """An order's lot of the condor of `spy`, whose own fills were at a credit of 4.00."""
     prices = {P560: (1, 10_000), P570: (-1, 30_000), C630: (-1, 30_000), C640: (1, 10_000)}
     legs = tuple(lot_leg(parse(symbol), sign * quantity, price_e4) for symbol, (sign, price_e4) in prices.items())
-    rolls = (whole(-realized_e4 * 100 * quantity, quantity),)
+    rolls = (fill_cost(-realized_e4 * 100 * quantity, quantity),)
     return Lot(id="order", since_at=EPOCH_AT, opened_at=EPOCH_AT, quantity=quantity, legs=legs, realized=rolls)
 
 
@@ -361,11 +361,11 @@ def left_pl(broken, unmatched):
 def settled(document):
     """The document without the four instants that move without an event."""
     document = {name: value for name, value in document.items() if name != "asOf"}
-    whole = document["status"]
+    fill_cost = document["status"]
     document["status"] = {
-        **whole,
-        "stream": {**whole["stream"], "lastMessageAt": None},
-        "positions": {**whole["positions"], "readAt": None},
+        **fill_cost,
+        "stream": {**fill_cost["stream"], "lastMessageAt": None},
+        "positions": {**fill_cost["positions"], "readAt": None},
     }
     if document["account"] is not None:
         document["account"] = {**document["account"], "readAt": None}

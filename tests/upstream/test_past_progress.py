@@ -115,8 +115,8 @@ class TestRestart:
         progress = PastProgress((), OLDEST_AT, STARTED_AT)
         progress.take(request(progress), page(is_full=False), OLDEST_AT)
         assert request(progress) is None
-        wanted = PastRequest(direction="earlier", at=OLDEST_AT)
-        assert progress.request(STARTED_AT, OLDEST_AT - 100 * DAY) == wanted
+        next_request = PastRequest(direction="earlier", at=OLDEST_AT)
+        assert progress.request(STARTED_AT, OLDEST_AT - 100 * DAY) == next_request
 
     def test_stored_instants_in_the_future_are_ignored(self):
         progress = PastProgress([fill("1", STARTED_AT + DAY)], STARTED_AT + DAY, STARTED_AT)
@@ -129,9 +129,9 @@ class TestNewest:
         progress = first()
         before = request(progress)
         progress.ask(STARTED_AT, is_whole=False)
-        wanted = PastRequest(direction="later", at=TODAY_AT - dt.timedelta(seconds=1))
-        assert request(progress) == wanted
-        progress.take(wanted, page(is_full=False), OLDEST_AT)
+        next_request = PastRequest(direction="later", at=TODAY_AT - dt.timedelta(seconds=1))
+        assert request(progress) == next_request
+        progress.take(next_request, page(is_full=False), OLDEST_AT)
         assert request(progress) == before
 
     def test_the_newest_reading_begins_before_the_day_if_the_last_one_did(self):
@@ -201,16 +201,16 @@ class TestAnyPast:
             brokerage.past = [each for each in past if each.at < now_at]
             progress = PastProgress(sorted(stored.values(), key=lambda each: each.at), complete_from, now_at)
             for _ in range(pages):
-                wanted = progress.request(now_at, OLDEST_AT)
-                if wanted is None or wanted.direction == "earlier":
+                next_request = progress.request(now_at, OLDEST_AT)
+                if next_request is None or next_request.direction == "earlier":
                     known_from = exchange_day(progress.complete_from - dt.timedelta(microseconds=1)) + DAY
                     assert {each.id for each in brokerage.past if each.day >= known_from} <= stored.keys()
-                if wanted is None:
+                if next_request is None:
                     return
-                call = brokerage.past_activities if wanted.direction == "earlier" else brokerage.later_activities
-                got = await call(wanted.at, wanted.token)
-                progress.take(wanted, got, OLDEST_AT)
-                stored.update({each.id: each for each in got.activities})
+                call = brokerage.past_activities if next_request.direction == "earlier" else brokerage.later_activities
+                answer = await call(next_request.at, next_request.token)
+                progress.take(next_request, answer, OLDEST_AT)
+                stored.update({each.id: each for each in answer.activities})
                 complete_from = progress.complete_from
 
         async def scenario():

@@ -55,7 +55,7 @@ class TestLanes:
         calls = harness(threads=1)
         way = {CONTRACT: "contract", QUOTES: "quotes"}[path]
 
-        async def both():
+        async def stall_and_read():
             stalled = [asyncio.ensure_future(calls.ways[way]()) for _ in range(4)]
             await asyncio.to_thread(server.was_asked.wait, 60)
             held = await calls.rest.holdings()
@@ -64,7 +64,7 @@ class TestLanes:
             await asyncio.wait(stalled)
             return held
 
-        assert len(asyncio.run(both()).options) == 1
+        assert len(asyncio.run(stall_and_read()).options) == 1
 
 
 class TestBudget:

@@ -38,7 +38,7 @@ def parse(text: str) -> Condition:
     """The condition that `text` describes; blanks do not matter.
 
     Raises:
-        BadCondition: it describes none.
+        BadCondition: it is not a condition.
     """
     stripped = text.strip()
     if len(stripped) > _MAX_LENGTH:

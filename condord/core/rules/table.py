@@ -86,10 +86,10 @@ def _clear(override: RuleOverride) -> _Conditions:
     return _Conditions((), ()) if override.clear == () else _parsed("clear", override.clear)
 
 
-def _parsed(key: str, given: str | tuple[str, ...] | None) -> _Conditions:
-    if given is None:
+def _parsed(key: str, text_or_texts: str | tuple[str, ...] | None) -> _Conditions:
+    if text_or_texts is None:
         return _Conditions((), ())
-    texts = (given,) if isinstance(given, str) else given
+    texts = (text_or_texts,) if isinstance(text_or_texts, str) else text_or_texts
     if not 1 <= len(texts) <= MAX_CONDITIONS:
         return _Conditions((), (RuleFault(key, list(texts), f"must have 1 to {MAX_CONDITIONS} conditions"),))
     conditions: list[Condition] = []
@@ -98,7 +98,7 @@ def _parsed(key: str, given: str | tuple[str, ...] | None) -> _Conditions:
         try:
             conditions.append(parse(text))
         except BadCondition as error:
-            found.append(RuleFault(key if isinstance(given, str) else f"{key}[{number}]", text, str(error)))
+            found.append(RuleFault(key if isinstance(text_or_texts, str) else f"{key}[{number}]", text, str(error)))
     return _Conditions(tuple(conditions), tuple(found))
 
 
@@ -138,16 +138,16 @@ def _never_holds(override: RuleOverride, rule: Rule) -> list[RuleFault]:
 def _clear_faults(override: RuleOverride, rule: Rule) -> list[RuleFault]:
     """A `clear` of another scope, or one that holds while `when` does: its hysteresis is the wrong way round."""
     found: list[RuleFault] = []
-    key, given = ("clear", override.clear) if override.clear is not None else ("when", override.when)
+    key, text_or_texts = ("clear", override.clear) if override.clear is not None else ("when", override.when)
     for condition in rule.clear:
         text = written(condition)
         if QUANTITIES[condition.quantity].scope not in _scopes(rule.when):
             scopes = " or ".join(sorted(_scopes(rule.when)))
-            found.append(RuleFault(key, given, f"clear, {text}, must be about the same as when: {scopes}"))
+            found.append(RuleFault(key, text_or_texts, f"clear, {text}, must be about the same as when: {scopes}"))
         same = [each for each in rule.when if each.quantity == condition.quantity]
         if same and _may_hold([*same, condition]):
             remedy = "" if key == "clear" else "; name clear too"
-            found.append(RuleFault(key, given, f"clear, {text}, must not hold while when holds{remedy}"))
+            found.append(RuleFault(key, text_or_texts, f"clear, {text}, must not hold while when holds{remedy}"))
     return found
 
 
