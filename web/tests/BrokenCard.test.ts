@@ -43,7 +43,7 @@ async function press(host: Element, text: string) {
 describe('the card of a broken condor', () => {
   afterEach(forget)
 
-  it('offers the order that closes what is left', async () => {
+  it('offers the order that closes the legs left', async () => {
     const { host, words, show } = await card(lacking(0, 2, 1, 2))
     expect([words('.condor-actions p'), words('pre')]).toEqual([['3 of 4 legs left'], []])
     await press(host, 'Copy closing order')
@@ -67,7 +67,7 @@ describe('the card of a broken condor', () => {
     expect(words('.condor-order li')).toEqual([expect.stringMatching(/^These prices may be old: Feed halted since /)])
   })
 
-  it('passes on what was copied', async () => {
+  it('emits the copied text', async () => {
     const copied = vi.fn()
     vi.stubGlobal('navigator', { clipboard: { writeText: async () => {} } })
     const { host } = await card(lacking(0, 0, 0, 2), {}, copied)
@@ -86,7 +86,7 @@ describe('the card of a broken condor', () => {
     vi.unstubAllGlobals()
   })
 
-  it('is titled with what is missing, and has what is left', async () => {
+  it('names the missing legs in its title, and lists the legs left', async () => {
     const { words, data } = await card(lacking(0, 2, 1, 2))
     expect(words('h2')).toEqual(['SPY lost its 2 long puts 705 and 1 of its 2 short calls 770'])
     expect(words('header p')).toEqual(['28 days', 'Was a short iron condor 705/715/770/780 ×2', 'Fri, Dec 18'])
@@ -95,7 +95,7 @@ describe('the card of a broken condor', () => {
     expect(data()).toEqual({ condor: ID, look: 'broken', state: 'live', severity: 'critical', density: 'comfortable' })
   })
 
-  it('has the sentence of its alert, or names since when it is broken', async () => {
+  it('has the sentence of its alert, or the time since which it is broken', async () => {
     const broken = lacking(2, 2, 0, 2)
     expect((await card(broken)).words('.condor-alarm li')).toEqual(['Broken since 10:31:00 ET: it has lost its 2 short calls 770.'])
     const alerts = [alert('broken-condor:x', { condorId: ID, severity: 'critical', text: 'SPY 705: it lost the 770 call.' })]

@@ -107,7 +107,7 @@ describe('a card', () => {
     expect(words('.condor-source')).toEqual(['Quotes 2 s old · indicative · simulator'])
   })
 
-  it('calls a debit a debit, and names adjusted roots and series', () => {
+  it('names a debit as such, and adjusted roots and series', () => {
     const subtitle = (shown: Condor) => card(shown).words('header p')[1]
     expect(subtitle(condor('AAPL', { direction: 'long', credit: -6.55 }))).toBe('Long iron condor · ×2 · debit 6.55')
     const adjusted = card(condor('XYZ', { root: 'XYZ1' }))
@@ -208,7 +208,7 @@ describe('a card', () => {
     expect(words('.condor-pl b')).toEqual([notes.some((note) => note.startsWith('Leg missing')) ? '—' : '+$155.00'])
   })
 
-  it('shows in exchange time since when a quote is unconfirmed', () => {
+  it('shows in exchange time from when a quote is unconfirmed', () => {
     const [first] = condor().legs
     const quotes = [quote(first!.symbol, { unconfirmed: true, time: '2026-11-20T19:31:02Z' })]
     const { words } = card(condor('SPY', { valuation: valuation('x', { unconfirmed: true }) }), { quotes })
@@ -278,7 +278,7 @@ describe('a card', () => {
     expect(mount(store as never, condor().id).words('h2')).toEqual(['SPY'])
   })
 
-  it('takes a heading level, a locale, a time zone and a density', async () => {
+  it('accepts a heading level, a locale, a time zone and a density', async () => {
     const { words, host, link } = card(condor(), {}, { headingLevel: 4, locale: 'de-DE', timeZone: 'Europe/Berlin', density: 'compact' })
     expect(words('h4')).toEqual(['SPY'])
     expect(words('.condor-pl b')).toEqual(['+155,00 $'])
@@ -289,7 +289,7 @@ describe('a card', () => {
     expect(words('.condor-notes li')).toEqual(['No connection to condord since 16:31:00 MEZ'])
   })
 
-  it('has room for what its host adds', () => {
+  it('has slots for elements of its host', () => {
     const slots = Object.fromEntries(['header', 'actions', 'footer'].map((name) => [name, (slot: { condor: Condor }) => `${name} of ${slot.condor.root}`]))
     const { live, show } = createLive(Date.parse(AS_OF))
     show(account('e-1'))

@@ -41,7 +41,7 @@ describe('the chart', () => {
     expect(host.querySelectorAll('.condor-strike, .condor-even')).toHaveLength(4)
   })
 
-  it('has the curve of today, for which it does not wait, with the dot on it', async () => {
+  it('has the curve of today with the dot on it, and does not wait for it', async () => {
     const { host, number } = chart()
     expect(host.querySelector('.condor-line')).not.toBeNull()
     await loaded()
@@ -91,7 +91,7 @@ describe('the chart', () => {
     expect(readout()).toBe('Breakevens 711.79 and 773.21')
   })
 
-  it('gives the value of today too, where it is known', async () => {
+  it('also gives the value of today if it is known', async () => {
     const { readout, press } = chart()
     await loaded()
     await press('ArrowRight')

@@ -51,7 +51,7 @@ describe('the bar', () => {
     expect([low(0), low(-900), low(-5000)]).toEqual([-360, -900, -1358])
   })
 
-  it('has no fill without a profit or loss, and is not there without a maximum profit', () => {
+  it('has no fill without a profit or loss, and is absent without a maximum profit', () => {
     expect(bar({ valuation: at(null) }).fill).toBeNull()
     expect(bar({ maxProfit: null }).host.querySelector('svg')).toBeNull()
     expect(bar({ maxProfit: -5 }).host.querySelector('svg')).toBeNull()

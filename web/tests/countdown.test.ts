@@ -21,7 +21,7 @@ it('has the cut-offs of the last trading day, the next first, in seconds rounded
   expect(left('2026-12-18T20:31:00Z')).toEqual([['liquidation', -960], ['orders', -60]])
 })
 
-it('has none on another day of the exchange, and always the same none', () => {
+it('has none on another day of the exchange, and always the same object', () => {
   expect(left('2026-12-18T04:59:00Z')).toEqual([])
   expect(left('2026-12-18T05:00:00Z')).toHaveLength(2)
   expect(cutoffs(ending, 0)).toBe(cutoffs(ending, 1))

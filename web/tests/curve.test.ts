@@ -27,7 +27,7 @@ const ask = (one: Case, changes: Partial<Condor> = {}) =>
   })
 
 describe('the curve of today', () => {
-  it.each(cases)('is that of the daemon: $name', (one) => {
+  it.each(cases)('equals the daemon\'s: $name', (one) => {
     const ours = ask(one)
     expect(ours).toHaveLength(one.pl.length)
     for (const [at, theirs] of one.pl.entries()) {

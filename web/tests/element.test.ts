@@ -61,7 +61,7 @@ describe('the element', () => {
     expect(opened[2]!.url).toContain('/other/stream')
   })
 
-  it('applies what was set while it was removed', async () => {
+  it('applies properties set while it was removed', async () => {
     const element = await added(`src="/api/stream" condor-id="${SPY.id}"`)
     element.remove()
     await vi.advanceTimersByTimeAsync(100)
@@ -134,7 +134,7 @@ describe('the element', () => {
     expect(article(element).getAttribute('part')).toBe('card')
   })
 
-  it('passes on what the card emits', async () => {
+  it('passes on the events of the card', async () => {
     vi.doMock('../src/IronCondorCard.vue', async () => {
       const { defineComponent, h } = await import('vue')
       const props = ['live', 'id', 'density', 'headingLevel', 'locale', 'timeZone']

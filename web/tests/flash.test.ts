@@ -63,7 +63,7 @@ describe('a flash', () => {
     expect(await set(1, 0)).toEqual([undefined, 'loss'])
   })
 
-  it('is neutral or off if that is wanted', async () => {
+  it('can be neutral or off', async () => {
     expect(await card('neutral')(2, 1)).toEqual(['neutral', undefined])
     expect(await card('off')(2, 1)).toEqual([undefined, undefined])
   })

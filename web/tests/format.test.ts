@@ -29,13 +29,13 @@ describe('numbers', () => {
 })
 
 describe('headlines', () => {
-  it('have no more digits than they are known to', () => {
+  it('have no more digits than their accuracy', () => {
     expect([6390, 6389.5, 0, -20.2, -0.2].map((value) => usd(value))).toEqual(['$6,390', '$6,390', '$0', '−$20', '$0'])
     expect([54.3, -12.5, 0.4, -0.4].map((value) => wholePercent(value))).toEqual(['54 %', '−13 %', '0 %', '0 %'])
     expect([0.9, 1.25, -0.42, -0.01].map((value) => sigmas(value))).toEqual(['0.9 σ', '1.3 σ', '−0.4 σ', '0.0 σ'])
   })
 
-  it('tell a loss without a bound from an unknown one', () => {
+  it('distinguish a loss without a bound from an unknown one', () => {
     expect([maxLoss(1358), maxLoss(null), maxLoss(null, true), maxLoss(1358, true)]).toEqual(['$1,358', '—', 'unlimited', '$1,358'])
   })
 
@@ -65,7 +65,7 @@ describe('another locale and time zone', () => {
     expect(createFormat({ locale: 'de-DE' }).clock('2026-11-20T19:31:02Z', NOW)).toMatch(/^14:31:02 /)
   })
 
-  it('are made once', () => {
+  it('are created once', () => {
     expect(createFormat({ locale: 'de-DE', timeZone: 'Europe/Berlin' })).toBe(berlin)
     expect(createFormat()).not.toBe(berlin)
   })

@@ -12,7 +12,7 @@ describe('a document of a relay', () => {
     expect(unconfirmedIfLost(whole)).toBe(whole)
   })
 
-  it.each(['sourceLost', 'busLost', 'leaderLost'] as const)('has nothing confirmed under %s, and is itself not changed', (code) => {
+  it.each(['sourceLost', 'busLost', 'leaderLost'] as const)('has nothing confirmed under %s, and is not itself changed', (code) => {
     const whole = lost(code)
     const shown = unconfirmedIfLost(whole)
     expect(shown.condors.map(({ valuation }) => valuation.unconfirmed)).toEqual([true])

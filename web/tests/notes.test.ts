@@ -18,18 +18,18 @@ const around = (changes: Partial<Context> = {}): Context => ({
 const feed = (changes: Partial<Status>) => notesOn(condor(), around({ status: status({ since: SINCE, ...changes }) }))
 
 describe('the notes of a card', () => {
-  it('nothing while there is no problem', () => {
+  it('are empty while there is no problem', () => {
     expect(notesOn(condor(), around())).toEqual([])
   })
 
-  it('since when there is no connection to the daemon', () => {
+  it('have the time of the loss of the connection to the daemon', () => {
     const link = { state: 'reconnecting', since: Date.parse(SINCE), retryAt: null } as const
     expect(notesOn(condor(), around({ link }))).toEqual([
       { look: 'stale', text: 'No connection to condord since 14:31:02 ET' },
     ])
   })
 
-  it('why there is no connection, unless the daemon just does not answer', () => {
+  it('explain why there is no connection, unless the daemon just does not answer', () => {
     const since = Date.parse(SINCE)
     const lost = (code: 'origin' | 'unreachable') =>
       notesOn(condor(), around({ link: { state: 'reconnecting', since, retryAt: null, error: { code, message: 'It does not run.' } } }))
@@ -37,7 +37,7 @@ describe('the notes of a card', () => {
     expect(lost('unreachable')).toEqual([{ look: 'stale', text: 'No connection to condord since 14:31:02 ET' }])
   })
 
-  it('that the market is closed, and when it opens', () => {
+  it('report that the market is closed, and when it opens', () => {
     expect(feed({ state: 'closed' })).toEqual([
       { look: 'closed', text: 'Market closed, opens Mon, Nov 23, 09:30:00 ET' },
     ])
@@ -55,21 +55,21 @@ describe('the notes of a card', () => {
     ])
   })
 
-  it('which legs are missing, and the bounds of the profit or loss', () => {
+  it('name the missing legs, and the bounds of the profit or loss', () => {
     const value = valuation('x', { missing: [PUT], plBounds: { low: -120, high: 80 } })
     expect(notesOn(condor('SPY', { valuation: value }), around())).toEqual([
       { look: 'incomplete', text: 'Leg missing: no quote for 705 put; P/L from −$120.00 to +$80.00' },
     ])
   })
 
-  it('the time of its oldest unconfirmed quote', () => {
+  it('have the time of the oldest unconfirmed quote', () => {
     const quotes = new Map([[PUT, quote(PUT, { unconfirmed: true, time: SINCE })]])
     const unconfirmed = condor('SPY', { valuation: valuation('x', { unconfirmed: true }) })
     expect(notesOn(unconfirmed, around({ quotes }))).toEqual([{ look: 'stale', text: 'Unconfirmed since 14:31:02 ET' }])
     expect(notesOn(unconfirmed, around())).toEqual([{ look: 'stale', text: 'Unconfirmed' }])
   })
 
-  it('what is broken, from notices on its legs and their problems', () => {
+  it('report a broken condor, from notices on its legs and their problems', () => {
     const notice: Notice = { code: 'brokenCondor', text: 'two legs went', symbols: [PUT], condorId: null, since: SINCE }
     const legs = condor().legs.map((leg, at) => (at === 1 ? { ...leg, problem: 'adjusted contract' } : leg))
     const notes = notesOn(condor('SPY', { legs }), around({ status: status({ notices: [notice] }) }))
@@ -79,7 +79,7 @@ describe('the notes of a card', () => {
     ])
   })
 
-  it('since when the account cannot be read', () => {
+  it('have the time since which the account cannot be read', () => {
     const error = { code: 'unreachable', text: 'no answer' }
     expect(feed({ positions: { readAt: SINCE, error, breaker: 'open' } })).toEqual([
       { look: 'notice', text: 'The account cannot be read; last read at 14:31:02 ET' },
@@ -87,7 +87,7 @@ describe('the notes of a card', () => {
     expect(feed({ positions: { readAt: null, error, breaker: 'open' } })).toEqual([])
   })
 
-  it('which mid is the last good one and why', () => {
+  it('name the mid that is the last good one, and the reason', () => {
     const [first, second, third] = condor().legs.map(({ symbol }) => symbol)
     const quotes = new Map([
       [first!, quote(first!, { state: 'stub' })],
@@ -100,34 +100,34 @@ describe('the notes of a card', () => {
     ])
   })
 
-  it('no notices on other contracts', () => {
+  it('leave out notices on other contracts', () => {
     const notice: Notice = { code: 'expiresToday', text: 'expires', symbols: ['OTHER'], condorId: null, since: SINCE }
     expect(feed({ notices: [notice] })).toEqual([])
     expect(feed({ notices: [{ ...notice, symbols: [PUT] }] })).toEqual([{ look: 'notice', text: 'expires' }])
   })
 
-  it('no notice of an expiration to whose cut-offs the card counts down', () => {
+  it('leave out the notice of an expiration to whose cut-offs the card counts down', () => {
     const notice: Notice = { code: 'expiresToday', text: 'expires', symbols: [PUT], condorId: null, since: SINCE }
     const cutoffs = [{ kind: 'orders', at: SINCE, source: 'config' } as const]
     const expiring = condor('SPY', { expiry: { ...condor().expiry!, cutoffs } })
     expect(notesOn(expiring, around({ status: status({ notices: [notice] }) }))).toEqual([])
   })
 
-  it('notices for its own id, but not for another condor with the same contracts', () => {
+  it('include notices for its own id, but not for another condor with the same contracts', () => {
     const id = condor().id
     const notice: Notice = { code: 'expired', text: `${id}: expired`, symbols: [PUT], condorId: id, since: SINCE }
     const other = { ...notice, text: `${id}-2: expired`, condorId: `${id}-2` }
     expect(feed({ notices: [notice, other] })).toEqual([{ look: 'notice', text: 'Expired' }])
   })
 
-  it('that it is new, for a minute', () => {
+  it('report for a minute that it is new', () => {
     expect(notesOn(condor(), around({ arrivals: new Map([[condor().id, NOW - 60_000]]) }))).toEqual([
       { look: 'new', text: 'New since 10:30:00 ET' },
     ])
     expect(notesOn(condor(), around({ arrivals: new Map([[condor().id, NOW - 60_001]]) }))).toEqual([])
   })
 
-  it('the most serious first', () => {
+  it('are ordered by severity', () => {
     const value = valuation('x', { missing: [PUT], unconfirmed: true })
     const ambiguous = condor('SPY', { valuation: value, ambiguous: true })
     const link = { state: 'reconnecting', since: NOW, retryAt: null } as const

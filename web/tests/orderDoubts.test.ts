@@ -56,7 +56,7 @@ describe('working orders', () => {
 
   it('are named one by one', () => expect(sentences(order({ quantity: 1 }), order({ quantity: 1, limitPrice: 1.2 }))).toHaveLength(2))
 
-  it('are none without any, and with an older daemon, which sends none', () => {
+  it('are missing if there are none, and with an older daemon, which sends none', () => {
     expect(sentences()).toEqual([])
     const { closing: _, ...older } = condor()
     expect(alreadyClosing(older as Condor, format)).toEqual([])

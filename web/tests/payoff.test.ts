@@ -30,7 +30,7 @@ describe('the payoff at expiration', () => {
     expect([low, high]).toEqual([-position.maxLoss!, position.maxProfit])
   })
 
-  it('of a long condor mirrors that of the short one', () => {
+  it('of a long condor mirrors the short one\'s', () => {
     expect(at(long()).map(([price, pl]) => [price, 0 - pl!])).toEqual(at(condor()))
   })
 

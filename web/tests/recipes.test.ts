@@ -55,7 +55,7 @@ describe('the recipe', () => {
     expect(opened[0]!.url).toBe('http://127.0.0.1:8420/api/stream?ticket=T1')
   })
 
-  it('of a Pinia store shows those of its getter, by the store itself', async () => {
+  it('of a Pinia store shows the condors of its getter', async () => {
     const component = {
       setup() {
         const live = useCondors()

@@ -43,7 +43,7 @@ it('the size check passes if everything is built and within budget', () => {
 /** Text that cannot be compressed, of this many bytes. */
 const noise = (bytes: number) => `/*${randomBytes((bytes * 3) / 4).toString('base64')}*/`
 
-it('the size check counts what is imported, and lists what is loaded later apart', () => {
+it('the size check counts imported modules, and lists modules loaded later separately', () => {
   const files = {
     'condord/http/page/index.html': '<script type="module" src="./assets/main-1.js"></script><link rel="stylesheet" href="./assets/main.css">',
     'condord/http/page/assets/main-1.js': `import{a}from"./shared.js";const later=()=>import("./chart.js")`,

@@ -39,7 +39,7 @@ describe('the style of the card', () => {
     expect([...listed!.matchAll(/`(\w+)`/g)].map(([, part]) => part).sort()).toEqual([...parts].sort())
   })
 
-  it('is light or dark as the place where it stands', () => {
+  it('is light or dark like its container', () => {
     expect(tokens.match(/light-dark\(/g)!.length).toBeGreaterThan(10)
     expect(card + tokens).not.toContain('prefers-color-scheme')
   })

@@ -52,7 +52,7 @@ describe('a ticket', () => {
     expect([isRefusal(error), requests.mock.calls.length]).toEqual([true, 0])
   })
 
-  it('can be refused by what other code throws', () => {
+  it('is recognised as refused from the errors of other code', () => {
     expect(isRefusal(new Response('', { status: 401 }))).toBe(true)
     expect([null, undefined, 'x', new Error('x')].map(isRefusal)).toEqual([false, false, false, false])
   })

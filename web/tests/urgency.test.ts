@@ -17,12 +17,12 @@ function alert(condorId: string | null, severity: Alert['severity'], state: Aler
 }
 
 describe('urgencyOf', () => {
-  it('is that of the most severe alert that fires for the condor', () => {
+  it('follows the most severe alert that fires for the condor', () => {
     expect(urgencyOf(condor('A'), [alert('A', 'warning'), alert('A', 'critical')])).toBe('critical')
     expect(urgencyOf(condor('A'), [alert('A', 'info'), alert('A', 'warning')])).toBe('warning')
   })
 
-  it('ignores what has resolved, what is only information, and what concerns others', () => {
+  it('ignores alerts that have resolved, only inform, or concern others', () => {
     const alerts = [alert('A', 'critical', 'resolved'), alert('A', 'info'), alert('B', 'critical'), alert(null, 'critical')]
     expect(urgencyOf(condor('A'), alerts)).toBe('calm')
   })

@@ -181,7 +181,7 @@ describe('the error', () => {
     expect(live.error.value!.message).not.toContain('=x')
   })
 
-  it('is retried twice a minute after a refusal, which only the status has told', async () => {
+  it('is retried twice a minute after a refusal that only the status reported', async () => {
     const { tab, live } = await failed(code(401))
     expect(live.link.value).toMatchObject({ state: 'refused', retryAt: tab.now() + 30_000 })
     tab.world.pass(29_999)
@@ -245,7 +245,7 @@ describe('the error', () => {
     expect(away.live.error.value?.code).toBe('origin')
   })
 
-  it('does not take the missing token of the status for a refusal if there are tickets', async () => {
+  it('does not count the missing token of the status as a refusal if there are tickets', async () => {
     const { live } = await failed(code(401), { ticket: async () => 'T' })
     expect(live.error.value).toMatchObject({ code: 'stream', message: expect.stringContaining('the ticket may be refused') as string })
     expect(live.link.value.state).toBe('reconnecting')
@@ -299,7 +299,7 @@ describe('open and close', () => {
 })
 
 describe('an address', () => {
-  it('that is not known yet is waited for', () => {
+  it('may be set later', () => {
     const tab = new Tab()
     const url = ref<Address>()
     const { live } = use(tab, {}, () => url.value)
@@ -421,7 +421,7 @@ describe('the connection', () => {
     expect(live.link.value.state).toBe('open')
   })
 
-  it('is open together with its first document, as old numbers would look live', () => {
+  it('opens together with its first document, as old numbers would look live', () => {
     const { tab, live } = started()
     tab.source.breaks()
     tab.source.opens()
@@ -1005,7 +1005,7 @@ describe('shared across tabs', () => {
       expect(open(tabs)).toEqual([1, 1])
     })
 
-    it('a tab that was frozen itself keeps the leader and gets what it missed', async () => {
+    it('a tab that was frozen itself keeps the leader and gets the missed events', async () => {
       const { world, tabs, lives } = crowd(2)
       tabs[1]!.stops()
       for (let count = 0; count < 6; count++) beat(tabs[0]!, 10)

@@ -230,7 +230,7 @@ describe('changes', () => {
 })
 
 describe('an old tab', () => {
-  it('shows what it understands of a newer daemon\'s document', async () => {
+  it('shows the parts that it knows of a newer daemon\'s document', async () => {
     const newer = { ...worth('A', 1), greeks: { delta: 0.1 }, valuation: { ...worth('A', 1).valuation, theta: 4 } }
     const newerStatus = { ...status(), state: 'resting', source: 'paper-two', hints: ['of whatever kind'] } as unknown as Status
     const { host, names, text } = await page([newer], { status: newerStatus, later: [] } as Partial<Document>)

@@ -122,7 +122,7 @@ describe('the section', () => {
   })
 })
 
-describe('a condor of which some units are broken', () => {
+describe('a partly broken condor', () => {
   const whole = { ...worth('A', 1), quantity: 1 }
   const { id } = whole
   const lost = { ...broken(id, { X: 0, Y: 1 }, 1), root: 'A', unrealizedPl: -40 }
@@ -175,7 +175,7 @@ describe('a card of the list', () => {
     expect(asked).toEqual([`api/alerts/${encodeURIComponent(`breached:${one.id}`)}/acknowledge`])
   })
 
-  it('has the density and the flashes of the settings, the way to its history, and a heading below that of its group', async () => {
+  it('has the density and the flashes of the settings, a link to its history, and a heading below its group', async () => {
     const { all, chosen, texts } = await list([worth('A', 1)])
     expect(texts('article :is(h2, h3, h4)')).toEqual(['A'])
     expect(all('article h3')).toHaveLength(1)
@@ -282,7 +282,7 @@ describe('the first frame', () => {
     expect(counts).toEqual([16, 26, 26])
   })
 
-  it('is long over when another condor is opened, which is shown at once', async () => {
+  it('is over before another condor is opened, which is shown at once', async () => {
     const { names, shows } = await list(many(2))
     while (frames.length) await frame()
     await shows(many(20))
@@ -464,7 +464,7 @@ describe('the table', () => {
     expect(all('table')[0]!.dataset['old']).toBe('')
   })
 
-  it('sums its groups, and does not know a sum of which a part is not known', async () => {
+  it('sums its groups, and shows no sum with an unknown part', async () => {
     at(`${TABLE}&group=underlying`)
     const second = { ...worth('A', 3), id: 'A-2' }
     const { texts, shows, passes } = await list([worth('A', 1), second, worth('B', null)])

@@ -51,7 +51,7 @@ afterEach(() => {
 })
 
 describe('what needs the owner', () => {
-  it('is one entry with the most severe sentence, the profit or loss and the others folded', async () => {
+  it('has one entry with the most severe sentence, the profit or loss and the others folded', async () => {
     const { host, text } = await page({ alerts: [firing('tested'), firing('breached', { severity: 'critical' })] })
     expect(host.querySelectorAll('.need')).toHaveLength(1)
     expect(text('.need p')).toBe('SPY 705/715 — breached holds.')
@@ -78,7 +78,7 @@ describe('what needs the owner', () => {
     expect(text('.condor-alarm li')).toBe('The short put 715 has been breached, SPY 714.20 at 10:31:00 ET, now 742.00.')
   })
 
-  it('is nothing although a strike is breached without an alert, which is stated', async () => {
+  it('has no entry if a strike is breached without an alert, and states the breach', async () => {
     const breached = condor('QQQ', { risk: risk('QQQ-261218-705-715-770-780', { breached: true }) })
     const { shows, text } = await page({ condors: [held, breached] })
     expect(text('.needs')).toBe('Needs you Nothing needs you 1 breached, no alert fires')
@@ -86,7 +86,7 @@ describe('what needs the owner', () => {
     expect(text('.needs > .aside')).toBeUndefined()
   })
 
-  it('is not known while prices are not confirmed, as the header and the card show', async () => {
+  it('is unknown while prices are not confirmed, like the header and the card', async () => {
     const unconfirmed = { ...held, valuation: valuation(held.id, { unconfirmed: true }) }
     const error = { code: 'unreachable', text: 'HTTP 500' }
     const { host, shows, text } = await page({ condors: [unconfirmed], status: status({ positions: { readAt: AS_OF, error, breaker: 'closed' } }) })
@@ -152,7 +152,7 @@ describe('what needs the owner', () => {
     expect(cannot()).toEqual([false, undefined])
   })
 
-  it('does not show an error any longer once the way was blocked and is free, or the alert is acknowledged', async () => {
+  it('no longer shows an error after an obstacle has gone or the alert is acknowledged', async () => {
     vi.stubGlobal('fetch', async () => Response.json({ detail: 'the leader does not answer' }, { status: 503 }))
     const { links, press, shows, text } = await page({ alerts: [firing('tested'), firing('breached')] })
     await press('Acknowledge all: SPY')
@@ -176,7 +176,7 @@ describe('what needs the owner', () => {
 })
 
 describe('the bell', () => {
-  it('counts what fires unacknowledged, and lists what fired today', async () => {
+  it('counts unacknowledged firing alerts, and lists the alerts of today', async () => {
     const over = firing('stop', { state: 'resolved', until: AS_OF, since: '2026-11-20T15:00:00Z' })
     const { host, press, text } = await page({ alerts: [firing('tested'), firing('breached', { acknowledgedAt: AS_OF }), over] })
     expect(text('.count')).toBe('1 firing')
@@ -192,7 +192,7 @@ describe('the bell', () => {
 })
 
 describe('the figures', () => {
-  it('are of the condors, and what is in no condor is listed separately', async () => {
+  it('cover the condors, and list contracts in no condor separately', async () => {
     const shares = { ...account('x').underlyings[0]!, shares: 100 }
     const { host, text } = await page({ totals: totals({ dayPl: -114, naturalPl: null, incomplete: 1, theta: 31.2, riskIncomplete: 2 }), underlyings: [shares] })
     await loaded()
@@ -221,7 +221,7 @@ describe('the maximum loss', () => {
     expect(lossOf(left.host)).toBe('unlimited')
   })
 
-  it('includes what is left of a broken condor', async () => {
+  it('includes the legs left of a broken condor', async () => {
     const { host } = await page({ broken: [lost], totals: totals({ maxLoss: 62_858 }) })
     expect(lossOf(host)).toBe('$62,858')
   })
@@ -257,7 +257,7 @@ describe('the strip of expirations', () => {
     expect(location.hash).toBe('')
   })
 
-  it('has the risk of what is left of broken condors', async () => {
+  it('has the risk of the legs left of broken condors', async () => {
     const short = { symbol: 'C770', right: 'call', strike: 770, side: 'short', quantity: 1, held: 1 } as const
     const lost = { ...broken('SPY-1', {}, 1), legs: [short] }
     const { text } = await page({ condors: [], broken: [lost], unmatched: [unmatched({ symbol: 'C770' })] })

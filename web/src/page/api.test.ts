@@ -9,7 +9,7 @@ const refusal = async (answer: () => Promise<Response>) => {
   return [sentenceOf(error), (error as ApiError).status]
 }
 
-it('asks below the address of the page, with the token that there is then', async () => {
+it('requests below the address of the page, with the current token', async () => {
   const fetch = vi.fn(async (_path: string, _init: RequestInit) => new Response('ok'))
   vi.stubGlobal('fetch', fetch)
   let token: string | null = 'a-token'

@@ -42,7 +42,7 @@ describe('the columns', () => {
 })
 
 describe('the figures', () => {
-  it('have units, signs, and what they are of', () => {
+  it('have units, signs and a base', () => {
     const shown = Object.fromEntries(COLUMNS.map(({ key }) => [key, text(key)]))
     expect(shown).toMatchObject({
       condor: 'SPY 705/715/770/780 ×2',
@@ -70,12 +70,12 @@ describe('the figures', () => {
     expect(text('condor', condor('XYZ1', { underlying: 'XYZ' }))).toContain('XYZ1 ')
   })
 
-  it('tell an unlimited loss from an unknown one', () => {
+  it('distinguish an unlimited loss from an unknown one', () => {
     expect(text('maxLoss', condor('SPY', { maxLoss: null }))).toBe('unlimited')
     expect(text('maxLoss', condor('SPY', { maxLoss: null, credit: null }))).toBe('—')
   })
 
-  it('show what is not known as a dash, and of a broken condor only what is known', () => {
+  it('show unknown values as a dash, and only the known values of a broken condor', () => {
     const nothing = { dollars: null, percent: null, sigmas: null }
     const unknown = condor('SPY', { risk: risk('x', { price: null, delta: null, distance: { put: nothing, call: nothing } }) })
     expect(['price', 'delta', 'put', 'call'].map((key) => text(key, unknown))).toEqual(['—', '—', '—', '—'])

@@ -16,7 +16,7 @@ describe('the maximum loss', () => {
     expect(riskOf([condor('SPY', { direction: 'long', credit: 0 })], NOW)).toBe(2000)
   })
 
-  it('of two that settle together is that of the worst price, not the sum', () => {
+  it('of two that settle together is the one at the worst price, not the sum', () => {
     expect(riskOf([condor(), moved(condor(), 0)], NOW)).toBe(2716)
     expect(riskOf([condor(), moved(condor(), 200)], NOW)).toBe(2716)
     const reverse = condor()
@@ -31,7 +31,7 @@ describe('the maximum loss', () => {
     }
   })
 
-  it('is not known without a credit, and nothing after the settlement', () => {
+  it('is unknown without a credit, and 0 after the settlement', () => {
     expect(riskOf([condor(), condor('QQQ', { credit: null })], NOW)).toBeNull()
     expect(riskOf([condor('SPY', { credit: null })], Date.parse('2026-12-18T21:15:00Z'))).toBe(0)
     expect(riskOf([], NOW)).toBe(0)
@@ -48,7 +48,7 @@ describe('the expirations', () => {
     expect(second).toMatchObject({ date: '2027-01-15', names: ['IWM'], risk: 1358 })
   })
 
-  it('have no risk of broken condors before that is counted', () => {
+  it('have no risk of broken condors before it is computed', () => {
     expect(expirationsOf([condor()], [broken('X', { A: 1 })], NOW)[0]!.risk).toBeNull()
   })
 

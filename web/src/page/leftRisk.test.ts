@@ -15,13 +15,13 @@ function risk(broken: Broken[], condors: Condor[] = [], changes: Partial<Unmatch
   return riskWithLeft(new Map(entries.map((entry) => [entry.symbol, entry])))(condors, broken)
 }
 
-describe('the maximum loss with what is left of broken condors', () => {
+describe('the maximum loss with the legs left of broken condors', () => {
   it('has no bound above a call that nothing covers', () => {
     expect(risk([lacking(2, 2, 2, 0)])).toBe(Infinity)
     expect(risk([lacking(2, 2, 2, 1)])).toBe(Infinity)
   })
 
-  it('is that of the worst price, down to 0', () => {
+  it('is the one at the worst price, down to 0', () => {
     expect(risk([lacking(0, 2, 2, 2)])).toBe((715 - 5 - (3 - 1)) * 200)
     expect(risk([lacking(2, 0, 2, 2)])).toBe((10 - (3 - 1) + 1) * 200)
     expect(risk([lacking(0, 0, 2, 2)])).toBe((10 - (3 - 1)) * 200)

@@ -17,7 +17,7 @@ describe('what needs the owner', () => {
   const near = condor('NEAR', { daysToExpiration: 1 })
   const far = condor('FAR', { daysToExpiration: 40 })
 
-  it('is one entry a condor, its most severe sentence first', () => {
+  it('has one entry for each condor, its most severe sentence first', () => {
     const [entry, ...others] = entries([on(near, 'tested'), on(near, 'breached', { severity: 'critical' })], [near])
     expect(others).toEqual([])
     expect(entry!.needs.map(({ severity, text }) => [severity, text])).toEqual([
@@ -27,7 +27,7 @@ describe('what needs the owner', () => {
     expect([entry!.name, entry!.pl]).toEqual(['NEAR', 155])
   })
 
-  it('is critical before warning, then the nearest expiration, then the account', () => {
+  it('lists critical before warning, then the nearest expiration, then the account', () => {
     const whole = alert('feed-down:account', { underlying: null, text: 'The account: prices are down.' })
     const found = entries([on(near, 'tested'), whole, on(far, 'tested'), on(far, 'stop', { severity: 'critical' })], [near, far])
     expect(found.map(({ key }) => key)).toEqual([far.id, near.id, 'account'])
@@ -35,7 +35,7 @@ describe('what needs the owner', () => {
     expect(entries([on(far, 'tested'), on(near, 'tested')], [far, near]).map(({ key }) => key)).toEqual([near.id, far.id])
   })
 
-  it('is, of one expiration, the largest loss first', () => {
+  it('lists the largest loss first within an expiration', () => {
     const losing = (root: string, percentOfRisk: number | null) => {
       const one = condor(root, { daysToExpiration: 0 })
       return { ...one, valuation: valuation(one.id, { percentOfRisk }) }
@@ -44,7 +44,7 @@ describe('what needs the owner', () => {
     expect(entries(all.map((each) => on(each, 'tested')), all).map(({ name }) => name)).toEqual(['D', 'B', 'A', 'C'])
   })
 
-  it('is, of one expiration, what orders are still taken for before what has a larger loss', () => {
+  it('lists condors that still take orders first within an expiration, before larger losses', () => {
     const until = (root: string, time: string, percentOfRisk: number) => {
       const one = condor(root, { daysToExpiration: 0 })
       const cutoffs = [{ kind: 'orders' as const, at: `2026-11-20T${time}:00Z`, source: 'config' as const }]
@@ -54,7 +54,7 @@ describe('what needs the owner', () => {
     expect(entries(all.map((each) => on(each, 'tested')), all).map(({ name }) => name)).toEqual(['ALSO', 'OPEN', 'OVER'])
   })
 
-  it('does not repeat the time left for orders, which stands before the sentence', () => {
+  it('does not repeat the time left for orders, which comes before the sentence', () => {
     const text = (sentence: string, held = [near]) => entries([on(near, 'r', { text: `NEAR 1: ${sentence}` })], held)[0]!.needs[0]!.text
     const cutoff = 'Alpaca takes orders for it until 15:30 ET (as configured)'
     expect(text(`${cutoff} and may liquidate it from 15:15, and the short put 740 is away, NEAR 741.36.`)).toBe(
@@ -71,7 +71,7 @@ describe('what needs the owner', () => {
     expect(text('breached; Alpaca has taken no orders for it since 15:15 ET.', [])).toContain('no orders')
   })
 
-  it('has the time of what was measured, with its day if that is not today', () => {
+  it('has the time of the measurement, with its day if that is not today', () => {
     const text = (sentence: string, changes: Partial<Alert> = {}) => entries([on(near, 'r', { text: `NEAR 1: ${sentence}`, ...changes })])[0]!.needs[0]!.text
     expect(text('the loss is 91 to 92 % of the maximum loss (at least 60 %); Alpaca has taken none. P/L -5.00 (close now -6.00).')).toBe(
       'the loss was 91 to 92 % of the maximum loss (at least 60 %) at 10:31:00 ET; Alpaca has taken none.',
@@ -112,18 +112,18 @@ describe('what needs the owner', () => {
     expect(of({ status: status({ state: 'closed' }) })).toEqual([', now 741.51.', false])
   })
 
-  it('leaves out what is only information, and what no longer fires', () => {
+  it('leaves out alerts that only inform or no longer fire', () => {
     expect(entries([on(near, 'days-left', { severity: 'info' }), on(near, 'tested', { state: 'resolved' })], [near])).toEqual([])
   })
 
-  it('is acknowledged only if all of its alerts are', () => {
+  it('counts as acknowledged only if all of its alerts are', () => {
     const done = on(near, 'tested', { acknowledgedAt: AS_OF })
     expect(entries([done], [near])[0]!.isAcknowledged).toBe(true)
     expect(entries([done, on(near, 'breached')], [near])[0]!.isAcknowledged).toBe(false)
     expect([isUnanswered(done), isUnanswered(on(near, 'breached'))]).toEqual([false, true])
   })
 
-  it('begins with what is not acknowledged, of one severity', () => {
+  it('lists unacknowledged entries first within a severity', () => {
     const done = on(near, 'breached', { severity: 'critical', acknowledgedAt: AS_OF })
     const found = entries([done, on(near, 'stop', { severity: 'critical' }), on(far, 'tested')], [near, far])
     expect(found[0]!.needs.map(({ text }) => text)).toEqual(['stop holds.', 'breached holds.'])
@@ -149,7 +149,7 @@ describe('what needs the owner', () => {
   })
 })
 
-it('a condor of which some units are broken has an entry for them and one for the others', () => {
+it('a partly broken condor has one entry for its broken units and one for the others', () => {
   const held = condor()
   const { id } = held
   const lost = { ...broken(id, { A: 0 }, 1), unrealizedPl: -40 }
@@ -167,7 +167,7 @@ it('a condor of which some units are broken has an entry for them and one for th
 })
 
 describe('the sentence of an alert', () => {
-  it('has its subject and its profit or loss, which moves, apart', () => {
+  it('separates its subject and its profit or loss, which moves', () => {
     const text = 'IWM 275/280 Dec 4: the profit is 79.9 %. P/L 166.00 (close now 162.00).'
     expect(split(alert('a', { text }))).toEqual({ name: 'IWM 275/280 Dec 4', text: 'the profit is 79.9 %.' })
     expect(split(alert('a', { text: 'X: it expires. P/L not known.' })).text).toBe('it expires.')
@@ -177,7 +177,7 @@ describe('the sentence of an alert', () => {
   })
 })
 
-describe('that nothing needs the owner', () => {
+describe('the message that nothing needs the owner', () => {
   const doubt = (document = account('e-1') as ReturnType<typeof account> | null, link = OPEN) =>
     doubtOf({ document, link, status: document?.status ?? null })
   const withStatus = (changes: Parameters<typeof status>[0]) => doubt(account('e-1', [], { status: status(changes) }))

@@ -27,7 +27,7 @@ describe('the time left in the table', () => {
     ['2026-12-17T20:25:00Z', null],
   ])('at %s is %s', (now, text) => expect(lastDayLeft(held, Date.parse(now))).toBe(text))
 
-  it('is that of a broken condor too', () => expect(lastDayLeft({ ...broken('LOST', {}), expiry: held.expiry }, Date.parse(at))).toBe('no orders'))
+  it('exists for a broken condor too', () => expect(lastDayLeft({ ...broken('LOST', {}), expiry: held.expiry }, Date.parse(at))).toBe('no orders'))
 
   it('is not known without a cut-off, and with an older daemon, which sends no expiry', () => {
     const { expiry: _, ...older } = held

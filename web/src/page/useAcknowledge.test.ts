@@ -17,7 +17,7 @@ function begin(ask: Ask) {
 
 afterEach(() => vi.doUnmock('./api'))
 
-it('is not pending for good where the program that words the error cannot be loaded either', async () => {
+it('does not stay pending if the module for the error text cannot be loaded either', async () => {
   vi.doMock('./api', () => {
     throw new TypeError('Failed to fetch dynamically imported module')
   })

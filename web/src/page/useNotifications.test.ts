@@ -67,7 +67,7 @@ describe('a notification', () => {
     expect(shown).toHaveLength(2)
   })
 
-  it('is not shown for what already fires, holds at the start, is acknowledged, or is only information', async () => {
+  it('is not shown for an alert that already fires, holds at the start, is acknowledged or only informs', async () => {
     const { shows } = tab()
     await shows([firing('old')])
     const others = [firing('start', { atStart: true }), firing('done', { acknowledgedAt: AS_OF }), firing('info', { severity: 'info' })]

@@ -99,7 +99,7 @@ describe('the order', () => {
   it('is the daemon\'s for equal condors', () =>
     expect(roots([held('B', 1), held('A', 1)], { sort: '-pl' })).toEqual(['B', 'A']))
 
-  it('is by the distance to the nearer short strike, which a long condor has not', () => {
+  it('can be by the distance to the nearer short strike, which a long condor lacks', () => {
     const side = (sigmas: number) => ({ dollars: 1, percent: 1, sigmas })
     const at = (root: string, put: number, call: number, changes: Partial<Condor> = {}) =>
       held(root, 1, { risk: risk(root, { distance: { put: side(put), call: side(call) } }), ...changes })
@@ -113,14 +113,14 @@ describe('groups', () => {
   const january = { ...held('SPY', -9, { daysToExpiration: 48 }), id: 'SPY-2', expiration: '2027-01-15' }
   const iwm = held('IWM', 1, { daysToExpiration: 20 })
 
-  it('are those of the underlyings by name, however their entries are sorted', () => {
+  it('are sorted by the name of the underlying, in any order of their entries', () => {
     expect(groups([spy, iwm, january], { group: 'underlying', sort: 'pl' })).toEqual([
       { name: 'IWM', ids: [iwm.id] },
       { name: 'SPY', ids: ['SPY-2', spy.id] },
     ])
   })
 
-  it('are those of the expirations by date, a broken condor in its own', () => {
+  it('are sorted by the date of the expiration, with broken condors in their own', () => {
     const lost = { ...broken('LOST', {}), expiration: '2027-02-19' }
     expect(groups([lost, january, spy, iwm], { group: 'expiration', sort: '-pl' })).toEqual([
       { name: 'Dec 18, 2026', ids: [spy.id, iwm.id] },
@@ -129,7 +129,7 @@ describe('groups', () => {
     ])
   })
 
-  it('are one without a name by default, and none if nothing is found', () => {
+  it('default to one group without a name, and to none if nothing is found', () => {
     expect(groups([spy, iwm], {}).map(({ name }) => name)).toEqual([''])
     expect(groups([spy, iwm], { find: 'zzz' })).toEqual([])
   })
@@ -147,7 +147,7 @@ describe('the mark of a condor', () => {
     expect([...marks]).toEqual([['one', { severity: 'critical', text: 'breached' }]])
   })
 
-  it('is that of the broken part for its own rule, and of the whole one for the others', () => {
+  it('belongs to the broken part for its own rule, and to the complete one for the others', () => {
     const { id } = spy
     const alerts = [alert('broken-condor', { condorId: id, severity: 'critical', text: 'lost' }), alert('tested', { condorId: id, text: 'near' })]
     const marks = marksOf(alerts, new Map([[id, spy as Condor]]))
@@ -157,7 +157,7 @@ describe('the mark of a condor', () => {
 
   const spy = held('SPY', 5)
 
-  it('is that of its state where this is more severe', () => {
+  it('follows its state if that is more severe', () => {
     const entry = (risk: object) => ({ ...spy, risk: { ...spy.risk, ...risk } }) as Entry
     const breached = entry({ breached: true, tested: 'put' })
     const tested = entry({ breached: false, tested: 'call' })

@@ -68,7 +68,7 @@ describe('the state', () => {
     expect(title(refused, status(), '▲ +1.00')).toBe('(old) ▲ +1.00 · condord')
   })
 
-  it('is a lost connection first of all, with its time', () => {
+  it('shows a lost connection first of all, with its time', () => {
     const { tone, headline, details } = standingOf({ state: 'halted' }, CUT)
     expect([tone, headline]).toEqual(['bad', 'No connection to condord since 10:30:55 ET'])
     expect(details).toEqual(['The page shows data from 10:30:55 ET and reconnects by itself.'])

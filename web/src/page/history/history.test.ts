@@ -138,7 +138,7 @@ describe('the closed trades', () => {
   }
   const totals = { trades: 1, realizedPl: 0, winners: 0, losers: 0, unknown: 1, winRate: null, averageWin: null, averageLoss: null, completeFrom: null }
 
-  it('show what is not known as such', async () => {
+  it('show unknown values as unknown', async () => {
     const { text } = await shown(PageTrades, { now: NOW }, { './api/trades': () => Response.json({ trades: [trade], totals }) })
     expect(text('.totals')).toBe('Realized P/L—Win rate—Winners and losers0 and 0Average win—Average loss—Trades1')
     expect(text('.trades .aside ~ .aside, .totals ~ .aside')).toContain('trades may be missing. The result of 1 trade is not known')
