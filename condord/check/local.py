@@ -183,7 +183,7 @@ def _environ_of(pid: int) -> dict[str, str] | None:
         process = Path(f"/proc/{pid}")
         arguments = (process / "cmdline").read_bytes().split(b"\0")
         if b"condord" not in [each.rpartition(b"/")[2].partition(b".")[0] for each in arguments]:
-            return None  # the number may be that of another process, as in another container
+            return None  # another process may have this number, as in another container
         entries = (process / "environ").read_bytes().split(b"\0")
     except OSError:
         return None

@@ -103,7 +103,7 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def settings(ready: Ready) -> dict[str, SetByCommand]:
-    """Return the keys that the demo sets: those of the account, and all of [cluster], as it is never part of one."""
+    """Return the keys that the demo sets: the account's, and all of [cluster], because a demo is never in a cluster."""
     no_cluster = {field.name: field.default for field in schema.fields() if field.section == "cluster"}
     return {name: SetByCommand(value, COMMAND) for name, value in {**ready.flags(), **no_cluster}.items()}
 

@@ -47,7 +47,7 @@ def write_stdout(data: str | bytes) -> None:
 
 
 def require_reader() -> None:
-    """End a command that has nothing to write if the reader of stdout is gone, which otherwise a write would notice.
+    """End a command that has nothing to write if the reader of stdout is gone: no write would notice that.
 
     Raises:
         typer.Exit: with 0, if the reader has closed the pipe.

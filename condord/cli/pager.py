@@ -33,7 +33,7 @@ class Pager:
         self._lines: list[Line] = []
         self._room = 1
         self._typed: str | None = None
-        self._wanted = ""
+        self._terms = ""
         self._found_key = ""
         self._message = ""
         self._searched: tuple[str, ...] = ()
@@ -125,7 +125,7 @@ class Pager:
     def _type(self, key: str) -> None:
         typed = self._typed or ""
         if key == "enter":
-            self._wanted, self._typed = typed or self._wanted, None
+            self._terms, self._typed = typed or self._terms, None
             self._find(0)
         elif key == "escape" or (key == "backspace" and not typed):
             self._typed = None
@@ -138,7 +138,7 @@ class Pager:
 
     def _find(self, step: int) -> None:
         """Go to the next row that has all the words; with a `step` of 0, begin with the first row shown."""
-        words, finds = self._wanted.lower().split(), finder(self._wanted)
+        words, finds = self._terms.lower().split(), finder(self._terms)
         self._searched = self._rows()
 
         def is_found(line: Line) -> bool:
@@ -148,7 +148,7 @@ class Pager:
 
         places = [at for at, line in enumerate(self._lines) if line.search and is_found(line)]
         if not words or not places:
-            self._message = f"{self._wanted} is not found" if words else "nothing to find"
+            self._message = f"{self._terms} is not found" if words else "nothing to find"
             return
         found = [at for at, line in enumerate(self._lines) if line.key == self._found_key and line.search]
         start = found[0] if step and found else self._top

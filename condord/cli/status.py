@@ -47,7 +47,7 @@ def status(
 
 
 def _alerts(daemon: Daemon) -> AlertsJson | None:
-    """Return the alerts; None if they cannot be read, as of a relay that has lost its source."""
+    """Return the alerts; None if they cannot be read, for example from a relay that has lost its source."""
     try:
         return decoded(daemon.alerts(), AlertsJson)
     except CondordError:

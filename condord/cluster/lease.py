@@ -102,7 +102,7 @@ class Lease:
         after = await self._bucket.ensure()
         if (after.made_ms, after.ttl_seconds) != (self._base, self.seconds):
             # In a new bucket, a lease with the old base belongs to no process: it blocks all others until it expires.
-            raise BusError("the bucket was made again or changed meanwhile")
+            raise BusError("the bucket was created again or changed meanwhile")
         return fence
 
     async def renew(self, fence: int) -> bool:

@@ -199,12 +199,12 @@ class TradeLedger(Ledger):
         self._settle(PartlyClosedLot(lot=part), self._by_order(closed), by_order=True)
         self.parts.sort(key=lambda part: part.lot.age)
 
-    def loosen(self, legs: Iterable[LotLeg]) -> None:
-        """Keep what contracts cost that are in no lot."""
+    def add_free(self, legs: Iterable[LotLeg]) -> None:
+        """Keep the cost of contracts that are in no lot."""
         for leg in legs:
             self._free.setdefault(leg.symbol, []).append(leg)
 
-    def close_loose(self, closing: Fills) -> None:
+    def close_free(self, closing: Fills) -> None:
         """Close legs of parts, and contracts that were never in a lot."""
         self._close_parts(closing, None)
         for symbol in [symbol for symbol in closing if symbol in self._free]:

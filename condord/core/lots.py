@@ -173,7 +173,7 @@ def capped(lots: Iterable[Lot], held: Mapping[str, int], before: Mapping[str, in
 
 
 class Ledger:
-    """The `lots` of the orders so far, oldest first, and in `loose` the signed contracts in no lot, by symbol.
+    """The `lots` of the orders so far, oldest first, and in `free` the signed contracts in no lot, by symbol.
 
     `closed` has the trades on `day` of lots that were closed completely; without a day it stays empty. `core/closings`
     extends the ledger: it overrides the methods without an underscore to record what becomes of each lot.
@@ -181,7 +181,7 @@ class Ledger:
 
     def __init__(self, day: dt.date | None = None) -> None:
         self.lots: list[Lot] = []
-        self.loose: Counter[str] = Counter()
+        self.free: Counter[str] = Counter()
         self.closed: list[LotLeg] = []
         self._day = day
         self._is_of_day = False
@@ -203,7 +203,7 @@ class Ledger:
         """Add what a transaction has opened, without what a roll has added to lots."""
         legs = as_verticals(list(opening.values()))
         if legs is None or not is_condor(legs):
-            self.loosen(opening.values())
+            self.add_free(opening.values())
             return
         lot = Lot(
             id=transaction.id,
@@ -223,19 +223,19 @@ class Ledger:
     def ended(self, part: Lot, closed: Sequence[LotLeg]) -> None:
         """Note that `part`, a lot or a part of one, has ended, as `closed` has closed some or all of its legs."""
         symbols = [leg.symbol for leg in closed]
-        self.loosen(leg for leg in part.legs if leg.symbol not in symbols)
+        self.add_free(leg for leg in part.legs if leg.symbol not in symbols)
 
-    def loosen(self, legs: Iterable[LotLeg]) -> None:
+    def add_free(self, legs: Iterable[LotLeg]) -> None:
         """Add contracts that are in no lot."""
         for leg in legs:
-            self.loose[leg.symbol] += leg.quantity
+            self.free[leg.symbol] += leg.quantity
 
-    def close_loose(self, closing: Fills) -> None:
+    def close_free(self, closing: Fills) -> None:
         """Close contracts that are in no lot."""
         for symbol, fill in list(closing.items()):
             sign = sign_of(fill.quantity)
-            quantity = min(abs(fill.quantity), max(0, -sign * self.loose[symbol]))
-            self.loose[symbol] += sign * quantity
+            quantity = min(abs(fill.quantity), max(0, -sign * self.free[symbol]))
+            self.free[symbol] += sign * quantity
             take(closing, [symbol], quantity)
 
     def forget_expired(self, day: int) -> None:
@@ -270,7 +270,7 @@ class Ledger:
 
     def _close(self, closing: Fills) -> None:
         self._close_lots(closing, 4)
-        self.close_loose(closing)
+        self.close_free(closing)
         for legs in (3, 2, 1) if closing else ():
             self._close_lots(closing, legs)
 

@@ -20,7 +20,7 @@ class ReadyMaker:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._maker: MakerProcess | None = None
-        self._is_wanted = True
+        self._is_needed = True
         self._began = 0.0
         self._delays = RestartDelays()
         self._lock = asyncio.Lock()
@@ -42,23 +42,23 @@ class ReadyMaker:
             OSError: it cannot be started.
         """
         async with self._lock:
-            self._is_wanted = False
+            self._is_needed = False
             self._drop_ended()
             maker, self._maker = self._maker, None
             return maker or await MakerProcess.start(self._environ)
 
     def want(self) -> None:
         """Keep one waiting again."""
-        self._is_wanted = True
+        self._is_needed = True
 
     async def _check(self) -> float:
         """Start a maker if one is missing, and return in how many seconds to check again."""
         async with self._lock:
             now = asyncio.get_running_loop().time()
-            if self._maker is None and self._is_wanted:
+            if self._maker is None and self._is_needed:
                 self._began = now
                 await self._start()
-            if self._is_wanted and (self._maker is None or self._maker.has_ended):
+            if self._is_needed and (self._maker is None or self._maker.has_ended):
                 self._drop_ended()
                 return self._delays.after(now - self._began)
             return CHECK_SECONDS

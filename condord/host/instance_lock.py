@@ -296,7 +296,7 @@ def _kill_holder(pid: int, path: Path) -> bool:
     except ProcessLookupError:
         return True
     try:
-        if not _has_open(pid, path):  # the number may be that of another process, as in another container
+        if not _has_open(pid, path):  # another process may have this number, as in another container
             return False
         signal.pidfd_send_signal(process, signal.SIGKILL)
         has_ended = bool(select.select([process], [], [], KILL_SECONDS)[0])

@@ -126,7 +126,7 @@ class _SystemCertificates(NamedTuple):
 
 
 def _system_certificates() -> _SystemCertificates:
-    """The system's certificates; if it has none, as in slim containers, those that requests brings."""
+    """The system's certificates; if it has none, as in slim containers, the ones of the package requests."""
     paths = ssl.get_default_verify_paths()
     files = tuple(path for path in (paths.openssl_cafile,) if path and Path(path).is_file())
     directories = tuple(path for path in (paths.openssl_capath,) if path and _has_files(Path(path)))

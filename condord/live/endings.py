@@ -79,10 +79,10 @@ def _groups(grouping: Grouping) -> list[_Group]:
         )
         for condor in grouping.condors
     ]
-    loose: dict[Expiry, list[Position]] = {}
+    by_expiry: dict[Expiry, list[Position]] = {}
     for leftover in grouping.unmatched:
         if (contract := leftover.position.contract) is not None:
-            loose.setdefault(expiry_of(contract, leftover.position.underlying), []).append(leftover.position)
+            by_expiry.setdefault(expiry_of(contract, leftover.position.underlying), []).append(leftover.position)
     groups += [
         _Group(
             name=f"{expiry.root} {expiry.day}",
@@ -91,7 +91,7 @@ def _groups(grouping: Grouping) -> list[_Group]:
             symbols=tuple(sorted(position.symbol for position in held)),
             expiry=expiry,
         )
-        for expiry, held in sorted(loose.items())
+        for expiry, held in sorted(by_expiry.items())
     ]
     return groups
 

@@ -22,7 +22,7 @@ from condord.upstream.market_hours import HoursReader
 class AppliedPositions:
     """The positions as last applied: `expiries` by symbol, and `read_at`, None until there are any.
 
-    `has_learned` is set when anything is new. `splits_wanted` is called when splits of further stocks are to be read,
+    `has_learned` is set when anything is new. `request_splits` is called when splits of further stocks are to be read,
     and `applied` after positions were applied, with whether new symbols are held.
     """
 
@@ -35,7 +35,7 @@ class AppliedPositions:
         hours: HoursReader,
         now_at: Callable[[], dt.datetime],
         has_learned: asyncio.Event,
-        splits_wanted: Callable[[], None],
+        request_splits: Callable[[], None],
         applied: Callable[[bool], None],
     ) -> None:
         self.expiries: Mapping[str, Expiry] = {}
@@ -46,7 +46,7 @@ class AppliedPositions:
         self._hours = hours
         self._now_at = now_at
         self._has_learned = has_learned
-        self._splits_wanted = splits_wanted
+        self._request_splits = request_splits
         self._applied = applied
         self._held: tuple[Holdings, dt.datetime] | None = None
         self._keys = 0
@@ -82,7 +82,7 @@ class AppliedPositions:
         before = set(self._sink.symbols)
         self.expiries = _expiries(options)
         if self._memory.activity_reader.watch_splits({expiry.underlying for expiry in self.expiries.values()}):
-            self._splits_wanted()
+            self._request_splits()
         self._sink.set_bookings(self._memory.activity_reader.activities, self._memory.activity_reader.splits)
         self._sink.set_closes(closes_of(held, self._hours.calendar, self._now_at()))
         self._sink.set_positions(options, lots, held.stocks, orders)

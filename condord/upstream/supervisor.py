@@ -93,7 +93,7 @@ class Supervisor:
             hours=self._hours,
             now_at=now_at,
             has_learned=has_learned,
-            splits_wanted=self._activities.ask,
+            request_splits=self._activities.ask,
             applied=self._follow_positions,
         )
         self.stream = OptionStream(
@@ -337,7 +337,7 @@ class Supervisor:
     async def _subscribe(self, held: Holdings) -> None:
         """Subscribe to new contracts before they are shown, and wait for the answer, `SUBSCRIBE_SECONDS` at most.
 
-        If there is not room for all, it does neither: which get the room depends on their rank when they are shown.
+        If there is not room for all, it does nothing: their rank once they are shown decides which ones are subscribed.
         """
         shown = self._sink.symbols
         new = {option.symbol for option in held.options if option.contract is not None}.difference(shown)

@@ -22,8 +22,8 @@ def service(monkeypatch):
 
 
 def test_a_relay_follows_the_source_without_a_key(condord, service):
-    ran = condord("relay", "--source", "http://127.0.0.1:1", "--port", "0", "--log-level", "debug")
-    assert ran == (0, "", ["condord serves at http://127.0.0.1:8420"])
+    result = condord("relay", "--source", "http://127.0.0.1:1", "--port", "0", "--log-level", "debug")
+    assert result == (0, "", ["condord serves at http://127.0.0.1:8420"])
     config = service.startup.loaded.config
     assert (config.cluster.role, config.cluster.source) == ("relay", "http://127.0.0.1:1")
     assert (config.server.port, config.log.level) == (0, "debug")
@@ -47,9 +47,9 @@ def test_start_runs_a_relay_if_the_configuration_sets_that_role(condord, service
 
 
 def test_without_a_source_the_error_names_what_is_missing(condord, service):
-    ran = condord("relay")
-    assert ran.code == 78
-    assert ran.err[0].startswith(
+    result = condord("relay")
+    assert result.code == 78
+    assert result.err[0].startswith(
         "condord: set by `condord relay`: cluster.role = 'relay': a relay needs the URL of another condord"
     )
     assert service.startup is None

@@ -374,9 +374,9 @@ def check_option_frame(state, data):
     stream, service = option_stream(state)
     before = len(stream._outbox)
     stream.read(data)
-    requests_ = [msgspec.msgpack.decode(message) for message in stream._outbox[before:]]
-    assert len(requests_) <= len(data) // 10 + 1
-    for request in requests_:
+    sent = [msgspec.msgpack.decode(message) for message in stream._outbox[before:]]
+    assert len(sent) <= len(data) // 10 + 1
+    for request in sent:
         assert request["action"] in ("auth", "subscribe", "unsubscribe")
         assert request["action"] != "subscribe" or set(request["quotes"]) <= set(WANTED)
     _check_line(stream)

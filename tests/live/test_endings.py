@@ -114,8 +114,8 @@ def test_an_am_settled_condor_last_trades_the_day_before_its_expiration(now_at, 
 
 
 def test_each_condor_and_each_expiry_of_the_leftovers_has_one_notice():
-    loose = [holding("P", 500, -1, root="SPY"), holding("C", 700, 2, root="SPY"), holding("C", 99, 1, root="QQQ")]
-    notices = notices_of([*condors("SPY"), *condors("IWM"), *loose, unreadable()], at(FRIDAY, 10))
+    unmatched = [holding("P", 500, -1, root="SPY"), holding("C", 700, 2, root="SPY"), holding("C", 99, 1, root="QQQ")]
+    notices = notices_of([*condors("SPY"), *condors("IWM"), *unmatched, unreadable()], at(FRIDAY, 10))
     assert [(notice.condor_id, notice.text.partition(":")[0]) for notice in notices] == [
         ("IWM-261218-560-570-630-640",) * 2,
         (SPY_ID,) * 2,

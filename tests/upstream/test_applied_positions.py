@@ -45,7 +45,7 @@ class Harness:
         self.sink = Sink()
         self.has_learned = asyncio.Event()
         self.reader = Reader()
-        self.splits_wanted = 0
+        self.request_splits = 0
         self.applied = []
         self.orders = types.SimpleNamespace(history=types.SimpleNamespace(orders=()), was_tried=False)
         known = types.SimpleNamespace(
@@ -58,12 +58,12 @@ class Harness:
             hours=types.SimpleNamespace(calendar=Calendar()),
             now_at=wall,
             has_learned=self.has_learned,
-            splits_wanted=self._want_splits,
+            request_splits=self._want_splits,
             applied=self.applied.append,
         )
 
     def _want_splits(self):
-        self.splits_wanted += 1
+        self.request_splits += 1
 
     def take(self, *symbols):
         self.positions.take(Holdings(options=tuple(map(holding, symbols)), stocks={"SPY": 7}, closes_e4={"A": 5}))
@@ -136,7 +136,7 @@ def test_splits_are_asked_for_when_other_stocks_are_held():
             count = len(harness.applied)
             harness.take(symbol)
             await until(lambda count=count: len(harness.applied) > count)
-        assert harness.splits_wanted == 2
+        assert harness.request_splits == 2
 
 
 def test_news_without_positions_waits_for_them():

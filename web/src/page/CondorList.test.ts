@@ -16,8 +16,8 @@ async function list(condors: Condor[], changes: Partial<Document> = {}, settings
   const { live, link, now, show } = createLive(NOW)
   const host = document.body.appendChild(document.createElement('div'))
   const chosen = reactive<Settings>({ ...DEFAULTS, ...settings })
-  const asked: string[] = []
-  const acknowledging = useAcknowledge((path) => (asked.push(path), Promise.resolve(new Response())), live)
+  const requests: string[] = []
+  const acknowledging = useAcknowledge((path) => (requests.push(path), Promise.resolve(new Response())), live)
   const app = createApp(CondorList, { live, settings: chosen, acknowledging })
   const renders: Record<string, number> = {}
   app.mixin({
@@ -48,7 +48,7 @@ async function list(condors: Condor[], changes: Partial<Document> = {}, settings
     stops: () => all('[data-stop]'),
     renders,
     chosen,
-    asked,
+    requests,
     shows,
     async passes(ms: number) {
       now.value += ms
@@ -126,11 +126,11 @@ describe('a partly broken condor', () => {
   const whole = { ...worth('A', 1), quantity: 1 }
   const { id } = whole
   const lost = { ...broken(id, { X: 0, Y: 1 }, 1), root: 'A', unrealizedPl: -40 }
-  const told = [alert('broken-condor', { condorId: id, severity: 'critical', text: 'A: it lost a leg.' }), alert('tested', { condorId: id, text: 'A: it is near.' })]
+  const alerts = [alert('broken-condor', { condorId: id, severity: 'critical', text: 'A: it lost a leg.' }), alert('tested', { condorId: id, text: 'A: it is near.' })]
   const keys = (host: HTMLElement) => [...host.querySelectorAll<HTMLElement>('[data-key]')].map(({ dataset }) => [dataset['key'], dataset['condor']])
 
   it('has two cards, the broken one first, each with its own alerts and closing order', async () => {
-    const { all, click, host, text, texts } = await list([whole], { broken: [lost], alerts: told })
+    const { all, click, host, text, texts } = await list([whole], { broken: [lost], alerts })
     await vi.waitFor(() => expect(keys(host)).toEqual([[`${id}:broken`, id], [id, id]]))
     expect(text('.count')).toBe('2')
     expect(texts('article .condor-title').map((each) => each.split(' ')[1])).toEqual(['lost', '705/715/770/780'])
@@ -143,7 +143,7 @@ describe('a partly broken condor', () => {
 
   it('has two rows, which open by themselves, and "Find" finds either', async () => {
     at(TABLE)
-    const { all, choose, click, host, texts } = await list([whole], { broken: [lost], alerts: told })
+    const { all, choose, click, host, texts } = await list([whole], { broken: [lost], alerts })
     expect(texts('tr[data-key] .of-pl')).toEqual(['−$40.00', '+$1.00'])
     expect(all('tr[data-key] [role=img]').map((each) => each.getAttribute('aria-label')!.split(':')[0])).toEqual(['Critical', 'Warning'])
     await click(all('tr[data-key] td')[0])
@@ -169,10 +169,10 @@ describe('a card of the list', () => {
   it.each(['', TABLE])('acknowledges the alerts of its condor at the daemon (%s)', async (hash) => {
     at(hash)
     const one = worth('A', 1)
-    const { all, asked, click } = await list([one], { alerts: [alert(`breached:${one.id}`, { condorId: one.id })] })
+    const { all, requests, click } = await list([one], { alerts: [alert(`breached:${one.id}`, { condorId: one.id })] })
     if (hash) await click(all('tr[data-condor]')[0])
     await click(all('article button').find((each) => each.textContent === 'Acknowledge'))
-    expect(asked).toEqual([`api/alerts/${encodeURIComponent(`breached:${one.id}`)}/acknowledge`])
+    expect(requests).toEqual([`api/alerts/${encodeURIComponent(`breached:${one.id}`)}/acknowledge`])
   })
 
   it('has the density and the flashes of the settings, a link to its history, and a heading below its group', async () => {

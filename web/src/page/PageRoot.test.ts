@@ -8,8 +8,8 @@ import PageRoot from './PageRoot.vue'
 const KEY = 'condord token /'
 const GOOD = 'the-token'
 let opened: FakeSource[]
-let asked: (string | null)[]
-let wanted: string | null
+let requests: (string | null)[]
+let required: string | null
 let end = () => {}
 
 beforeEach(() => {
@@ -17,14 +17,14 @@ beforeEach(() => {
   localStorage.clear()
   history.replaceState(null, '', '/')
   opened = stubEventSource()
-  asked = []
-  wanted = GOOD
+  requests = []
+  required = GOOD
   vi.stubGlobal('navigator', {})
   vi.stubGlobal('fetch', async (url: string, { headers }: RequestInit) => {
     const bearer = new Headers(headers).get('Authorization')
-    asked.push(`${url} ${bearer}`)
-    if (wanted !== null && bearer !== `Bearer ${wanted}`) return new Response('', { status: 401 })
-    return Response.json({ ticket: `T${asked.length}` }, { status: 201 })
+    requests.push(`${url} ${bearer}`)
+    if (required !== null && bearer !== `Bearer ${required}`) return new Response('', { status: 401 })
+    return Response.json({ ticket: `T${requests.length}` }, { status: 201 })
   })
 })
 afterEach(() => {
@@ -40,7 +40,7 @@ async function page() {
   app.mount(host)
   end = () => app.unmount()
   await vi.advanceTimersByTimeAsync(0)
-  if (wanted !== null && !localStorage.getItem(KEY)) opened.at(-1)?.fails()
+  if (required !== null && !localStorage.getItem(KEY)) opened.at(-1)?.fails()
   await vi.advanceTimersByTimeAsync(0)
   await loaded()
   const heading = () => host.querySelector('.token h2')?.textContent
@@ -73,15 +73,15 @@ async function page() {
 
 describe('the page', () => {
   it('shows no form for a token if the daemon needs none', async () => {
-    wanted = null
+    required = null
     const { cards, heading, host, streams } = await page()
     await streams()
     expect([cards(), heading(), host.querySelector('form.token')]).toEqual([1, undefined, null])
-    expect([asked, opened.length]).toEqual([[], 1])
+    expect([requests, opened.length]).toEqual([[], 1])
   })
 
   it('is rendered with the first document, or without it a moment later', async () => {
-    wanted = null
+    required = null
     const { host, cards, streams } = await page()
     expect(host.querySelector('header')).toBeNull()
     await streams()
@@ -101,7 +101,7 @@ describe('the page', () => {
     await streams()
     expect([heading(), cards(), localStorage.getItem(KEY)]).toEqual([undefined, 1, GOOD])
     const STATUS = new URL('/api/status', location.href).href
-    expect(asked).toEqual([`${STATUS} null`, './api/tickets Bearer wrong', `./api/tickets Bearer ${GOOD}`])
+    expect(requests).toEqual([`${STATUS} null`, './api/tickets Bearer wrong', `./api/tickets Bearer ${GOOD}`])
     expect(opened.map(({ url }) => new URL(url).search)).toEqual(['', '?ticket=T3'])
     end()
     expect((await page()).heading()).toBeUndefined()
@@ -118,7 +118,7 @@ describe('the page', () => {
   it('recovers by itself when the daemon no longer requires a token', async () => {
     const { heading, streams } = await page()
     expect(heading()).toBe('condord requires a token')
-    wanted = null
+    required = null
     await vi.advanceTimersByTimeAsync(30_000)
     await streams()
     expect(heading()).toBeUndefined()
@@ -131,9 +131,9 @@ describe('the page', () => {
     await forgets()
     expect([cards(), heading(), localStorage.getItem(KEY)]).toEqual([0, 'condord requires a token', null])
     expect([opened[0]!.readyState, document.title]).toEqual([2, 'condord'])
-    const before = asked.length
+    const before = requests.length
     await vi.advanceTimersByTimeAsync(120_000)
-    expect(asked).toHaveLength(before)
+    expect(requests).toHaveLength(before)
     await types(GOOD)
     await streams()
     expect(cards()).toBe(1)

@@ -88,10 +88,10 @@ describe('what needs the owner', () => {
     const held = { ...near, expiry: { ...near.expiry!, cutoffs } }
     const one = on(near, 'r', { text: 'NEAR 1: Alpaca takes orders for it until 10:30 ET (as configured) and may liquidate it from 10:15.' })
     expect(afterCutoffs('NEAR 1: Alpaca may liquidate it from 10:15 ET on Nov 20.', held, Date.parse('2026-11-20T15:15:00Z'))).toBe('NEAR 1: Alpaca may liquidate it at any time.')
-    const told = (now: string) => currentOf(one, { ...NOTHING, condors: mapOf([held]), now: Date.parse(now) }).text
-    expect(told('2026-11-20T15:14:00Z')).toBe('Alpaca takes orders for it until 10:30 ET (as configured) and may liquidate it from 10:15.')
-    expect(told('2026-11-20T15:15:00Z')).toBe('Alpaca takes orders for it until 10:30 ET (as configured) and may liquidate it at any time.')
-    expect(told('2026-11-20T15:30:00Z')).toBe('Alpaca has taken no orders for it since 10:30 ET (as configured) and may liquidate it at any time.')
+    const textAt = (now: string) => currentOf(one, { ...NOTHING, condors: mapOf([held]), now: Date.parse(now) }).text
+    expect(textAt('2026-11-20T15:14:00Z')).toBe('Alpaca takes orders for it until 10:30 ET (as configured) and may liquidate it from 10:15.')
+    expect(textAt('2026-11-20T15:15:00Z')).toBe('Alpaca takes orders for it until 10:30 ET (as configured) and may liquidate it at any time.')
+    expect(textAt('2026-11-20T15:30:00Z')).toBe('Alpaca has taken no orders for it since 10:30 ET (as configured) and may liquidate it at any time.')
   })
 
   it('has a price and a profit or loss that are marked where they may be old', () => {
@@ -143,8 +143,8 @@ describe('what needs the owner', () => {
         isAcknowledged: false,
       },
     ])
-    const told = alert('broken-condor:LOST', { condorId: 'LOST', severity: 'critical', text: 'LOST 705: a leg went.' })
-    expect(entries([told], [], [lost])[0]!.needs.map(({ text }) => text)).toEqual(['a leg went.'])
+    const firing = alert('broken-condor:LOST', { condorId: 'LOST', severity: 'critical', text: 'LOST 705: a leg went.' })
+    expect(entries([firing], [], [lost])[0]!.needs.map(({ text }) => text)).toEqual(['a leg went.'])
     expect(entries([alert('uncovered-short:LOST', { condorId: 'LOST' })], [], [lost])[0]!.needs).toHaveLength(2)
   })
 })
@@ -153,8 +153,8 @@ it('a partly broken condor has one entry for its broken units and one for the ot
   const held = condor()
   const { id } = held
   const lost = { ...broken(id, { A: 0 }, 1), unrealizedPl: -40 }
-  const told = on(held, 'broken-condor', { severity: 'critical' })
-  const found = entries([told, on(held, 'tested')], [held], [lost])
+  const firing = on(held, 'broken-condor', { severity: 'critical' })
+  const found = entries([firing, on(held, 'tested')], [held], [lost])
   expect(found.map(({ key, condorId, pl, needs }) => [key, condorId, pl, needs.length])).toEqual([
     [`${id}:broken`, id, -40, 1],
     [id, id, held.valuation.unrealizedPl, 1],
@@ -163,7 +163,7 @@ it('a partly broken condor has one entry for its broken units and one for the ot
   const cutoffs = [{ kind: 'orders', at: AS_OF, source: 'config' }] as never
   const over = { ...lost, id: 'OVER', expiry: { ...held.expiry!, cutoffs } }
   expect(entries([], [], [over, lost]).map(({ key }) => key)).toEqual([id, 'OVER'])
-  expect(entries([told], [held], []).map(({ key, pl }) => [key, pl])).toEqual([[`${id}:broken`, null]])
+  expect(entries([firing], [held], []).map(({ key, pl }) => [key, pl])).toEqual([[`${id}:broken`, null]])
 })
 
 describe('the sentence of an alert', () => {

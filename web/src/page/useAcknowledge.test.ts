@@ -27,9 +27,9 @@ it('does not stay pending if the module for the error text cannot be loaded eith
 })
 
 it('sends no request while there is an obstacle, and shows no error of a request that failed because of one', async () => {
-  const asked: string[] = []
+  const requests: string[] = []
   const { acknowledging, link } = begin(async (path) => {
-    asked.push(path)
+    requests.push(path)
     link.value = { state: 'reconnecting', since: 0, retryAt: null }
     throw new Error('it is gone')
   })
@@ -37,5 +37,5 @@ it('sends no request while there is an obstacle, and shows no error of a request
   await nextTick()
   expect(acknowledging.errors.size).toBe(0)
   await acknowledging.acknowledge([firing])
-  expect(asked).toEqual(['api/alerts/tested%3Ax/acknowledge'])
+  expect(requests).toEqual(['api/alerts/tested%3Ax/acknowledge'])
 })

@@ -20,9 +20,9 @@ function recorded(seconds: number[], cents: (number | null)[], changes: Partial<
 
 /** Mounts a component with a network that gives `answers` by the beginning of the path. */
 async function shown(component: object, props: object, answers: Record<string, () => Response>) {
-  const asked: string[] = []
+  const requests: string[] = []
   vi.stubGlobal('fetch', async (path: string) => {
-    asked.push(path)
+    requests.push(path)
     const key = Object.keys(answers).sort((one, other) => other.length - one.length).find((key) => path.startsWith(key))!
     return answers[key]!()
   })
@@ -36,7 +36,7 @@ async function shown(component: object, props: object, answers: Record<string, (
   }
   await settled()
   const text = (selector: string) => document.querySelector(selector)?.textContent!.trim().replace(/\s+/g, ' ')
-  return { asked, settled, text }
+  return { requests, settled, text }
 }
 
 afterEach(() => {
@@ -91,8 +91,8 @@ describe('the history of a condor', () => {
   }
 
   it('has the values of the point that the keys choose, with alerts and rolls', async () => {
-    const { asked, settled, text } = await opened(() => Response.json(recorded(seconds, [-500, 1000, 2000], { price: [740, 741, 742] })))
-    expect(asked[0]).toBe(`./api/history?condor=${held.id}&from=2026-11-20`)
+    const { requests, settled, text } = await opened(() => Response.json(recorded(seconds, [-500, 1000, 2000], { price: [740, 741, 742] })))
+    expect(requests[0]).toBe(`./api/history?condor=${held.id}&from=2026-11-20`)
     expect(text('.history-values')).toContain('P/L+$20.00')
     const chart = document.querySelector('.history-chart')!
     chart.dispatchEvent(new KeyboardEvent('keydown', { key: 'Home', bubbles: true }))
@@ -106,7 +106,7 @@ describe('the history of a condor', () => {
     ])
     ;[...document.querySelectorAll('button')].find((each) => each.textContent!.trim() === 'All')!.click()
     await settled()
-    expect(asked.at(-1)).toBe(`./api/history?condor=${held.id}`)
+    expect(requests.at(-1)).toBe(`./api/history?condor=${held.id}`)
   })
 
   it('shows why there is none', async () => {
@@ -121,8 +121,8 @@ describe('the history of a condor', () => {
   it('shows the last session before the first minute of today', async () => {
     const friday = Date.parse('2026-11-13T20:00:00Z') / 1000
     const answers = [recorded([], []), recorded([friday], [100]), recorded([friday], [100])]
-    const { asked } = await opened(() => Response.json(answers.shift()))
-    expect(asked.filter((path) => path.startsWith('./api/history'))).toEqual([
+    const { requests } = await opened(() => Response.json(answers.shift()))
+    expect(requests.filter((path) => path.startsWith('./api/history'))).toEqual([
       `./api/history?condor=${held.id}&from=2026-11-20`,
       `./api/history?condor=${held.id}&from=2026-11-13`,
       `./api/history?condor=${held.id}&from=2026-11-13`,

@@ -32,7 +32,7 @@ export function useRecorded(ask: Ask, condorId: () => string | null, range: Read
     isLoading.value = false
   }
 
-  /** Returns what is recorded; for the range "session", before today's has begun, the session before it. */
+  /** Returns the recorded points; for the range "session", the last session if today's has not begun. */
   async function latest(signal: AbortSignal): Promise<{ recorded: Recorded; query: string }> {
     const get = async (query: string) => {
       const answer = await ask(`api/history?${query}`, { signal })
