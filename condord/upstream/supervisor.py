@@ -33,6 +33,7 @@ from condord.upstream.poller import Poller
 from condord.upstream.quote_polls import QuotePolls
 from condord.upstream.quote_reader import QuoteReader
 from condord.upstream.state_files import Store
+from condord.upstream.status_publisher import StatusPublisher
 from condord.upstream.supervisor_settings import (
     HISTORY_SECONDS,
     SUBSCRIBE_SECONDS,
@@ -96,6 +97,7 @@ class Supervisor:
             request_splits=self._activities.ask,
             applied=self._follow_positions,
         )
+        self._status = StatusPublisher(self.status, self.stocks, publish=sink.set_status)
         self.stream = OptionStream(
             Link(link_settings(settings, "the option stream"), chance=chance),
             url=settings.option_stream_url,
@@ -106,7 +108,7 @@ class Supervisor:
             now_at=now_at,
             newer=lambda: self._quote_reader.has_newer(),  # noqa: PLW0108 - it is built after the stream
             live=lambda: self._quotes.ask(),  # noqa: PLW0108 - the same
-            changed=self.publish_status,
+            changed=self._status.publish_change,
         )
         self.trades = TradeUpdates(
             Link(link_settings(settings, "the trading stream", pong_counts_as_data=True), chance=chance),
@@ -114,7 +116,7 @@ class Supervisor:
             login=login,
             network=network,
             traded=self._traded,
-            changed=self.publish_status,
+            changed=self._status.publish_change,
         )
         self._quote_reader = QuoteReader(brokerage=brokerage, sink=sink, stream=self.stream)
         self._quotes = QuotePolls(
@@ -145,7 +147,7 @@ class Supervisor:
             is_open=lambda: self._is_open(self._applied.expiries),
             identity=self._identity,
             health=self._health,
-            changed=self.publish_status,
+            changed=self._status.publish_change,
         )
         self._freshness = Freshness(self.stream.now(), clock.machine_at())
 
@@ -263,11 +265,10 @@ class Supervisor:
 
     def publish_status(self) -> None:
         """Pass the current status on, and log what has changed."""
-        self._sink.set_status(self.status())
-        self.stocks()
+        self._status.publish()
 
     def _noting(self, what: str) -> contextlib.AbstractContextManager[None]:
-        return self._health.noting(what, self.publish_status)
+        return self._health.noting(what, self._status.publish_change)
 
     async def _tick(self) -> None:
         while True:
@@ -299,8 +300,7 @@ class Supervisor:
         return bool(expiries) and self._hours.is_open(expiries) is True
 
     def _set_exchange_time(self) -> None:
-        exchange_time = self._hours.exchange_time
-        if exchange_time is not None:
+        if (exchange_time := self._hours.exchange_time) is not None:
             self._sink.set_exchange_time(exchange_time)
 
     async def _read_clock(self) -> bool:
@@ -312,7 +312,7 @@ class Supervisor:
 
     async def _read_calendar(self) -> bool:
         # Not with the clock, which is vital and must not wait for a call that is not.
-        with self._noting("calendar"):
+        with self._health.noting("calendar", self.publish_status):
             await self._hours.read_calendar()
             self._sink.set_calendar(self._hours.calendar)
         return self._health.is_good("calendar")
