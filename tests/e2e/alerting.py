@@ -123,16 +123,16 @@ class Market:
         simulated.post("quotes", quotes=[*cheap, call], pin=True)
         self.move(CALM)
 
-    def move(self, *marks: float) -> None:
-        """Give the condor these marks, one after the other."""
+    def move(self, *marks: float, together: int = 1) -> None:
+        """Give the condor these marks, one after the other; as many as `together` come in one message."""
         prices = [round(mark - OTHERS_MARK, 2) for mark in marks]
-        self.quote(*((price - 0.01, price + 0.01) for price in prices))
+        self.quote(*((price - 0.01, price + 0.01) for price in prices), together=together)
 
-    def quote(self, *quotes: tuple[float, float]) -> None:
+    def quote(self, *quotes: tuple[float, float], together: int = 1) -> None:
         """Quote the short put with these bids and asks, one after the other."""
-        for bid, ask in quotes:
-            quoted = {"symbol": self._legs[1], "bp": round(bid, 2), "ap": round(ask, 2)}
-            self.simulated.post("quotes", quotes=[quoted], pin=True)
+        quoted = [{"symbol": self._legs[1], "bp": round(bid, 2), "ap": round(ask, 2)} for bid, ask in quotes]
+        for first in range(0, len(quoted), together):
+            self.simulated.post("quotes", quotes=quoted[first : first + together], pin=True)
 
 
 class AlertFiles(Files):

@@ -29,7 +29,8 @@ from tests.http.scrape import samples
 
 pytestmark = pytest.mark.slow
 
-TICKS = 1000
+TICKS, MESSAGE_TICKS = 1000, 5
+"""An odd number of ticks in a message: the last one is above the line in every other message."""
 STATE = "state/alerts.sqlite3"
 
 
@@ -45,7 +46,7 @@ def notified(condord):
 def test_a_crossing_is_one_alert_and_one_post_over_many_ticks_around_the_line(market, receiver, files):
     with watching(files) as condord, closing(Follower(condord.url)) as follower:
         until(lambda: follower.events, "the stream has begun")
-        market.move(*(LINE + 0.2 if number % 2 else NEAR for number in range(TICKS)))
+        market.move(*(LINE + 0.2 if number % 2 else NEAR for number in range(TICKS)), together=MESSAGE_TICKS)
         alert = await_alert(condord, "firing")
         until(lambda: receiver.posts, "the webhook has the alert")
         settle()
