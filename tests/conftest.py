@@ -28,7 +28,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 gc.disable()
 
 # The test command uses the quick profile; .ci/run also uses the deep one, with --hypothesis-profile, for every such test.
-hypothesis.settings.register_profile("quick", deadline=None, max_examples=15, stateful_step_count=30)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=12, stateful_step_count=30)
 hypothesis.settings.register_profile("deep", deadline=None)
 hypothesis.settings.load_profile("quick")
 

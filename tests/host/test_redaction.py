@@ -32,13 +32,13 @@ def within(escaped):
 
 
 @pytest.mark.parametrize("escape", ESCAPES)
-@pytest.mark.parametrize("again", ESCAPES)
-def test_a_secret_is_masked_however_it_is_escaped_twice(escape, again):
-    text = again(escape(f"<{SECRET}>"))
-    hidden = Redaction([SECRET])(text)
-    assert "PK12" not in hidden
-    assert "cd" not in hidden
-    assert hidden.count("***") == 1
+def test_a_secret_is_masked_however_it_is_escaped_twice(escape):
+    for again in ESCAPES:
+        text = again(escape(f"<{SECRET}>"))
+        hidden = Redaction([SECRET])(text)
+        assert "PK12" not in hidden, text
+        assert "cd" not in hidden, text
+        assert hidden.count("***") == 1, text
 
 
 @given(secret=words, before=around, after=around, escapes=st.lists(st.sampled_from(ESCAPES), max_size=2))

@@ -114,13 +114,12 @@ def test_a_bug_is_a_500_problem_without_details_of_the_exception(daemon):
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"])
-def test_an_unsupported_method_gets_405_with_the_supported_ones_in_allow(daemon, route, method):
-    if method == route.method:
-        return
-    answer = ask(daemon, route.path.replace("{id}", "x"), method=method)
-    assert answer.status == 405
-    assert set(answer.headers["allow"].split(", ")) == ({"GET", "HEAD"} if route.method == "GET" else {"POST"})
+def test_an_unsupported_method_gets_405_with_the_supported_ones_in_allow(daemon, route):
+    supported = {"GET", "HEAD"} if route.method == "GET" else {"POST"}
+    for method in {"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"} - {route.method}:
+        answer = ask(daemon, route.path.replace("{id}", "x"), method=method)
+        assert answer.status == 405, method
+        assert set(answer.headers["allow"].split(", ")) == supported, method
 
 
 def test_a_path_with_a_trailing_slash_gets_404(daemon):

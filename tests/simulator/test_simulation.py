@@ -269,8 +269,8 @@ def test_the_close_of_a_stock_is_the_same_in_its_bar_and_in_the_position(make_ha
         compared += is_session
         harness.simulation.clock.set_speed(3600.0, harness.now)
         harness.post("market", {"rate": 0.01})
-        for _ in range(40):  # over the end of the session, at a step of less than an hour
-            harness.tick(0.25)
+        for _ in range(12):  # over the end of the session, at a step of less than an hour
+            harness.tick(0.85)
         harness.simulation.clock.set_speed(1.0, harness.now)
         harness.post("market", {"at": (STARTED_AT + dt.timedelta(days=days, hours=1)).isoformat()})
     assert compared >= 2

@@ -536,7 +536,7 @@ class TestContractsAndOrders:
                 assert (notice.code, notice.symbols) == (code, [])
                 assert notice.text.startswith(words)
                 assert notice.text.endswith(OUTAGE.text)
-                await settle(400.0)
+                await settle(100.0)
                 assert harness.status.notices == [notice]
                 del harness.brokerage.failures[what]
                 await until(lambda: harness.status.notices == [], within=181.0)
