@@ -104,6 +104,7 @@ describe('the history of a condor', () => {
       '10:31 — it is tested.',
       '10:32 — Rolled from SPY-OLD.',
     ])
+    expect(document.querySelector('.history-marks')!.getAttribute('tabindex'), 'scrollable by keyboard').toBe('0')
     ;[...document.querySelectorAll('button')].find((each) => each.textContent!.trim() === 'All')!.click()
     await settled()
     expect(requests.at(-1)).toBe(`./api/history?condor=${held.id}`)
