@@ -32,15 +32,19 @@ def line_of(program, condor) -> dict[int, int]:
     return dict(zip(found["history"]["seconds"], found["history"]["cents"], strict=True))
 
 
-def stored_minutes(program) -> set[int]:
-    """The ends of the minutes with values in the database of an ingester, which may not have made it yet."""
+def stored_minutes(program, condor: str) -> set[int]:
+    """The ends of the minutes with a value of this condor in the database of an ingester, which may not have made it yet."""
     path = program.directory / "state" / "history.sqlite3"
     if not path.exists():
         return set()
     with closing(sqlite3.connect(path)) as connection:
         if not connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'recent'").fetchone()[0]:
             return set()
-        found = connection.execute("SELECT minute * 60 FROM recent GROUP BY minute HAVING count(cents_off) > 1")
+        found = connection.execute(
+            "SELECT minute * 60 FROM recent JOIN runs USING (run) JOIN series USING (series)"
+            " WHERE condor = ? AND cents_off IS NOT NULL",
+            (condor,),
+        )
         return {second for (second,) in found}
 
 
@@ -50,7 +54,7 @@ def test_a_takeover_makes_no_hole_in_the_line_of_a_condor(ingesters):
     before = recorded(leader, condor).keys()
 
     def check():
-        both = stored_minutes(standby) - before
+        both = stored_minutes(standby, condor) - before
         return {
             second: cents for second, cents in recorded(leader, condor).items() if second in both and cents is not None
         }
@@ -59,7 +63,7 @@ def test_a_takeover_makes_no_hole_in_the_line_of_a_condor(ingesters):
     leader.process.kill()
     standby.await_role("leader")
     standby.await_live()
-    found = recorded(standby, condor)
+    found = until(lambda: recorded(standby, condor), "its history is read")
     assert {second: found.get(second) for second in expected} == expected
     line = line_of(standby, condor)
     assert {second: line.get(second) for second in expected} == expected
@@ -68,6 +72,7 @@ def test_a_takeover_makes_no_hole_in_the_line_of_a_condor(ingesters):
 
 def test_an_ingester_that_stops_has_recorded_its_running_minute(ingesters):
     _leader, standby = ingesters.pair()
+    condor = standby.document()["condors"][0]["id"]
     until(lambda: standby.document()["condors"][0]["valuation"]["unrealizedPl"] is not None, "a value")
     assert standby.stop() == 0
-    assert stored_minutes(standby)
+    assert stored_minutes(standby, condor)
