@@ -305,6 +305,22 @@ def test_without_a_min_change_every_change_counts():
     assert service.quote(P560).bid == 0.8501
 
 
+def test_another_least_change_and_window_apply_from_the_next_quote_on(service):
+    service.publisher.set_stream(window_seconds=2.0, min_change_e4=1_000)
+    number = service.edition.number
+    service.wait(3)
+    service.offer(tick(P560, 0.90, 1.00, 1))
+    service.wait(3)
+    assert service.edition.number == number  # it has moved by 5 cents
+    service.offer(tick(P560, 1.85, 1.95, 2))
+    assert service.edition.number == number + 1
+    service.offer(tick(P560, 2.85, 2.95, 3))
+    service.wait(1.9)
+    assert service.edition.number == number + 1
+    service.wait(0.2)
+    assert service.edition.number == number + 2
+
+
 def test_a_change_of_only_size_or_instant_waits_for_a_change_that_counts(service):
     version = service.edition.version
     service.offer(tick(P560, 0.85, 0.95, 5, sizes=(1.0, 2.0)))
