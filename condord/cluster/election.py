@@ -71,14 +71,14 @@ Command = Acquire | Renew | Release | Lead | Extend | StopMaker
 class Election:
     """One ingester's part in the election. Each method returns the commands to carry out, in order.
 
-    `lease_seconds` is how long a lease lives, and may change with a new lease. `last_fence` belongs to this process's
+    `lease_seconds` is how long a lease lives. `last_fence` belongs to this process's
     last maker, 0 before the first. `chance` returns a number in [0, 1), which spreads the attempts.
     """
 
     def __init__(self, lease_seconds: float, *, chance: Callable[[], float]) -> None:
         self.role: ElectionRole = "standby"
         self.fence: int | None = None
-        self.lease_seconds = lease_seconds
+        self._lease_seconds = lease_seconds
         self.last_fence = 0
         self._chance = chance
         self._number = 0
@@ -88,6 +88,10 @@ class Election:
         self._until = 0.0
         self._has_lease = False
         self._is_leaving = False
+
+    def set_lease_seconds(self, lease_seconds: float) -> None:
+        """Take how long the next lease lives."""
+        self._lease_seconds = lease_seconds
 
     @property
     def is_over(self) -> bool:
@@ -180,10 +184,10 @@ class Election:
         return [StopMaker(at_once=False)]
 
     def _extend(self, asked_at: float) -> None:
-        margin = max(MARGIN_SHARE * self.lease_seconds, MIN_MARGIN_SECONDS)
+        margin = max(MARGIN_SHARE * self._lease_seconds, MIN_MARGIN_SECONDS)
         self._has_lease = True
-        self._until = asked_at + self.lease_seconds - margin
-        self._renew_at = asked_at + self.lease_seconds / RENEWALS
+        self._until = asked_at + self._lease_seconds - margin
+        self._renew_at = asked_at + self._lease_seconds / RENEWALS
 
     def _lose(self) -> list[Command]:
         self.role, self._has_lease, self._asked_at = "steppingDown", False, None
@@ -210,4 +214,4 @@ class Election:
         return asked_at
 
     def _poll_seconds(self) -> float:
-        return min(self.lease_seconds / 6, MAX_POLL_SECONDS) * (0.75 + self._chance() / 2)
+        return min(self._lease_seconds / 6, MAX_POLL_SECONDS) * (0.75 + self._chance() / 2)

@@ -207,7 +207,7 @@ class Leadership:
         if fence is None:
             self._do(self._election.refused(number, self._now()))
             return
-        self._election.lease_seconds = self._lease.seconds
+        self._election.set_lease_seconds(self._lease.seconds)
         self._do(self._election.acquired(number, self._now(), fence))
 
     async def _in_time(self, request: Awaitable[_T]) -> _T:

@@ -229,7 +229,8 @@ class Book:
             totals=self._totals(),
             status=self._with_notices(self._upstream_status),
         )
-        self._day_inputs, self.pl_history.is_restarted = self.day.inputs, False
+        self._day_inputs = self.day.inputs
+        self.pl_history.take_restart()
 
     def _rendered_condors(self, calendar: Calendar, day: dt.date) -> list[_Rendered]:
         rendered = []
@@ -292,14 +293,12 @@ class Book:
     def _amend_recorded(self) -> None:
         """Put extremes that no new value has changed, and lines that have restarted."""
         edition = self.edition
-        if self.minutes.is_changed:
-            self.minutes.is_changed = False
+        if self.minutes.take_change():
             for identity, (condor, value) in edition.valuations.core.items():
                 newest = self.minutes.with_extremes(value)
                 if newest is not value:
                     self._put(edition.valuations, identity, (condor, newest), render.valuation(condor, newest))
-        if self.pl_history.is_restarted:
-            self.pl_history.is_restarted = False
+        if self.pl_history.take_restart():
             self._event()
             edition.restart(self.pl_history.histories)
 

@@ -50,6 +50,11 @@ class PlHistory:
         self._day: dt.date | None = None
         self._recalled = RecordedPast()
 
+    def take_restart(self) -> bool:
+        """Whether the histories have changed since the last call other than by new points at the end."""
+        is_restarted, self.is_restarted = self.is_restarted, False
+        return is_restarted
+
     def hold(self, condors: Iterable[Condor], broken: Collection[str]) -> None:
         """Drop the histories of all but `condors`, and the `broken` ones, by their ids."""
         before = self._terms

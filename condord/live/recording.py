@@ -150,14 +150,11 @@ class _Holding:
 
 
 class Minutes:
-    """The running minute of each condor and of the account. `deadline` is when it ends, in loop seconds.
-
-    `is_changed` is set when extremes may have changed without a new value: `with_extremes` then has them.
-    """
+    """The running minute of each condor and of the account. `deadline` is when it ends, in loop seconds."""
 
     def __init__(self) -> None:
         self.deadline: float | None = None
-        self.is_changed = False
+        self._is_changed = False
         self._calendar = Calendar()
         self._is_live = self._is_open = False
         self._close_at = _NEVER_AT
@@ -165,6 +162,11 @@ class Minutes:
         self._is_counting = self._is_opening = False
         self._prices_e4: dict[str, int] = {}
         self._forget()
+
+    def take_change(self) -> bool:
+        """Whether extremes may have changed without a new value since the last call; `with_extremes` has them."""
+        is_changed, self._is_changed = self._is_changed, False
+        return is_changed
 
     def _forget(self) -> None:
         self._is_read = False
@@ -179,7 +181,7 @@ class Minutes:
 
         They are used for the condors held now, or else for those that the first reading shows.
         """
-        self.is_changed = True
+        self._is_changed = True
         if past is None:
             self._forget()
             return
@@ -288,7 +290,7 @@ class Minutes:
             followed.end_minute()
         self._ended, self._account, self._prices_e4 = [], _Minute(), {}
         self.note_prices(prices)
-        self.is_changed, self.deadline = True, None
+        self._is_changed, self.deadline = True, None
         self.note_time(now_at)
         if self._is_in_session(now_at):
             self._begin(now, now_at)
@@ -314,7 +316,7 @@ class Minutes:
         for followed in self._followed.values():
             followed.minute.note(followed.shown, is_opening=self._is_opening)
         self._account.note(self._account_shown, is_opening=False)
-        self.is_changed = True
+        self._is_changed = True
 
     def _rows(self, second: int) -> tuple[MinuteRow, ...]:
         if not self._is_read:

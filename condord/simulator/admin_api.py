@@ -278,9 +278,9 @@ class AdminApi:
         if change.frozen is not None:
             simulation.is_frozen = change.frozen
         if change.open is not None:
-            simulation.clock.opening = "always" if change.open else "never"
+            simulation.clock.set_opening("always" if change.open else "never")
         if change.opening is not None:
-            simulation.clock.opening = change.opening
+            simulation.clock.set_opening(change.opening)
         if change.speed is not None:
             simulation.clock.set_speed(change.speed, now)
         if change.rate is not None:

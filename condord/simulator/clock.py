@@ -52,6 +52,10 @@ class MarketClock:
         """How many simulated seconds pass in one real second."""
         return self._speed
 
+    def set_opening(self, opening: Opening) -> None:
+        """Open as `opening` says from now on."""
+        self.opening = opening
+
     def set_speed(self, speed: float, now: float) -> None:
         """Run `speed` times as fast from `now` on."""
         self._base_at, self._base, self._speed = self.at(now), now, speed

@@ -101,9 +101,7 @@ class AccountReader:
         return self._balances_poll, self._orders_poll, self._fills_poll
 
     def _poller(self, read: Callable[[], Coroutine[Any, Any, bool]], pace: float) -> Poller:
-        poller = Poller(read, max(self._refresh_seconds, pace), backs_off=True)
-        poller.pace = pace
-        return poller
+        return Poller(read, max(self._refresh_seconds, pace), pace=pace, backs_off=True)
 
     async def _read_balances(self) -> bool:
         key, today = self._key, exchange_day(self._now_at())
@@ -170,7 +168,7 @@ class AccountReader:
         """Let the next poll begin with the next day at the exchange at the latest."""
         now_at = self._now_at()
         left = start_of_day(exchange_day(now_at) + DAY) - now_at + _A_SECOND
-        poll.period = min(max(self._refresh_seconds, pace), left.total_seconds())
+        poll.set_period(min(max(self._refresh_seconds, pace), left.total_seconds()))
 
 
 def closes_of(held: Holdings, calendar: Calendar, now_at: dt.datetime) -> ClosingPrices:

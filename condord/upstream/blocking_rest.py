@@ -38,7 +38,6 @@ from condord.upstream.without_pandas import GetCalendarRequest, GetOrdersRequest
 class BlockingRest:
     """One method for each request.
 
-    `clients` and the feeds may be replaced at any time, and count from the next request on, which may be a retry.
     `refuse` counts the parts of answers that cannot be read; `now_at` is the wall clock (UTC).
     """
 
@@ -56,6 +55,10 @@ class BlockingRest:
         self.stock_feed = stock_feed
         self._refuse = refuse
         self._now_at = now_at
+
+    def relogin(self, clients: Clients, *, feed: str, stock_feed: StockFeed) -> None:
+        """Use other clients and feeds from the next request on, which may be a retry."""
+        self.clients, self.feed, self.stock_feed = clients, feed, stock_feed
 
     def account_id(self) -> str:
         """Alpaca's id of the account."""

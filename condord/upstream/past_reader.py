@@ -73,8 +73,7 @@ class PastReader:
         self._whole_at = 0.0
         self._absent: set[tuple[str, dt.date]] = set()
         self._absent_on: dt.date | None = None
-        self._activities = Poller(self._read_activities, WHOLE_SECONDS, is_due=False, backs_off=True)
-        self._activities.pace = PACE_SECONDS
+        self._activities = Poller(self._read_activities, WHOLE_SECONDS, pace=PACE_SECONDS, is_due=False, backs_off=True)
         self._closes = Poller(self._read_closes, CLOSES_SECONDS, is_due=False, backs_off=True)
 
     def tasks(self) -> tuple[Coroutine[Any, Any, None], ...]:

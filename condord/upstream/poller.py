@@ -27,11 +27,12 @@ class Poller:
         read: Callable[[], Awaitable[bool]],
         period: float,
         *,
+        pace: float = PACE_SECONDS,
         is_due: bool = True,
         backs_off: bool = False,
     ) -> None:
-        self.period = period
-        self.pace = PACE_SECONDS
+        self._period = period
+        self._pace = pace
         self._read = read
         self._backs_off = backs_off
         self._failures = 0
@@ -39,6 +40,14 @@ class Poller:
         self._asked = asyncio.Event()
         if is_due:
             self._asked.set()
+
+    def set_period(self, period: float) -> None:
+        """Poll every `period` seconds after the next poll."""
+        self._period = period
+
+    def set_pace(self, pace: float) -> None:
+        """Start polls on request at least `pace` seconds apart from now on, but for a burst."""
+        self._pace = pace
 
     def ask(self) -> None:
         """Poll soon; a call during a poll starts another one after it."""
@@ -48,18 +57,18 @@ class Poller:
         """Poll until cancelled; `pause` is in seconds, and merges a burst of requests into one poll."""
         now = asyncio.get_running_loop().time
         while True:
-            due = now() + min(self.period, self._retry_seconds)
+            due = now() + min(self._period, self._retry_seconds)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(due):
                     await self._asked.wait()
-            may_begin = self._paid_until - (BURST - 1) * self.pace
+            may_begin = self._paid_until - (BURST - 1) * self._pace
             await asyncio.sleep(max(pause, min(may_begin, due) - now()))
             self._asked.clear()
-            self._paid_until = min(max(now(), self._paid_until) + self.pace, now() + BURST * self.pace)
+            self._paid_until = min(max(now(), self._paid_until) + self._pace, now() + BURST * self._pace)
             self._failures = 0 if await self._read() else self._failures + 1
 
     @property
     def _retry_seconds(self) -> float:
         if not self._failures:
-            return self.period
+            return self._period
         return RETRY_SECONDS * 2.0 ** min(self._failures - 1, MAX_DOUBLINGS) if self._backs_off else RETRY_SECONDS

@@ -46,9 +46,9 @@ class QuotePolls:
 
     def set_periods(self, refresh_seconds: float, silence_seconds: float) -> None:
         """Read all quotes at least this often, and as often as the budget permits; see `QuoteReader.read_seconds`."""
-        self._lacking.period = self._reader.poll_seconds
-        self._all.pace = PACE_SECONDS * max(1, self._reader.requests)
-        self._all.period = self._reader.read_seconds(refresh_seconds, silence_seconds)
+        self._lacking.set_period(self._reader.poll_seconds)
+        self._all.set_pace(PACE_SECONDS * max(1, self._reader.requests))
+        self._all.set_period(self._reader.read_seconds(refresh_seconds, silence_seconds))
 
     def tasks(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs until cancelled."""

@@ -173,8 +173,8 @@ class AlpacaRest:
 
         Breakers, budget and threads stay as they are.
         """
-        old, self._blocking.clients = self._blocking.clients, self._log_in(settings, login)
-        self._blocking.feed, self._blocking.stock_feed = settings.feed, settings.stock_feed
+        old = self._blocking.clients
+        self._blocking.relogin(self._log_in(settings, login), feed=settings.feed, stock_feed=settings.stock_feed)
         self._calls.set_bounds(timeout_seconds=settings.timeout_seconds, retries=settings.retries)
         old.close()
 

@@ -95,7 +95,7 @@ def test_the_lease_of_an_earlier_maker_is_given_back_for_one_with_a_higher_fence
 
 def test_a_lease_ends_earlier_if_the_others_are_configured_with_a_shorter_one(election):
     election.tick(100.0)
-    election.lease_seconds = 1.0
+    election.set_lease_seconds(1.0)
     assert election.acquired(1, 100.1, 7) == [Lead(7, 100.8)]
 
 
