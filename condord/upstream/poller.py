@@ -27,12 +27,12 @@ class Poller:
         read: Callable[[], Awaitable[bool]],
         period: float,
         *,
-        pace: float = PACE_SECONDS,
+        pace: float | None = None,
         is_due: bool = True,
         backs_off: bool = False,
     ) -> None:
         self._period = period
-        self._pace = pace
+        self._pace = PACE_SECONDS if pace is None else pace
         self._read = read
         self._backs_off = backs_off
         self._failures = 0

@@ -9,7 +9,7 @@ from tests.e2e.running import Condord, Simulated, closing_program
 
 UNPACED = {
     "upstream__poller__PACE_SECONDS": 0.2,
-    "upstream__supervisor__PACE_SECONDS": 0.2,
+    "upstream__quote_polls__PACE_SECONDS": 0.2,
     "upstream__rate_limit__SHARES": dict.fromkeys(SHARES, (200, 10.0)),
     "simulator__rate_limiter__WINDOW_SECONDS": 2,
 }

@@ -25,7 +25,7 @@ CALM = {
     "CONDORD_REST_REFRESH_SECONDS": "600",
     **replaced(
         upstream__poller__PACE_SECONDS=PACE_SECONDS / FASTER,
-        upstream__supervisor__PACE_SECONDS=PACE_SECONDS / FASTER,
+        upstream__quote_polls__PACE_SECONDS=PACE_SECONDS / FASTER,
         upstream__rate_limit__SHARES={share: (limit.most, limit.seconds / FASTER) for share, limit in SHARES.items()},
     ),
 }
