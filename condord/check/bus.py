@@ -74,7 +74,7 @@ async def checked(
 async def known(
     cluster: Cluster, credentials: BusCredentials | None, environ: Mapping[str, str], account: str
 ) -> OnBus:
-    """Return what the bus has under this name: who leads, its status, and the hash of the account with its state."""
+    """Return the state of this account on the bus: its leader, the leader's status, and the hash of the account."""
     with contextlib.suppress(ConfigError, AccessDenied, Unavailable, BusError):
         async with _connected(cluster, credentials, environ) as bus:
             lease = await holder_of(bus, account)
@@ -131,7 +131,7 @@ async def _connected(
 
 
 async def _forbidden(cluster: Cluster, bus: Bus, found: list[str], account: str) -> Check | None:
-    """The result if the bus forbids what the role needs; None if it permits everything that can be tried."""
+    """The result if the bus denies a permission that the role needs; else None, as far as can be tried."""
     if not account and len(found) != 1:
         if cluster.role != "ingest":
             return None
@@ -155,7 +155,7 @@ def _keys(account: str) -> tuple[str, ...]:
 
 
 async def _allowed(cluster: Cluster, bus: Bus, found: list[str]) -> Check:
-    """The result for a bus that permits what the role needs."""
+    """The result for a bus with the permissions that the role needs."""
     if cluster.role == "ingest":
         return _judged(bus, f"accounts that are led: {', '.join(found) or 'none'}")
     return _of_relay(cluster, bus, found, await _led(bus, cluster.account))

@@ -93,7 +93,7 @@ def _account(found: StartupFindings) -> str:
 
 
 async def _on_bus(found: StartupFindings, environ: Mapping[str, str]) -> OnBus:
-    """Return what the bus of an ingester has of its account."""
+    """Return the state of an ingester's account on its bus."""
     cluster = found.loaded.config.cluster
     if not cluster.is_elected or found.key is None:
         return OnBus()

@@ -1,4 +1,4 @@
-"""Check what a relay needs: its source, its address, and the relay that may answer there."""
+"""Check a relay's source, its address, and the relay that may answer there."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def refused(name: Name, text: str, hint: str) -> Check:
 
 
 def of_answering(report: wire.StatusReport, what: str) -> Check:
-    """The condord `what` answers: a warning if it has lost what it follows, or its option stream does not deliver."""
+    """The condord `what` answers: a warning if it has lost its source, or its option stream does not deliver."""
     state = f"{report.state}: {report.reason}" if report.reason else report.state
     text, remedy = split_loss(f"{what}, {state}", report.code)
     is_up = report.state in ("live", "closed", "standby", "starting") and report.code not in wire.LOST_CODES

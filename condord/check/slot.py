@@ -67,7 +67,7 @@ def of_daemon(report: wire.StatusReport, on_bus: OnBus) -> Check:
 
 
 def _of_standby(standing_by: str, report: wire.StatusReport, on_bus: OnBus) -> Check:
-    """The result if the ingester that answers does not lead; what it follows is newer than what the bus has stored."""
+    """The result if the ingester that answers does not lead; its document is newer than the one stored on the bus."""
     is_lost = report.code in wire.LOST_CODES
     leader = on_bus.leader or (None if is_lost else report.cluster.leader)
     status = on_bus.status if is_lost else report

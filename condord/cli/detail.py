@@ -1,4 +1,4 @@
-"""Show one condor with its legs: what it is worth, where its underlying is, what can still happen to it."""
+"""Show one condor with its legs: its value, the price of its underlying, and its risk."""
 
 from __future__ import annotations
 

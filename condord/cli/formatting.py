@@ -78,12 +78,12 @@ def gain_style(value: float | None) -> str:
 
 
 def entry(credit: float | None) -> str:
-    """Format what a condor was opened for by its name: `2.35 credit`, `6.45 debit`."""
+    """Format a credit or debit with its name: `2.35 credit`, `6.45 debit`."""
     return UNKNOWN if credit is None else f"{price(abs(credit))} {'debit' if credit < 0 else 'credit'}"
 
 
 def closing_price(value: float | None, direction: Direction) -> str:
-    """Format a price to close as what closing costs, or for a long condor as what it brings."""
+    """Format a price to close as the cost of closing, or for a long condor as the proceeds."""
     return price(-value if value and direction == "long" else value)
 
 

@@ -115,7 +115,7 @@ def write_stderr(text: str) -> None:
 
 
 def drain_stderr() -> None:
-    """Give stderr a moment to accept what was written, and discard the rest, before the process ends."""
+    """Give stderr a moment to accept the written text, and discard the rest, before the process ends."""
     if sys.stderr is None:
         return
     try:

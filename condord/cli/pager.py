@@ -70,7 +70,7 @@ class Pager:
             for line in table.body
             for at, part in enumerate(folded([line.text], screen.width) or [""])
         ]
-        if self._message and self._rows() != self._searched:  # what was found, or was not, may be different now
+        if self._message and self._rows() != self._searched:  # the hits may be different now
             self._message = ""
         foot = folded(table.foot, screen.width)
         is_whole = len(table.head) + len(self._lines) + 1 + len(foot) <= height

@@ -95,7 +95,7 @@ def positions(
 
 
 def _require_table(others: Mapping[str, bool], chosen: Mapping[str, bool]) -> None:
-    """Refuse a choice where there is nothing to choose from: JSON and CSV are what the daemon answers.
+    """Refuse a choice for JSON and CSV, which are the daemon's own answers.
 
     Raises:
         typer.BadParameter: one of `chosen` is given together with one of `others`.

@@ -134,7 +134,7 @@ def _stocks(stocks: StocksJson, now: dt.datetime, screen: Screen) -> str:
 
 
 def _relay(cluster: wire.ClusterJson) -> str:
-    """Format what a relay follows and how far behind it is; empty for any other role."""
+    """Format a relay's source and lag; empty for any other role."""
     if cluster.role != "relay":
         return ""
     leader = "a bus, on which no leader is known" if cluster.leader is None else f"{cluster.leader} on a bus"
@@ -144,7 +144,7 @@ def _relay(cluster: wire.ClusterJson) -> str:
 
 
 def _member(cluster: wire.ClusterJson) -> str:
-    """Format what an ingester is among several, and which one leads; empty for any other."""
+    """Format the role of one of several ingesters, and which one leads; empty for any other."""
     if cluster.role not in ("leader", "standby"):
         return ""
     leader = "no leader is known" if cluster.leader is None else f"{plain(cluster.leader)} leads"

@@ -111,7 +111,7 @@ class EventLines:
     def valuation(
         self, value: wire_condor.ValuationJson, screen: Screen, room: int | None = None, change: str = ""
     ) -> str:
-        """Describe what a condor is worth: the mark as what closing costs, or for a long condor as what it brings.
+        """Describe a condor's value: the mark as the cost of closing, or for a long condor as the proceeds.
 
         Where that does not fit into `room` columns the mark is left out, and then the end of the id.
         """

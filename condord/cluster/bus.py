@@ -336,7 +336,7 @@ class Bus:
             subscription.live = handle
 
     async def _subscribe_again(self, client: NatsClient) -> None:
-        """Try what the server has forbidden again, until the connection ends."""
+        """Try denied subscriptions again, until the connection ends."""
         while True:
             await asyncio.sleep(SUBSCRIBE_AGAIN_SECONDS)
             for subscription in [*self._subscriptions]:

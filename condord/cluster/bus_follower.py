@@ -1,4 +1,4 @@
-"""Follow the leading ingester over the bus: take frames, ask for what is missing, and notice silence."""
+"""Follow the leading ingester over the bus: take frames, request missing events, and notice silence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from condord.live.remedies import with_remedy
 from condord.live.replica import LostCode, SourceEvent, UnreadableEvent
 
 RESUME_SECONDS = 2.0
-"""How long the leader may take to send what is missing."""
+"""How long the leader may take to send missing events."""
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.5
 WATCH_SECONDS = 0.1
 DISCOVERY_SECONDS = 0.5
@@ -196,7 +196,7 @@ class BusFollower:
         self.order.miss()
 
     async def _heal(self) -> bool:
-        """Ask the leader for what is missing. Return whether nothing is missing any longer."""
+        """Request the missing events from the leader. Return whether nothing is missing any longer."""
         before, suspensions = self.order.version, self._suspensions
         try:
             version = (self._sink.resume_version or "").encode()
@@ -223,7 +223,7 @@ class BusFollower:
         return not self.order.is_behind
 
     def _begin(self, events: Sequence[SourceEvent]) -> None:
-        """Give the sink what was asked for, as if a connection had begun."""
+        """Give the sink the requested events, as if a connection had begun."""
         self._sink.begin()
         try:
             self._pass_on(events)
@@ -259,7 +259,7 @@ class BusFollower:
             self.order.start_over(fence)
 
     async def _watch(self) -> None:
-        """Report when the leader or the bus is lost, and keep asking for what is missing until it is back."""
+        """Report when the leader or the bus is lost, and keep requesting missing events until it is back."""
         stalls = StallDetector(self._loop.time())
         while True:
             now = self._loop.time()

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 FENCE, KIND, VERSION, BASE, LEADER, FAULT, ANSWER = "Fence", "Kind", "Version", "Base", "Leader", "Fault", "Answer"
 NOT_EXECUTED = "Undone"
-"""Beside a fault: what was asked for was certainly not carried out."""
+"""Added to a fault: the request was certainly not carried out."""
 
 STATE_BUCKET = "condord"
-"""The bucket of what the next leader continues with; its keys begin with the account."""
+"""The bucket with the state for the next leader; its keys begin with the account."""
 SNAPSHOTS = "condord-snapshots"
 """The bucket of what a relay may read, too, as the permissions of NATS are by bucket: a snapshot of each account."""
 

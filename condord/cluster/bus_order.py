@@ -58,7 +58,7 @@ class BusOrder:
         self._silent_until = now + LOST_SECONDS if is_lost else now
 
     def begin(self, now: float) -> None:
-        """Note that a connection begins; what was sent before it may be missing."""
+        """Note that a connection begins; earlier frames may be missing."""
         self._last_frame_at = self._silent_until = now
         self.miss()
 
@@ -80,7 +80,7 @@ class BusOrder:
         self._forget_held()
 
     def take(self, head: FrameHead, event: SourceEvent, now: float) -> list[SourceEvent]:
-        """Take the next frame, and return what is passed on; unknown kinds are ignored."""
+        """Take the next frame, and return the events to pass on; unknown kinds are ignored."""
         if head.fence < self.fence:
             self.dropped += 1
             return []
@@ -142,14 +142,14 @@ class BusOrder:
         return "leaderLost" if is_connected and now >= self._silent_until else "busLost"
 
     def _lead(self, fence: int) -> None:
-        """Note that another leader has begun: nothing follows what the former one sent."""
+        """Note that another leader has begun: nothing follows the former leader's frames."""
         self.fence = fence
         self.leader = ""
         self.is_behind = True
         self._forget_held()
 
     def _take(self, head: FrameHead, event: SourceEvent, *, is_late: bool = False) -> list[SourceEvent] | None:
-        """Return what is passed on; None if the frame is held."""
+        """Return the events to pass on; None if the frame is held."""
         match head.kind:
             case "snapshot" if not is_late:
                 return self._take_snapshot(head, event)

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class BusPublisher:
-    """Publishes what it is given while it leads.
+    """Publishes the given events while it leads.
 
     `snapshot` returns the version and the block of a snapshot of the document, None before there is one. `overtaken` is
     called if another leader has a higher fence; then this process no longer leads.
@@ -88,7 +88,7 @@ class BusPublisher:
         return self._bus.denials.first(self._needed)
 
     async def require_permission(self) -> None:
-        """Check that the bus permits what a leader needs: one without permission would keep others from leading.
+        """Check a leader's permissions on the bus: one without them would keep others from leading.
 
         Raises:
             BusRefusal: it does not.

@@ -257,7 +257,7 @@ async def _read_within(seconds: float, reader: asyncio.StreamReader) -> bytes:
         async with asyncio.timeout_at(until):
             return await reader.read(READ_BYTES)
     except TimeoutError:
-        # If this process was stopped, the time may be over before it has read what has come meanwhile.
+        # If this process was stopped, the time may be over before it has read the waiting messages.
         more_seconds = GRACE_SECONDS if loop.time() - until > STALL_SECONDS else PENDING_SECONDS
     async with asyncio.timeout(more_seconds):
         return await reader.read(READ_BYTES)

@@ -1,4 +1,4 @@
-"""Remember what a NATS server forbids this user. It reports that in errors that belong to no call."""
+"""Remember the denials of a NATS server. It reports them in errors that belong to no call."""
 
 from __future__ import annotations
 

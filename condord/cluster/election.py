@@ -100,7 +100,7 @@ class Election:
 
     @property
     def is_leader(self) -> bool:
-        """Whether this ingester leads, or stops in order and still has the lease."""
+        """Whether this ingester leads, or is stopping gracefully and still has the lease."""
         return self.role in ("leading", "steppingDown") and self._has_lease
 
     @property

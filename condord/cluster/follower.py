@@ -193,7 +193,7 @@ class Follower:
             raise ConnectionLost(with_remedy("it follows this relay, directly or through others", CIRCLE_REMEDY))
 
     def _require_recent(self) -> None:
-        """Raise `ConnectionLost` if this connection began before a suspension: what it brings next is old."""
+        """Raise `ConnectionLost` if this connection began before a suspension: its next events are old."""
         if self._is_outdated:
             raise ConnectionLost("this process was suspended")
 

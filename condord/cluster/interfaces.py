@@ -23,7 +23,7 @@ class EventSink(Protocol):
         """Whether `lose` was called, and no event with a status has been taken since."""
 
     def begin(self) -> None:
-        """Note that a connection begins, which brings what follows `resume_version`."""
+        """Note that a connection begins, whose events follow `resume_version`."""
 
     def take(self, event: SourceEvent) -> None:
         """Take the next event.

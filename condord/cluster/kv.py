@@ -145,7 +145,7 @@ class KvBucket:
         return sorted(subject.removeprefix(prefix) for subject in found)
 
     async def ensure(self) -> BucketInfo:
-        """Create the bucket if it does not exist, and return what is in force.
+        """Create the bucket if it does not exist, and return its settings.
 
         The TTL of an empty bucket is changed to `ttl_seconds`; that of a bucket with values stays.
 

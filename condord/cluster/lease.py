@@ -48,7 +48,7 @@ class LeaseHolder(NamedTuple):
 class _LeaseValue(msgspec.Struct, frozen=True):
     """The value of the key. `nonce` identifies one `Lease` object; `fence` is null until the first renewal.
 
-    `base` is what the fence is above the first revision.
+    `base` is added to the first revision to get the fence.
     """
 
     holder: str

@@ -11,7 +11,7 @@ NO_OTHER_LEADER = "this ingester does not lead any longer, and nothing has come 
 class LossReason:
     """The reason for the present loss, or for the last one.
 
-    `finding` is what the last attempt to reach the leader found; None if it found nothing, or got no answer.
+    `finding` is the result of the last attempt to reach the leader; None if it found nothing, or got no answer.
     `has_followed` is whether any leader was followed, or this process has led. A `leader` is the name of the newest
     leader, empty before its first frame.
     """
@@ -27,7 +27,7 @@ class LossReason:
         self.finding, self._lost_leader = None, leader
 
     def lose(self, leader: str) -> None:
-        """Note the leader that is lost; what the last attempt found remains."""
+        """Note the leader that is lost; the finding of the last attempt remains."""
         self._lost_leader = leader
 
     def find(self, finding: str | None) -> None:

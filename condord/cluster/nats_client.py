@@ -174,7 +174,7 @@ async def open_client(
         login: the credentials; None if there are none, or only a client certificate in the context.
         context: returns the trust store, for TLS.
         name: how the server's monitoring shows the connection.
-        inbox: what the subjects of answers begin with.
+        inbox: the prefix of the subjects of answers.
         failed: gets each error of the connection, also later ones.
 
     Raises:

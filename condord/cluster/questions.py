@@ -1,4 +1,4 @@
-"""Ask the source what a relay does not know itself, and keep its answers for when the source is lost."""
+"""Pass requests on to the source of a relay, and keep its answers for the time when the source is lost."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class CopiedAnswers:
     def keep(self, method: str, target: str, answer: Answer) -> None:
         """Keep a copy of a good answer to a GET. Of more than `MAX_COPIES`, drop the oldest.
 
-        A POST drops the copies of what it may have changed: those of the paths above it.
+        A POST drops the copies that it may have outdated: those of the paths above it.
         """
         if method != "GET":
             self._drop_above(target)

@@ -1,4 +1,4 @@
-"""Keep on the bus what the next leader needs to continue, each kind under a key of its own.
+"""Keep the state for the next leader on the bus, each kind under its own key.
 
 A new leader first writes each value again under its own fence. After that no former leader can replace it.
 """

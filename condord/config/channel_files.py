@@ -1,6 +1,7 @@
 """Read the files of the notification channels: their URLs and signing secrets.
 
-No fault repeats what a file holds. A URL may itself be a secret: it is often all that is needed to post to a channel.
+No fault repeats the content of a file. A URL may itself be a secret: it is often all that is needed to post to a
+channel.
 """
 
 from __future__ import annotations

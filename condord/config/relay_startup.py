@@ -1,4 +1,4 @@
-"""Find what a relay needs to start: the configuration, the token of its source, and the token for subscribers.
+"""Find the inputs of a relay: the configuration, the token of its source, and the token for subscribers.
 
 It needs no key for Alpaca, and ignores the channels of the configuration: its source sends the alerts.
 """

@@ -1,6 +1,6 @@
-"""Every configuration key: its type, its default, what is allowed, and whether SIGHUP applies it.
+"""Every configuration key: its type, its default, the allowed values, and whether SIGHUP applies it.
 
-What each key is for is explained in condord.toml.example, which a test compares with the structs below.
+Each key is explained in condord.toml.example, which a test compares with the structs below.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class NamedDividend(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MatchTable(RuleMatch, frozen=True, kw_only=True):
-    """`match` of an [[alert]]: what the rule is for."""
+    """`match` of an [[alert]]: the subjects of the rule."""
 
     underlying: tuple[Ticker, ...] = ()
     direction: Direction | None = None
@@ -180,7 +180,7 @@ class Cutoffs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
-    """[history]: what is recorded of profit and loss, and for how long; 0 keeps it indefinitely."""
+    """[history]: whether profit and loss is recorded, and for how long; 0 keeps it indefinitely."""
 
     enabled: bool = True
     keep_days: Annotated[int, Meta(ge=0, le=_MAX), LIVE] = 400
@@ -233,7 +233,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):
-    """[log]: what is written to stderr."""
+    """[log]: the level and the format of the log."""
 
     level: Annotated[Literal["debug", "info", "warning", "error"], LIVE] = "info"
     format: Annotated[Literal["text", "json"], LIVE] = "text"
@@ -326,7 +326,7 @@ def _field(section: str, key: msgspec.structs.FieldInfo) -> Field:
 
 
 def _without_none(kind: object) -> object:
-    """The type of what is not None, where one is optional."""
+    """The type without None, if it is optional."""
     parts = get_args(kind)
     return next(part for part in parts if part is not type(None)) if type(None) in parts else kind
 

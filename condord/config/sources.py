@@ -231,7 +231,7 @@ class _ConfigDraft:
             self.note_fault(name, value, source.location, f"must be tables, [[{name}]]")
 
     def take_elements(self, name: str, read: tables.ParsedTables) -> None:
-        """Set what was read of the tables [[name]], and note their faults and doubts."""
+        """Set the elements read from the tables [[name]], and note their faults and doubts."""
         self._values[name] = read.tables, self._values[name][1]
         self.faults += read.faults
         self.warnings += read.warnings
@@ -239,7 +239,7 @@ class _ConfigDraft:
             self._faulty.add(name)
 
     def note_fault(self, name: str, value: object, location: str, text: str) -> None:
-        """Note what is wrong with a value."""
+        """Note the fault of a value."""
         self.faults.append(tables.fault(name, value, location, text))
 
     def note_unreadable_file(self, location: str, text: str, hint: str = "") -> None:

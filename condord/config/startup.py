@@ -1,7 +1,7 @@
-"""Find what a start needs: the configuration, the key for Alpaca, the token for subscribers, and the channels' files.
+"""Find the inputs of a start: the configuration, the key for Alpaca, the token, and the channels' files.
 
-All faults are reported at once. What depends on a faulty value is not checked: if the configured path of the token is
-invalid, the token is not checked.
+All faults are reported at once. Values that depend on a faulty one are not checked: if the configured path of the token
+is invalid, the token is not checked.
 """
 
 from __future__ import annotations

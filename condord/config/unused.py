@@ -12,7 +12,7 @@ _CLUSTER: Mapping[str, str] = {
     "lease_seconds": 'set cluster.role to "ingest" and cluster.bus',
     "account": "set cluster.bus",
 }
-"""Keys of [cluster] and what they need. `cluster.source` and `cluster.bus` without their role are faults."""
+"""Keys of [cluster] and the keys they require. `cluster.source` and `cluster.bus` without their role are faults."""
 _OF_ACCOUNT = ("alpaca", "rest", "stream", "model", "dividend", "expiry", "history", "cache", "alert", "notify")
 """The sections that only a condord that reads the account uses."""
 

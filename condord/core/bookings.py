@@ -167,7 +167,7 @@ class Bookings:
         return _expiry(contract).product, self._session(activity, contract)
 
     def _settled(self, activity: Activity, contract: OptionSymbol) -> Cost | None:
-        """The cost of closing contracts that expired: nothing, or what they were settled for in cash."""
+        """The cost of closing contracts that expired: nothing, or the cash settlement."""
         if activity.kind == "OPEXP":
             return Cost(paid_e6=0, filled=activity.quantity or _ALL, first=0, count=0)
         multiplier = self.multiplier(contract)

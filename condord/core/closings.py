@@ -169,7 +169,7 @@ class TradeLedger(Ledger):
         return self._identities[key].id
 
     def open(self, transaction: Transaction, opening: Fills, *, is_roll: bool) -> None:
-        """Name what is opened, and record the condors without a lot that were closed."""
+        """Name the opened condors, and record the closed ones that had no lot."""
         known = len(self.lots)
         super().open(transaction, opening, is_roll=is_roll)
         new = self.lots[known:]
@@ -314,7 +314,7 @@ class TradeLedger(Ledger):
         return taken
 
     def _book(self, part: PartlyClosedLot, waiting: PendingBookings) -> None:
-        """Apply bookings to a lot or a part of one, and keep what they leave."""
+        """Apply bookings to a lot or a part of one, and keep the rest."""
         rest: PartlyClosedLot | None = part
         while rest is not None:
             part = rest

@@ -1,4 +1,4 @@
-"""Today's profit or loss: of condors, of contracts in no condor, and of what was closed today.
+"""Today's profit or loss: of condors, of contracts in no condor, and of contracts closed today.
 
 For the contracts of a condor, with signed quantities q, prices per share and the multiplier m:
 
@@ -114,7 +114,7 @@ def day_lines(
     multipliers: Mapping[str, int] = {},
     unknown: Collection[str] = (),
 ) -> dict[Owner, tuple[DayLine, ...]]:
-    """Split today's contracts and fills among the condors and leftovers of `grouping`, and what was closed.
+    """Split today's contracts and fills among the condors and leftovers of `grouping`, and the closed ones.
 
     `traded` is the result of the orders, `LedgerSummary()` if none is from today. `in_condors` are the symbols that
     were in a condor today or at yesterday's close. `multipliers` has those of contracts that are not held any longer,

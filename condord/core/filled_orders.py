@@ -1,4 +1,4 @@
-"""Read filled orders as transactions: what was opened and closed together.
+"""Read filled orders as transactions: contracts opened and closed together.
 
 An order and its replacements are one transaction, dated by the first fill. Transactions are sorted by that instant,
 then by id. An order that only closes and an order that only opens are also one transaction if together they are a roll
@@ -63,7 +63,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LotLeg(msgspec.Struct, frozen=True, kw_only=True):
-    """The signed contracts of one leg, and what they cost."""
+    """The signed contracts of one leg, and their cost."""
 
     symbol: str
     contract: OptionSymbol
@@ -200,7 +200,7 @@ def _leg(fills: Sequence[tuple[Fill, str]]) -> LotLeg:
 
 
 def _opened_shape(fills: Fills) -> _Shape | None:
-    """The shape of what is opened, None if that is neither a condor nor one side of it."""
+    """The shape of the opened legs, None if that is neither a condor nor one side of it."""
     legs = list(fills.values())
     verticals = as_verticals(legs)
     if verticals is not None:
@@ -210,7 +210,7 @@ def _opened_shape(fills: Fills) -> _Shape | None:
 
 
 def _closed_shape(fills: Fills) -> _Shape | None:
-    """The shape of what is closed; the sides of a condor that is being rolled may have two expirations."""
+    """The shape of the closed legs; the sides of a condor that is being rolled may have two expirations."""
     legs = list(fills.values())
     verticals = as_verticals(legs)
     if verticals is not None:

@@ -1,6 +1,6 @@
 """Find an account's lots: the condors that its filled orders have opened and not closed.
 
-What was traded together belongs together, even where the legs by themselves suggest another grouping. Each transaction
+Contracts traded together belong together, even where the legs by themselves suggest another grouping. Each transaction
 (see `filled_orders`) is applied in three steps:
 
 1. Roll. The lots whose legs are closed keep the date they were opened, and add the profit of the closed legs. Lots that
@@ -188,7 +188,7 @@ class Ledger:
         self._checked_day = 0
 
     def take(self, transaction: Transaction) -> None:
-        """Apply the next transaction, and remove from it what it closes."""
+        """Apply the next transaction, and remove the contracts that it closes from it."""
         closing, opening = transaction.closing, transaction.opening
         is_roll = transaction.is_roll
         self._is_of_day = exchange_day(transaction.at) == self._day
@@ -200,7 +200,7 @@ class Ledger:
         self.open(transaction, opening, is_roll=is_roll)
 
     def open(self, transaction: Transaction, opening: Fills, *, is_roll: bool) -> None:
-        """Add what a transaction has opened, without what a roll has added to lots."""
+        """Add the contracts that a transaction has opened, except those that a roll has added to lots."""
         legs = as_verticals(list(opening.values()))
         if legs is None or not is_condor(legs):
             self.add_free(opening.values())

@@ -1,4 +1,4 @@
-"""Positions: how many contracts of one option are held, and what they cost.
+"""Positions: the contracts held of one option, and their cost.
 
 Quantities are signed: + long, - short. Money is integers of 1e-4 dollars. A cost basis has the sign of the quantity:
 paid is positive, received is negative.

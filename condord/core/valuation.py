@@ -73,7 +73,7 @@ class LeftoverPl(NamedTuple):
 
 
 class ClosedToday(NamedTuple):
-    """Today's profit or loss of what was closed today, in 1e-4 dollars; None if unknown."""
+    """Today's profit or loss of the contracts closed today, in 1e-4 dollars; None if unknown."""
 
     condors_e4: int | None
     contracts_e4: int | None
@@ -216,7 +216,7 @@ def total(
     max_losses: Mapping[str, int | None],
     closed: ClosedToday,
 ) -> Totals:
-    """Add up `condors` (by id), the profits and losses of leftovers, and what was closed today.
+    """Add up `condors` (by id), the profits and losses of leftovers, and of contracts closed today.
 
     `max_losses` is by underlying.
     """

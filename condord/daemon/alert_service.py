@@ -92,7 +92,7 @@ class AlertService:
         return self._watch.deadline if self._is_watching else None
 
     def evaluate(self, now: float, now_at: dt.datetime) -> AlertChanges:
-        """Evaluate what was published since the last evaluation, or is due by time."""
+        """Evaluate the subjects published since the last evaluation, and the ones due by time."""
         return self._watch.evaluate(now, now_at) if self._is_watching else NOTHING
 
     def take(self, changes: AlertChanges) -> None:
@@ -210,7 +210,7 @@ class AlertService:
         self._has_work.set()
 
     async def _save(self) -> None:
-        """Store and deliver what waits. The store keeps what it cannot write, and tries again."""
+        """Store and deliver the waiting changes. The store keeps changes that it cannot write, and tries again."""
         records, self._records = self._records, {}
         transitions = tuple(self._transitions)
         self._transitions.clear()
@@ -236,8 +236,8 @@ class AlertService:
             return False
 
     async def _recall(self, account_key: str) -> None:
-        """Continue with what is stored of this account."""
-        if self._recalled is not None:  # the alerts of another account are not to be seen meanwhile
+        """Continue with the stored state of this account."""
+        if self._recalled is not None:  # the alerts of another account must not be shown meanwhile
             self.alerts.recall(())
             self.show(NOTHING)
         self._recalled = None

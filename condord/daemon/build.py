@@ -239,7 +239,7 @@ def _alerts(
     calendar: Callable[[], Calendar],
     copied: CopiedState | None,
 ) -> AlertService:
-    """The alerts of what is published in `book`, with the rules and the channels of the configuration."""
+    """The alerts of the condors published in `book`, with the rules and the channels of the configuration."""
     store = AlertStore(
         None if directory is None else directory / FILE_NAME,
         machine_at=utc_now,

@@ -40,14 +40,14 @@ class CopiedState:
         self._has_changed = asyncio.Condition()
 
     def connect(self, send: Callable[[KeepCopy], None]) -> None:
-        """Send what is waiting, and from now on every copy at once."""
+        """Send the waiting copies, and from now on every copy at once."""
         self._send = send
         for keep in self._waiting.values():
             send(keep)
         self._waiting.clear()
 
     async def confirm(self, kept: CopyIsKept) -> None:
-        """Note what the front has stored for a successor."""
+        """Note the copies that the front has stored for a successor."""
         async with self._has_changed:
             self._kept[kept.kind] = kept.number
             self._has_changed.notify_all()

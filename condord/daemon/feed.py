@@ -1,4 +1,4 @@
-"""Run the publisher on the event loop: give it what Alpaca sends, call it when it is due, and wake the subscribers.
+"""Run the publisher on the event loop: give it Alpaca's data, call it when it is due, and wake the subscribers.
 
 A quote after a quiet time is published in the same iteration of the loop that received it.
 """
@@ -34,7 +34,7 @@ from condord.live.subscriber import wake
 
 
 class Feed(MarketFeed):
-    """Publishes what Alpaca sends, on `loop`; the `AccountSink` of the supervisor, and its `MarketSink`.
+    """Publishes Alpaca's data, on `loop`; the `AccountSink` of the supervisor, and its `MarketSink`.
 
     `now_at` is the exchange's clock (UTC). `observe` gets, for each frame, the seconds from the receipt of the oldest
     quote behind it to the last write. `past` and `alerts` get what they need to know of the account, and
@@ -141,7 +141,7 @@ class Feed(MarketFeed):
         stocks: Mapping[str, int] | None = None,
         orders: Iterable[Order] = (),
     ) -> None:
-        """Take what the account holds: options, the lots of its orders, shares by symbol, and filled orders."""
+        """Take the account's holdings: options, the lots of its orders, shares by symbol, and filled orders."""
         now, now_at = self._loop.time(), self._now_at()
         held, filled = tuple(positions), orders if isinstance(orders, tuple) else tuple(orders)
         self._recorder.show()
@@ -215,12 +215,12 @@ class Feed(MarketFeed):
         self._alerts.note_orders()
 
     def show_alerts(self, changes: AlertChanges) -> None:
-        """Publish what has changed of alerts by other rules, a restart or an acknowledgement."""
+        """Publish the alerts that other rules, a restart or an acknowledgement have changed."""
         wake(self._publisher.show_alerts(changes, self._loop.time(), self._now_at()))
         self._arm(self._publisher.deadline)
 
     def set_status(self, status: wire.Status) -> None:
-        """Take the status: what can be trusted. The notices of the daemon's own databases are added."""
+        """Take the status of the upstream. The notices of the daemon's own databases are added."""
         if notices := [*self._recorder.notices(), *self._alerts.notices()]:
             status = msgspec.structs.replace(status, notices=[*status.notices, *notices])
         wake(self._publisher.set_status(status, self._loop.time(), self._now_at()))

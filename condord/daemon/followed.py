@@ -1,4 +1,4 @@
-"""The source of a relay, another condord or the ingester that leads on a bus. It answers what the relay cannot.
+"""The source of a relay: another condord, or the leader on a bus. It answers requests that the relay cannot.
 
 The part for a bus is in `condord.daemon.followed_bus`, as it imports the NATS client.
 """
@@ -32,7 +32,7 @@ class RelaySource(Protocol):
 
     @property
     def cluster(self) -> wire.ClusterJson:
-        """The role of this relay, and what it follows, without its lag."""
+        """The role of this relay, and its source, without the lag."""
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -52,7 +52,7 @@ class RelaySource(Protocol):
 
 
 Follow = Callable[[Replica, RelayFeed, Callable[[CondordError], None]], RelaySource]
-"""Makes what is followed, in the running loop; its last argument is called with an error that ends the relay."""
+"""Creates the source, in the running loop; its last argument is called with an error that ends the relay."""
 
 
 class FollowedSource:
@@ -100,6 +100,6 @@ class FollowedSource:
 
     @property
     def cluster(self) -> wire.ClusterJson:
-        """The role of this relay, and what it follows, without its lag."""
+        """The role of this relay, and its source, without the lag."""
         replica = self._replica
         return wire.ClusterJson(role="relay", source=self._url, gaps=replica.gaps, dropped=replica.dropped)

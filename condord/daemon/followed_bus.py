@@ -46,7 +46,7 @@ class FollowedBus:
 
     @property
     def cluster(self) -> wire.ClusterJson:
-        """The role of this relay, and what it follows, without its lag."""
+        """The role of this relay, and its source, without the lag."""
         order = self._follower.order
         return wire.ClusterJson(
             role="relay",

@@ -46,7 +46,7 @@ from condord.upstream import state_files
 
 
 class FrontSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of a front: the bus, the account on it, how long a lease lives, and what a maker starts with.
+    """The settings of a front: the bus, the account on it, the length of a lease, and the inputs of a maker.
 
     `environ` is the environment of makers, and `maker` the address of the running one. `history` returns `[history]` as
     in force, and `state_directory` an account's directory, given whether its files outlive the process.

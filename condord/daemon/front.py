@@ -9,7 +9,7 @@ from condord.daemon.relay import Relay, RelayInputs, RelayParts
 
 
 class Front(Relay):
-    """A relay that may lead. `followed` is what the relay of `parts` follows."""
+    """A relay that may lead. `followed` is the source of the relay of `parts`."""
 
     def __init__(self, inputs: RelayInputs, parts: RelayParts, followed: FollowedFront) -> None:
         super().__init__(inputs, parts)
@@ -42,7 +42,7 @@ class Front(Relay):
         return f"{self._view.cluster.role}, {super().status_text()}"
 
     def reload(self) -> None:
-        """Apply what can be applied without dropping a subscriber, here and in the maker; logs the result."""
+        """Apply the changes that drop no subscriber, here and in the maker; logs the result."""
         super().reload()
         self._followed.term.reload()
 

@@ -140,7 +140,7 @@ class FrontSource:
 
     @property
     def is_lost(self) -> bool:
-        """Whether nothing comes from what is followed."""
+        """Whether the source sends nothing."""
         return self._feed.is_lost
 
     @property
@@ -149,7 +149,7 @@ class FrontSource:
         return self._announcements.forbidden
 
     def lead(self, fence: int) -> None:
-        """Follow the maker from now on, and publish what comes from it. A loss before is not one of its own."""
+        """Follow the maker from now on, and publish its events. A loss before is not one of its own."""
         if self._feed.is_lost:
             self._feed.note_takeover()
         self._follow(self._of_maker(MakerSink(self._feed, self._announcements, fence)))
@@ -166,7 +166,7 @@ class FrontSource:
         self._followed.retry()
 
     def note_suspension(self, seconds: float) -> None:
-        """Report a loss if nothing has been read from what is followed for too long."""
+        """Report a loss if nothing has been read from the source for too long."""
         self._followed.note_suspension(seconds)
 
     async def ask(self, method: str, target: str) -> Answer:

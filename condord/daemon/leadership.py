@@ -138,7 +138,7 @@ class Leadership:
                     self._timer.cancel()
 
     def retry(self) -> None:
-        """Carry out what is due in the election now."""
+        """Carry out the election's due actions now."""
         self._do(self._election.tick(self._now()))
 
     async def leave(self) -> None:

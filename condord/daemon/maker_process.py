@@ -125,7 +125,7 @@ class MakerProcess:
         return code
 
     def confirm(self, kept: CopyIsKept) -> None:
-        """Confirm what has been stored for a successor."""
+        """Confirm the copies stored for a successor."""
         self._channel.send(kept)
 
     def extend(self, until: float) -> None:

@@ -57,7 +57,7 @@ class SourceSwitch(Protocol):
         """The permission that a leader lacks on the bus; None if none is known to be missing."""
 
     def lead(self, fence: int) -> None:
-        """Follow the maker from now on, and publish what comes from it."""
+        """Follow the maker from now on, and publish its events."""
 
     def stand_by(self) -> None:
         """Follow the bus from now on."""

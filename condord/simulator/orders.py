@@ -176,7 +176,7 @@ def legs_of(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def replace(old: dict[str, Any], new: dict[str, Any], at: dt.datetime) -> None:
-    """Mark `old` as replaced by `new`, an order with the same legs. `old` keeps what it has filled."""
+    """Mark `old` as replaced by `new`, an order with the same legs. `old` keeps its fills."""
     for replaced, replacement in zip(_parts(old), _parts(new), strict=False):
         replaced |= {"status": "replaced", "replaced_at": instant(at), "replaced_by": replacement["id"]}
         replacement["replaces"] = replaced["id"]

@@ -67,7 +67,7 @@ FAILURES: dict[str, Failure] = {
         "symbolLimit",
         "fewer",
         "the plan streams fewer symbols than are held (405)",
-        "set alpaca.symbol_limit to what the plan streams; the other symbols are read over REST",
+        "set alpaca.symbol_limit to the limit of the plan; the other symbols are read over REST",
     ),
     "stream 406": Failure(
         "connectionLimit",
@@ -95,7 +95,7 @@ FAILURES: dict[str, Failure] = {
         "symbolLimit",
         "fewer",
         "the plan streams fewer stocks than are needed (405)",
-        "set alpaca.stock_symbol_limit to what the plan streams; the other stocks are read over REST",
+        "set alpaca.stock_symbol_limit to the limit of the plan; the other stocks are read over REST",
     ),
     "stock stream 406": Failure(
         "connectionLimit",

@@ -143,7 +143,7 @@ class AccountSink(QuoteSink, Protocol):
         stocks: Mapping[str, int] | None = None,
         orders: Iterable[Order] = (),
     ) -> None:
-        """Take what the account holds: options, the lots of its orders, and shares by symbol.
+        """Take the account's holdings: options, the lots of its orders, and shares by symbol.
 
         `orders` are all that filled options, oldest first.
         """

@@ -28,8 +28,8 @@ How the search works, and what it guarantees:
   has found the fewest cards. Otherwise it goes on as a beam search, which still reaches 1 and 2, perhaps with more
   cards. `ambiguous` then reflects only what was seen: a tie may be missed, but is never invented.
 - The books of one account share a bounded budget in proportion to their legs. When a book has used up its share,
-  `pairing` joins what is left in one pass. That still reaches 1 and 2, provided that the legs were shared out well. All
-  cards of such a book are `ambiguous`, as others might be better.
+  `pairing` joins the remaining legs in one pass. That still reaches 1 and 2, provided that the legs were shared out
+  well. All cards of such a book are `ambiguous`, as others might be better.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the dividends before an expiration are worth today."""
+"""The present value of the dividends before an expiration."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Alert rules: what they compare, how they are written, and how they are evaluated."""
+"""Alert rules: their quantities, their syntax, and their evaluation."""

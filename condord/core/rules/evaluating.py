@@ -1,4 +1,4 @@
-"""Evaluate conditions with three values: true, false, and None for what is not known.
+"""Evaluate conditions with three values: true, false, and None for unknown.
 
 | value of the quantity | a comparison                          | a word            |
 |-----------------------|---------------------------------------|-------------------|

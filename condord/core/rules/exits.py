@@ -31,7 +31,7 @@ class Exits(NamedTuple):
 
 
 def exits(rules: Iterable[Rule], condor: Condor) -> Exits:
-    """The profit and the loss at which the enabled rules for `condor` fire; None beyond what it can make or lose."""
+    """The profit and the loss at which the enabled rules for `condor` fire; None beyond its greatest profit or loss."""
     facts = facts_of(condor)
     found = [(rule, when(rule, facts)[0]) for rule in rules if _is_single(rule, facts)]
     target_e4 = min(_amounts(condor, found, _TARGETS), default=None)

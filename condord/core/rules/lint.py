@@ -1,4 +1,4 @@
-"""Find what a valid configuration of alerts can never do: a rule that cannot fire, a channel that gets nothing."""
+"""Find useless parts of a valid configuration of alerts: a rule that cannot fire, a channel that gets nothing."""
 
 from __future__ import annotations
 

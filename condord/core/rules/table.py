@@ -1,7 +1,7 @@
 """The rules in force: the built-in ones, changed by [[alert]] tables of the same name, then the others of the file.
 
-A table changes only what it names. There is one exception, so that the parts fit: naming `when` also drops the other
-values that the built-in rule has for butterflies, and naming `severity` the one that it has while a closing order
+A table changes only the keys that it has. There is one exception, so that the parts fit: naming `when` also drops the
+other values that the built-in rule has for butterflies, and naming `severity` the one that it has while a closing order
 works.
 
 A list in `when` may mix scopes. Its alert belongs to the narrowest.
