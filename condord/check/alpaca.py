@@ -50,11 +50,11 @@ _REST_SECONDS = 4.5
 
 
 class AlpacaProbes:
-    """The probes of Alpaca, in a running loop. Leaving the context closes what they opened.
+    """The probes of Alpaca, in a running loop. Leaving the context closes the connections that they opened.
 
     `login` is None if no key was found; the probes that need one are not called then. `report` returns the status of
     the daemon that answers on this machine, None without one; the probe of the option stream calls it. `unread` returns
-    what an ingester answers instead while it has no document. `on_bus` returns what the bus has of the account.
+    what an ingester answers instead while it has no document. `on_bus` returns the state of the account on the bus.
     """
 
     def __init__(

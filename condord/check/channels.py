@@ -68,7 +68,7 @@ class ChannelProbes:
 
 
 def _advice(remedies: Sequence[tuple[str, str]]) -> str:
-    """Return what to do, with the names of the channels if they need different things."""
+    """Return the remedies, with the names of the channels if they differ."""
     names_of: dict[str, list[str]] = {}
     for name, remedy in remedies:
         names_of.setdefault(remedy, []).append(name)

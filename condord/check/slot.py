@@ -25,7 +25,7 @@ class OnBus(NamedTuple):
     """The state of an account on a bus: which ingester leads, and the hash of the account with its state.
 
     `leader` is `host:process`, empty if none leads, and None if the bus does not answer; `account_hash` is None without
-    a state. `status` is what the leader has stored last, at most some seconds ago; None if it has stored nothing yet.
+    a state. `status` is the leader's last stored status, at most some seconds ago; None if it has stored nothing yet.
     """
 
     leader: str | None = ""

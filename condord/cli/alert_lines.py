@@ -42,7 +42,7 @@ def alerts_lines(
 ) -> list[str]:
     """Return the lines for an answer of `GET /api/alerts`; they depend only on the arguments.
 
-    Without `with_all` they have only what fires, and channels that do not deliver. `document` has the condors that
+    Without `with_all` they have only firing alerts, and channels that do not deliver. `document` has the condors that
     alerts fire for, None if they are not known. `gap` is a sentence about what is not watched, if anything is.
     """
     firing, present = ordered(answer.alerts, document), _present(document)

@@ -197,7 +197,7 @@ def _rule_json(rule: Rule) -> dict[str, object]:
 
 
 def _values(loaded: LoadedConfig) -> Iterator[tuple[str, Any]]:
-    """Yield every key path and its value, with what may be a secret masked."""
+    """Yield every key path and its value, with possible secrets masked."""
     for field in configuration.fields():
         value = getattr(getattr(loaded.config, field.section), field.key)
         if field.key.endswith("_url"):
@@ -206,7 +206,7 @@ def _values(loaded: LoadedConfig) -> Iterator[tuple[str, Any]]:
 
 
 def _tables(loaded: LoadedConfig) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Yield the name and the elements of each array of tables, with what may be a secret masked."""
+    """Yield the name and the elements of each array of tables, with possible secrets masked."""
     for name in configuration.TABLES:
         tables = map(configuration.values_of, getattr(loaded.config, name))
         yield name, [{key: _masked(key, value) for key, value in table.items()} for table in tables]

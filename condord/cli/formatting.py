@@ -138,7 +138,7 @@ def is_price_doubtful(entry: UnderlyingJson | None) -> bool:
 
 
 def cover(entry: Unmatched) -> str:
-    """Describe what covers a short, or that nothing does; empty for a long."""
+    """Describe the cover of a short, or that it has none; empty for a long."""
     if entry.uncovered_short:
         return "uncovered short"
     return COVERS[entry.cover] if entry.cover else ""

@@ -33,8 +33,8 @@ def full_text(notes: Notes) -> str:
 def fitted(notes: Notes, room: int | None) -> list[str]:
     """Return a wording for as many of them as `room` columns take, joined by commas.
 
-    What is not vital is left out first, from the last on. Then vital ones get their shortest wording, and only then are
-    they left out. Any room that remains gives the first notes more words.
+    Notes that are not vital are left out first, from the last on. Then vital ones get their shortest wording, and only
+    then are they left out. Any room that remains gives the first notes more words.
     """
     if room is None:
         return [note.forms[0] for note in notes]

@@ -82,7 +82,7 @@ DEFAULT = TableView()
 
 
 def row_key(condor: AnyCondor) -> str:
-    """Return what no other condor of the document has: of two units one can be broken, and both have the same id."""
+    """Return a key that is unique in the document: of two units one can be broken, and both have the same id."""
     return broken_key(condor.id) if isinstance(condor, BrokenJson) else condor.id
 
 

@@ -215,7 +215,7 @@ class StreamFollower(threading.Thread):
         self._on_change()
 
     def raise_error(self) -> None:
-        """Wait for the thread, then raise what ended it.
+        """Wait for the thread, then raise the error that ended it.
 
         Raises:
             CondordError: as for `follow`.

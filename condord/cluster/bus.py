@@ -1,7 +1,7 @@
 """Keep a connection to NATS for as long as the program runs: publish, subscribe, and make requests.
 
-After a loss it reconnects indefinitely, with all subscriptions. What is published during an outage is dropped and
-counted, as it would arrive late: followers notice the gap and ask for what is missing.
+After a loss it reconnects indefinitely, with all subscriptions. Messages published during an outage are dropped and
+counted, as they would arrive late: followers notice the gap and ask for what is missing.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ class Bus:
     `chance` returns a number in [0, 1) that spreads the attempts. `name` is shown by the server's monitoring.
 
     `dropped` counts messages that were not sent: there was no connection, the queue was full, or they were too large.
-    `reason` is why there is no connection, or why the last attempt or connection ended. `denials` is what the server
-    forbids.
+    `reason` is why there is no connection, or why the last attempt or connection ended. `denials` are the operations
+    that the server forbids.
     """
 
     def __init__(

@@ -95,7 +95,7 @@ class BusOrder:
         return passed
 
     def catch_up(self, fence: int, events: Sequence[SourceEvent], now: float) -> list[SourceEvent] | None:
-        """Take what the leader sends as missing after `version`, and return it with the held frames that follow it.
+        """Take the missing events after `version`, and return them with the held frames that follow it.
 
         None if it comes from a former leader, or is empty, or if the leader publishes nothing: then the caller asks
         again. An answer does not end a silence, because nothing would follow it, and the leader would be lost again.
@@ -135,7 +135,7 @@ class BusOrder:
         self._lead(fence)
 
     def lost(self, now: float, *, is_connected: bool) -> LostCode | None:
-        """Return the code of what is lost, if anything is. From then on something is missing, at least the status."""
+        """Return the code of the loss, if there is one. From then on something is missing, at least the status."""
         if now - self._fresh_at < LOST_SECONDS:
             return None
         self.is_behind = True

@@ -70,7 +70,7 @@ class Follower:
 
     `refused` gets the error if the source does not accept the token, or is this process itself, as a new attempt would
     not help. `chance` returns a number in [0, 1) that spreads the attempts, which are `max_wait_seconds` apart at most,
-    and half as much again by chance. `relays` is this process's own path. `followed` is what it follows, for the log.
+    and half as much again by chance. `relays` is this process's own path. `followed` is the source, for the log.
     """
 
     def __init__(

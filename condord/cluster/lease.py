@@ -60,8 +60,8 @@ class _LeaseValue(msgspec.Struct, frozen=True):
 class Lease:
     """The lease of one account, as one process sees it; its calls must not overlap.
 
-    `seconds` is how long the lease lives without a renewal: as configured, or after `acquire` as the other ingesters
-    have it. A holder counts it from the start of its last call that succeeded. `nonce` is different for each process.
+    `seconds` is how long the lease lasts without a renewal: as configured, or after `acquire` by the other ingesters'
+    setting. A holder counts it from the start of its last call that succeeded. `nonce` is different for each process.
     `now` is a clock in seconds that also runs while the machine sleeps.
     """
 

@@ -216,7 +216,7 @@ async def open_client(
 
 
 def is_too_old(version: str) -> bool:
-    """Whether a server of this version lacks what condord uses of JetStream. One that cannot be read may have it."""
+    """Whether a server of this version lacks features of JetStream that condord uses; False if it is unreadable."""
     return _is_older(version, MIN_VERSION)
 
 

@@ -4,7 +4,7 @@ The first of these that has a key is used: the environment, systemd credentials 
 two named files. If it has only one half of the key, that is an error: halves of two sources are never combined.
 
 A key is one line of printable ASCII without blanks. Its file is regular and small, belongs to the user of the process
-or to root, and is not open to group or others. No error repeats what a file or a variable holds.
+or to root, and is not open to group or others. No error repeats the content of a file or a variable.
 """
 
 from __future__ import annotations

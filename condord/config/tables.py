@@ -141,7 +141,7 @@ def _converted(name: str, element: Element) -> tuple[msgspec.Struct | None, list
 def _taken(
     name: str, known: Mapping[str, Field], given: Mapping[str, object]
 ) -> tuple[dict[str, Any], list[_KeyFault]]:
-    """The valid ones among the keys `given`, by key, and what is wrong with the others."""
+    """The valid ones among the keys `given`, by key, and the faults of the others."""
     taken: dict[str, Any] = {}
     wrong: list[_KeyFault] = []
     for key, value in given.items():

@@ -69,7 +69,7 @@ class CoverResult(msgspec.Struct, frozen=True, kw_only=True):
 def cover(
     positions: Sequence[Position], *, stocks: Mapping[str, int] | None = None, settled: Collection[str] = ()
 ) -> CoverResult:
-    """Match the shorts among `positions` with what covers them.
+    """Match the shorts among `positions` with their cover.
 
     `stocks` holds signed shares by symbol. `settled` holds the symbols past their settlement, which neither need nor
     provide cover.

@@ -14,7 +14,7 @@ Contracts traded together belong together, even where the legs by themselves sug
    (single legs, verticals, strangles, ratios) are in no lot.
 
 Each step may affect only a part of a lot. The lot is then split, and the contracts filled first are closed first. Lots
-that expired before an order are dropped. Positions show what is really held, so `capped` cuts lots down to them.
+that expired before an order are dropped. Positions show the real holdings, so `capped` cuts lots down to them.
 
 What was traded on the day of the newest order is kept with the lots: today's profit or loss of a condor includes all
 trades of its lot, including those of legs that a roll closed. Trades follow their contracts when a lot is split. When a

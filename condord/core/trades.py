@@ -11,8 +11,8 @@ Orders and bookings are applied to the ledger of `closings` by time, and each cl
   the first that applies of `assigned`, `expired`, `closed`, `partlyClosed`. Rolls remain trades of their own.
 
 A fee belongs to the fill that it names. A fill of which several trades have contracts shares its fees among them, by
-their contracts. Nothing is known of what a split changes: condors of that stock are forgotten on its day, and those
-closed later are condors whose opening is not known.
+their contracts. Nothing is known of contracts that a split changes: condors of that stock are forgotten on its day, and
+those closed later are condors whose opening is not known.
 """
 
 from __future__ import annotations

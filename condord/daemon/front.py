@@ -49,7 +49,7 @@ class Front(Relay):
     async def finish(self) -> None:
         """End the maker gracefully, and give the lease back, so that another ingester leads at once.
 
-        What was recorded while standing by is stored.
+        Minutes recorded while standing by are stored.
         """
         await self._followed.leadership.leave()
         await self._followed.history.release()

@@ -111,7 +111,7 @@ class FrontSource:
     """Implements `condord.daemon.term.SourceSwitch`.
 
     `of_bus` follows the leading ingester, and `of_maker` returns a follower of the maker for a sink. `ask_bus` and
-    `ask_maker` answer what the front cannot.
+    `ask_maker` answer the requests that the front cannot.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from condord.daemon.build import Parts
 
 
 class Ingest:
-    """Implements `condord.daemon.serving.Job`. `extra_work` is what else runs until the stop, by name."""
+    """Implements `condord.daemon.serving.Job`. `extra_work` are further coroutines that run until the stop, by name."""
 
     def __init__(self, parts: Parts, extra_work: Mapping[str, Callable[[Parts], Awaitable[None]]]) -> None:
         self._extra_work = {name: partial(work, parts) for name, work in extra_work.items()}
@@ -44,7 +44,7 @@ class Ingest:
         return {"source": status.source, "feed": status.feed}
 
     def note_suspension(self, _seconds: float) -> None:
-        """Do what is due now, instead of after the requests that have waited."""
+        """Carry out due actions now, instead of after the waiting requests."""
         self._supervisor.tick()
 
     def status_text(self) -> str:

@@ -38,8 +38,8 @@ class MakerProcess:
 
     `is_loaded` is set when it waits for `begin`, `has_begun` when it has received that, and `is_alive` when its event
     loop runs; `beats` then rises several times a second. `is_serving` is set when it answers at its socket, `has_read`
-    when its document has positions. `ending` is the reason that it reports for its end. `keep` gets what a successor
-    needs.
+    when its document has positions. `ending` is the reason that it reports for its end. `keep` gets the state for a
+    successor.
     """
 
     def __init__(self, child: ChildProcess, deadline: DeadlinePipe, channel: ChannelEnd) -> None:

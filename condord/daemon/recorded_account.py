@@ -49,7 +49,7 @@ class RecordedAccount:
         )
 
     def close(self) -> None:
-        """Close the database and end the threads, after what they are doing."""
+        """Close the database and end the threads, after their current work."""
         self._worker.close()
         self.store.close()
 

@@ -33,8 +33,8 @@ class Recorder:
     """Records minutes if `is_enabled`; `source` is the environment of the account, `now_at` the exchange's clock (UTC).
 
     `is_known`: the database has the account of the present key. `is_shown`: its positions have been read. `rows` counts
-    what has been written. `shared` has the extremes that other ingesters have recorded. `run` must be running for
-    anything to be written.
+    the written rows. `shared` has the extremes that other ingesters have recorded. `run` must be running for anything
+    to be written.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Recorder:
         return _until(past, self._now_at().timestamp())
 
     async def run(self) -> None:
-        """Write minutes as they end, and after a fault what waits, until cancelled."""
+        """Write minutes as they end, and waiting ones after a fault, until cancelled."""
         while True:
             try:
                 async with asyncio.timeout(RETRY_SECONDS):

@@ -103,7 +103,7 @@ class Relay:
         return None
 
     def note_suspension(self, seconds: float) -> None:
-        """Take what is followed for lost until an event shows its state."""
+        """Count the source as lost until an event shows its state."""
         self._parts.followed.note_suspension(seconds)
 
     def status_text(self) -> str:
@@ -115,7 +115,7 @@ class Relay:
         return f"{status.state}: {status.reason}" if status.reason else status.state
 
     def reload(self) -> None:
-        """Apply what can be applied without dropping a subscriber, and connect at once; logs the result."""
+        """Apply the changes that drop no subscriber, and connect at once; logs the result."""
         before = self._inputs.config.server.max_subscribers
         live_keys.reload(self._inputs.renew, lambda: self._apply(before))
         self._parts.followed.retry()

@@ -112,7 +112,7 @@ class RelayFeed:
         self._arm()
 
     def lose(self, reason: str, code: LostCode = "sourceLost") -> None:
-        """Note that what is followed is lost."""
+        """Note that the source is lost."""
         if self._is_worker:
             self._lose(reason, code, "the daemon of this worker", WORKER_REMEDY)
         else:
@@ -136,7 +136,7 @@ class RelayFeed:
         wake(self._replica.lose(code, text, self.clock()))
 
     def _note_status(self) -> None:
-        """Log that the source has lost what it follows, or that this is over."""
+        """Log that the source has lost its own source, or that it is back."""
         status = self._replica.edition.status
         if status is self._noted or self._is_worker:
             return

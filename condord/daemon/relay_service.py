@@ -95,7 +95,7 @@ def serve(
     job: Callable[[RelayInputs, RelayParts], Relay] = Relay,
     endpoints: Mapping[str, Callable[..., Any]] | None = None,
 ) -> None:
-    """Serve what `follow` returns until SIGINT or SIGTERM. `job` makes the job from the parts.
+    """Serve the source that `follow` returns until SIGINT or SIGTERM. `job` makes the job from the parts.
 
     `endpoints` replace those of the application, by the names of their routes.
 
@@ -248,7 +248,7 @@ def build(
 
 
 def _followed_text(config: Config) -> str:
-    """The name of what is followed, for people. Only a worker may have neither a source nor a bus."""
+    """The name of the source, for people. Only a worker may have neither a source nor a bus."""
     cluster = config.cluster
     return f"the bus {cluster.bus}" if cluster.bus else cluster.source or "its daemon"
 

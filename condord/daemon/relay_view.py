@@ -33,7 +33,7 @@ class RelayView:
 
     `counts` returns the counts of this process, or of the workers that serve for it. `settings` returns `[server]` as
     in force, `cluster` the role of this relay and what it follows, without its lag. `address` is the URL at which it
-    answers. `followed` names what it follows, in words.
+    answers. `followed` names the source, in words.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class RelayView:
 
     @property
     def cluster(self) -> wire.ClusterJson:
-        """The role of this relay, what it follows, and its lag."""
+        """The role of this relay, its source, and its lag."""
         counts = self._counts()
         return msgspec.structs.replace(
             self._cluster(), lag_ms=self._feed.lag_ms, gaps=counts.gaps, dropped=counts.outdated

@@ -66,7 +66,7 @@ class Inputs:
         locks.take(**wiring.slot(self.config, self.login))
 
     def renew(self) -> list[str]:
-        """Read everything again, and apply what needs no restart. `login` stays the same object if the key is the same.
+        """Read everything again, and apply the keys that need no restart; the same key keeps its `login` object.
 
         Returns:
             The configuration keys that need a restart.
@@ -134,7 +134,7 @@ class Reload:
         self._release: asyncio.TimerHandle | None = None
 
     def run(self) -> None:
-        """Apply what can be applied without dropping a subscriber, and retry a halted stream; logs the result."""
+        """Apply the changes that drop no subscriber, and retry a halted stream; logs the result."""
         config, login = self._inputs.config, self._inputs.login
         live_keys.reload(self._inputs.renew, lambda: self._apply(config, login))
         self._supervisor.retry()

@@ -87,7 +87,7 @@ class StandbyHistory:
     async def release(self) -> None:
         """Record the running minute, and close the database, as a maker is about to write it.
 
-        What cannot be written within a second is dropped.
+        Rows not written within a second are dropped.
         """
         self.flush()
         minutes, self._minutes = self._minutes, None
@@ -170,7 +170,7 @@ class RecordedSink:
 
     @property
     def is_lost(self) -> bool:
-        """Whether what is followed is lost."""
+        """Whether the source is lost."""
         return self._feed.is_lost
 
     def begin(self) -> None:
@@ -189,6 +189,6 @@ class RecordedSink:
             self._history.note(is_whole=event.name == "snapshot")
 
     def lose(self, reason: str, code: LostCode = "sourceLost") -> None:
-        """Note that what is followed is lost."""
+        """Note that the source is lost."""
         self._feed.lose(reason, code)
         self._history.note()

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class StateKeeper:
-    """Writes what a maker sends to the bus, the newest of each kind, and confirms it."""
+    """Writes a maker's state to the bus, the newest of each kind, and confirms it."""
 
     def __init__(self, copies: StateCopies, confirm: Callable[[CopyIsKept], None]) -> None:
         self._copies = copies

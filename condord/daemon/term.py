@@ -160,7 +160,7 @@ class MakerTerm:
             self._maker.reload()
 
     async def _serve_and_watch(self, fence: int, maker: MakerProcess, copies: StateCopies) -> int:
-        """Serve what the maker publishes, and keep its state, until it has ended; return its exit code."""
+        """Serve the maker's events, and keep its state, until it has ended; return its exit code."""
         keeper = StateKeeper(copies, maker.confirm)
         maker.keep = keeper.keep
         async with asyncio.TaskGroup() as tasks:
@@ -171,7 +171,7 @@ class MakerTerm:
         return code
 
     async def _serve(self, fence: int, maker: MakerProcess) -> None:
-        """Serve what the maker publishes, and kill it if its socket is silent or the bus forbids its events."""
+        """Serve the maker's events, and kill it if its socket is silent or the bus forbids its events."""
         await maker.is_alive.wait()
         if await _within(START_SECONDS, maker.is_serving):
             await _within(READ_SECONDS, maker.has_read)

@@ -3,7 +3,7 @@
 Orders, activities and closes arrive one after the other, and each may complete a trade. After each change all trades
 are computed again, on a separate thread, and saved. Trades from before the time that was read from Alpaca are those
 that an earlier run saved. Everything is also kept in memory, so trades can be read while the database cannot be used.
-What could not be loaded at the start is loaded once the database works again.
+State that could not be loaded at the start is loaded once the database works again.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class TradeBook:
         self._begin(_Evidence())
 
     async def switch_to(self, account_key: str) -> None:
-        """Continue with what is stored about this account, whose orders may already be known."""
+        """Continue with the stored state of this account, whose orders may already be known."""
         known = self._evidence
         evidence = self._begin(_Evidence(orders=known.orders, multipliers=known.multipliers))
         await self._continue(evidence, account_key)

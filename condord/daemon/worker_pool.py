@@ -56,7 +56,7 @@ PAUSE_SECONDS = 1.0
 """How long nothing is accepted after the process has run out of file descriptors."""
 
 HAND_AGAIN_SECONDS = 0.01
-"""How soon connections that no worker could be handed are tried again."""
+"""The pause before connections that no worker could take are handed over again."""
 
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -196,7 +196,7 @@ class WorkerSlot:
 
 
 class WorkerPool:
-    """The workers of a daemon. `settings` returns what they are sent. `registry` gets what they count."""
+    """The workers of a daemon. `settings` returns the settings that they are sent. `registry` gets their counts."""
 
     def __init__(
         self,
@@ -264,7 +264,7 @@ class WorkerPool:
         await asyncio.wait(self._tasks)
 
     async def _watch(self) -> None:
-        """Find the workers that are silent, and hand what they have not taken to others."""
+        """Find the workers that are silent, and hand their waiting connections to others."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             for worker in self._workers:

@@ -95,7 +95,7 @@ class HistoryFile:
         self._whole(self._write)
 
     def read(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Return what `work` reads.
+        """Return the result of `work`.
 
         Raises:
             OSError, sqlite3.Error, Unavailable: the file cannot be used.

@@ -1,7 +1,7 @@
 """Recorded profit and loss, trades and activities of one account at a time, in an SQLite file.
 
-The file is written by one thread and read by another, each with one call at a time. What could not be written is tried
-again with the next write, or by `retry`.
+The file is written by one thread and read by another, each with one call at a time. Failed jobs are tried again with
+the next write, or by `retry`.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class HistoryStore:
             await self._write(lambda _connection, _account, writer: writer.write(rows), max(row.second for row in rows))
 
     async def retry(self) -> None:
-        """After a fault, write what could not be written, and find out whether the file can be used again."""
+        """After a fault, write the waiting rows, and find out whether the file can be used again."""
         thread = self._writing
         if thread is None or thread.is_usable:
             return
@@ -98,7 +98,7 @@ class HistoryStore:
             thread.succeeded()
 
     async def query(self, query: HistoryQuery, now_at: dt.datetime) -> RecordedJson | None:
-        """Return what was recorded until `now_at`; None for a condor without rows.
+        """Return the points recorded until `now_at`; None for a condor without rows.
 
         Raises:
             Unavailable: the file cannot be read; the text has the reason.
@@ -148,7 +148,7 @@ class HistoryStore:
         await self._write(lambda connection, account, _writer: evidence.save_trades(connection, account, trades))
 
     def close(self) -> None:
-        """Close the file and end the threads, after what they are doing; from now on nothing is read or written.
+        """Close the file and end the threads, after their current work; from now on nothing is read or written.
 
         This waits for a second at most.
         """

@@ -155,7 +155,7 @@ class RestartDelays:
 class RestartedChild:
     """Keeps a child running: `run` starts another one when it ends, with backoff.
 
-    `start` starts a child; `name` is what the log calls it. `child` is the one that runs, None between two.
+    `start` starts a child; `name` is its name in the log. `child` is the one that runs, None between two.
     """
 
     def __init__(

@@ -93,7 +93,7 @@ class DatabaseThread(Generic[File]):
         self._fault = self.error = self.failed = None
 
     async def run(self, work: Callable[[File], Result], default: Result) -> Result:
-        """Return what `work` returns on the thread, or `default` after a fault.
+        """Return the result of `work` on the thread, or `default` after a fault.
 
         A call that hangs is not abandoned, as another thread could not use its connection. Further calls fail at once
         until it has ended.
@@ -102,7 +102,7 @@ class DatabaseThread(Generic[File]):
             return await self._run_now(work, default)
 
     def close(self, work: Callable[[File], object]) -> None:
-        """Let `work` close the file after what is being done, and end the thread; from now on `run` does nothing.
+        """Let `work` close the file after the current call, and end the thread; from now on `run` does nothing.
 
         This waits for `CLOSE_SECONDS` at most. The process would otherwise end before SQLite has moved everything from
         the write-ahead log into the file; the next start would do that.

@@ -52,7 +52,7 @@ class DeadlinePipe:
             os.write(self._writer, _PACKED.pack(until))
 
     def close_reader(self) -> None:
-        """Close what the child has inherited."""
+        """Close the descriptors that the child has inherited."""
         self._close(self.reader)
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ class DeadlineWatch:
             self.renew()
 
     def renew(self) -> None:
-        """Take what the parent has written, and end the process if the newest deadline has passed."""
+        """Read the parent's messages, and end the process if the newest deadline has passed."""
         if not self._may_run():
             self._end(EXIT_EXPIRED)
 
@@ -101,7 +101,7 @@ class DeadlineWatch:
             self.renew()
 
     def _may_run(self) -> bool:
-        """Take what the parent has written; False at the end of file, and if the newest deadline has passed."""
+        """Read the parent's messages; False at the end of file, and if the newest deadline has passed."""
         with self._lock:
             try:
                 while written := os.read(self._reader, 4096):  # a write of so few bytes is never divided

@@ -44,7 +44,7 @@ class HandedListener(socket.socket):
 class Handover:
     """The side of the process that hands connections to another one, which inherits `descriptor`.
 
-    This process keeps that end open, too, and so can take back what waits there. The kernel gives each connection to
+    This process keeps that end open, too, and so can take back waiting connections. The kernel gives each connection to
     only one process, even if both take at the same moment. `handed` counts the connections without those taken back.
     """
 

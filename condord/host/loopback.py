@@ -29,7 +29,7 @@ def refusal(url: str) -> str:
 
 
 def is_clear(url: str) -> bool:
-    """Whether what is sent to `url` crosses a network unencrypted.
+    """Whether requests to `url` cross a network unencrypted.
 
     Raises:
         ValueError: brackets in it contain no IPv6 address.

@@ -81,7 +81,7 @@ def _owned(directory: Path) -> Iterator[None]:
 
 
 def _remove_abandoned(parent: Path, prefix: str) -> None:
-    """Remove what killed processes of this user have left in `parent`."""
+    """Remove the files that killed processes of this user have left in `parent`."""
     name = re.compile(re.escape(prefix) + _RANDOM)
     with contextlib.suppress(OSError):
         for path in [each for each in parent.iterdir() if name.fullmatch(each.name)]:

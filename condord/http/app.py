@@ -55,7 +55,7 @@ def build(daemon: DaemonView) -> Application:
 def build_relay(
     relay: ServedView, source: Source, endpoints: Mapping[str, Callable[..., Any]] | None = None
 ) -> Application:
-    """The application for a relay: `source` answers what is not in the document.
+    """The application for a relay: `source` answers requests that the document does not.
 
     `endpoints` replace those of the table, by the names of their routes.
     """

@@ -213,7 +213,7 @@ class HttpConnection(H11Protocol):
         self._step()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - our sentence is more precise
-        """Refuse what cannot be parsed; uvicorn calls this for every error of h11."""
+        """Refuse a request that cannot be parsed; uvicorn calls this for every error of h11."""
         fault = self._reader.fault
         assert fault is not None  # noqa: S101 - set whenever it raises
         self.refuse(fault.status, fault.detail)

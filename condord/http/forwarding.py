@@ -48,7 +48,7 @@ class ForwardedAnswer(Protocol):
 
 
 class Source(Protocol):
-    """Answers what a relay does not know itself."""
+    """Answers requests that a relay cannot answer itself."""
 
     async def ask(self, method: str, target: str) -> ForwardedAnswer:
         """Return the answer to `method` at `target`, a path with its query.

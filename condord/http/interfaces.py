@@ -139,7 +139,7 @@ class ServedView(Protocol):
 
     @property
     def is_alive(self) -> bool:
-        """Whether what keeps the document up to date makes progress."""
+        """Whether the job that keeps the document up to date makes progress."""
 
     @property
     def is_ready(self) -> bool:

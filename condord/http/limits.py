@@ -30,7 +30,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     unsent_seconds: float = 30.0
     """How long a client may read nothing of an answer. Streams have a limit of their own."""
     leave_seconds: float = 1.0
-    """How long a client has to read why it was refused. Closing at once would discard what it has not read."""
+    """How long a client has to read why it was refused. Closing at once would discard the data that it has not read."""
     last_seconds: float = 0.25
     """How long a stopping server waits for a request in transit."""
     other_connections: int = 64

@@ -14,7 +14,7 @@ NO_TYPE = "about:blank"
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """An error answer. `detail` states what was wrong and what to do; `headers` override the defaults."""
+    """An error answer. `detail` states the fault and the remedy; `headers` override the defaults."""
     body = wire.Problem(type=NO_TYPE, title=HTTPStatus(status).phrase, status=status, detail=detail)
     return problem_answer(body, headers)
 

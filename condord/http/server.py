@@ -106,7 +106,7 @@ def require_loopback(listeners: Sequence[socket.socket]) -> None:
 
 
 def reserve_files(subscribers: int, *, is_child: bool = False) -> None:
-    """Raise the limit of open files to what `subscribers` need.
+    """Raise the limit of open files for `subscribers`.
 
     If the hard limit is lower, raise it to that and warn; a child of a condord leaves the warning to that one.
     """
@@ -273,13 +273,13 @@ class HttpServer(uvicorn.Server):
         yield
 
     async def run_on(self, listeners: Sequence[socket.socket]) -> None:
-        """Serve until `stop`, then close what is still open within `GRACE_SECONDS`."""
+        """Serve until `stop`, then close open connections within `GRACE_SECONDS`."""
         with self._log_limit.in_force():
             await self.serve(sockets=list(listeners))
         self._report_suppressed(is_last=True)
 
     async def on_tick(self, counter: int) -> bool:
-        """Do what uvicorn does ten times a second, and report how many log records were left out."""
+        """Do uvicorn's work of each tenth of a second, and report how many log records were left out."""
         self._report_suppressed()
         return await super().on_tick(counter)
 

@@ -38,7 +38,7 @@ class ShownAlerts(Protocol):
 
 
 class AlertSource(Protocol):
-    """Evaluates rules on what is published."""
+    """Evaluates rules on the published values."""
 
     @property
     def alerts(self) -> ShownAlerts:
@@ -49,7 +49,7 @@ class AlertSource(Protocol):
         """When `evaluate` is due although nothing was published, in loop seconds."""
 
     def evaluate(self, now: float, now_at: dt.datetime) -> AlertChanges:
-        """Evaluate what was published since the last call, or is due by time. `deadline` is then `now` or later."""
+        """Evaluate subjects that were published since the last call or are due; `deadline` is then `now` or later."""
 
 
 class AlertEvents:
@@ -94,7 +94,7 @@ class AlertEvents:
         return deadline is not None and deadline <= now
 
     def evaluate(self, now: float, now_at: dt.datetime) -> None:
-        """Evaluate the rules on what has changed. Another day at the exchange removes alerts of the day before."""
+        """Evaluate the rules on changed subjects. Another day at the exchange removes alerts of the day before."""
         if self.source is None:
             return
         self.take(self.source.evaluate(now, now_at))

@@ -46,7 +46,7 @@ class _SteadyFacts(NamedTuple):
 
 
 class Subjects:
-    """The subjects of what `book` publishes.
+    """The subjects that `book` publishes.
 
     `account` has the values of the account, as of when its subject was last built. `words` has the words that hold
     until their condor is clearly away from a strike.

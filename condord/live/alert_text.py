@@ -46,7 +46,7 @@ _CLOSABLE = frozenset(
 )
 """Quantities for which a trader would close the condor."""
 _WITHOUT_PL = frozenset({"blind", "brokenCondor", "assignment"})
-"""Words for which the P/L is not known, or would be that of the part of the condor that is complete."""
+"""Words for which the P/L is unknown, or would belong to the complete part of the condor."""
 _UNDECIDED = "what this alert needs cannot be known at present; earlier: "
 _ORDERS = Condition(quantity="minutesToOrderCutoff", operator="<=", threshold=0.0)
 _EARLIER_MARKS = frozenset({"stub", "crossed"})
@@ -147,7 +147,7 @@ def gone(record: AlertRecord, cause: Cause = "gone", left: str = "") -> str:
 
 
 def left_of(condor: CondorSummary, held: Mapping[str, int], in_condors: Collection[str]) -> str:
-    """Describe what is still held of a former condor; empty if nothing is.
+    """Describe the legs still held of a former condor; empty if nothing is.
 
     `held` has the signed contracts that are in no condor, by symbol, and `in_condors` the symbols of those that are.
     """
@@ -193,7 +193,7 @@ def _sentence(subject: Subject, clauses: str, *, has_pl: bool = True) -> str:
 
 
 def _pl(subject: Subject) -> str:
-    """The profit or loss at mark, and what closing now would make.
+    """The profit or loss at mark, and the result of closing now.
 
     With a stub or crossed quote neither is known. At most the P/L is known to be within a range.
     """

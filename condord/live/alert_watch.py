@@ -57,7 +57,7 @@ class SessionClock:
 
 
 class AlertWatch:
-    """Evaluates the rules of `alerts` for what `book` publishes.
+    """Evaluates the rules of `alerts` on the values that `book` publishes.
 
     `deadline` is when `evaluate` is due by time, in loop seconds; None before the first evaluation.
     """
@@ -89,12 +89,12 @@ class AlertWatch:
         self._are_orders_known = True
 
     def switch(self) -> None:
-        """Forget what was published: the account has changed. Its orders are not known yet."""
+        """Forget the published values: the account has changed. Its orders are not known yet."""
         self._are_orders_known = False
         self._forget()
 
     def evaluate(self, now: float, now_at: dt.datetime) -> AlertChanges:
-        """Evaluate what is due. `now` is in loop seconds, `now_at` the exchange's time."""
+        """Evaluate the due subjects. `now` is in loop seconds, `now_at` the exchange's time."""
         edition, alerts = self._book.edition, self.alerts
         status = edition.status
         self._session.count(status.market, now, now_at)
@@ -146,7 +146,7 @@ class AlertWatch:
     # The methods below choose what is to be evaluated.
 
     def _collect(self, when: Moment) -> None:
-        """Add to `_waiting` what was published since the last evaluation, and what is due by time."""
+        """Add to `_waiting` the subjects published since the last evaluation, and the ones due by time."""
         edition = self._book.edition
         minute = when.now_at.replace(second=0, microsecond=0)
         is_other = self.alerts.rules is not self._rules or self.alerts.recalls != self._recalls

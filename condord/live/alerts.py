@@ -359,7 +359,7 @@ class Alerts:
         self._changed[record.id] = replace(record, state="inactive", is_silent=False)
 
     def _note(self, alert: Alert) -> None:
-        """Note what follows from a change of an alert."""
+        """Note the effects of a change of an alert."""
         record = alert.record
         if alert.is_counting:
             self._counting[record.id] = alert

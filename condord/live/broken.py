@@ -168,7 +168,7 @@ def _seen(
     gone: Mapping[str, Sequence[_GoneContracts]],
     now_at: dt.datetime,
 ) -> BrokenCondor:
-    """`broken` with what is left of it now, and what happened to the rest.
+    """`broken` with the legs left now, and the events of the others.
 
     The changes that caused older breaks are no longer kept, so only those of `now_at` are added to what is known.
     """

@@ -27,7 +27,7 @@ _REMEDIES: Mapping[int, str] = {
 
 
 def channel_remedy(status: int | None) -> str:
-    """Return a sentence about what to do; `status` is the HTTP status, None without an answer."""
+    """Return the remedy as a sentence; `status` is the HTTP status, None without an answer."""
     if status is None:
         return _NOT_REACHED
     if status in _REMEDIES:

@@ -2,7 +2,7 @@
 
 Each frame is chunked once and deflated at most once, however many subscribers it goes to. A deflated frame ends in a
 full flush, so later frames do not refer back to it. Any consecutive frames form a deflate stream (RFC 1951), and a
-subscriber can join at any frame. Only the gzip header and the trailer, which sums up what one subscriber was sent,
+subscriber can join at any frame. Only the gzip header and the trailer, which sums up one subscriber's data,
 differ (RFC 1952).
 """
 

@@ -62,7 +62,7 @@ def trades_csv(answer: TradesJson, end: LineEnd) -> Iterator[str]:
 
 
 def history_csv(answer: RecordedJson, end: LineEnd) -> Iterator[str]:
-    """Return the lines for what was recorded, one for each minute or bucket."""
+    """Return the recorded points as lines, one for each minute or bucket."""
     lists = (
         answer.seconds, answer.cents, answer.natural_cents, answer.price, answer.low, answer.high, answer.quantity
     )  # fmt: skip

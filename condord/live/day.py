@@ -150,7 +150,7 @@ class Day:
             self._update()
 
     def follow(self, reading: AccountReading, traded: LedgerSummary, now_at: dt.datetime) -> None:
-        """Take what the account holds at `now_at`, the exchange's time, and the ledger of its orders."""
+        """Take the account's holdings at `now_at`, the exchange's time, and the ledger of its orders."""
         self._followed = _FollowedReading(reading, traded, now_at)
         self._update()
 
@@ -255,7 +255,7 @@ class Day:
         )
 
     def _bring_up_to(self, day: dt.date, fills: Sequence[DayFill] | None) -> None:
-        """Remember what is known about `day`; on another day, forget all but the sessions before it."""
+        """Remember the facts about `day`; on another day, forget all but the sessions before it."""
         reading, _, now_at = self._reading()
         memory = self.memory if self.memory.day == day else DayMemory(day=day, sessions=self.memory.sessions)
         hours = reading.calendar.on(day)

@@ -96,7 +96,7 @@ class Fanout:
         """End the wait of a subscriber whose event has not come.
 
         If this server makes the events, there is no such event, and a snapshot follows. If it follows another, the
-        stream ends, because a snapshot would be older than what the client has.
+        stream ends, because a snapshot would be older than the client's document.
         """
         if subscriber not in self._waiting:
             return []
@@ -126,7 +126,7 @@ class Fanout:
     def publish(
         self, now: float, now_at: dt.datetime, *, urgent: bool = False, alerts: Sequence[AlertJson] = ()
     ) -> list[Subscriber]:
-        """Give subscribers what was published since the last call; `urgent` ignores the views' intervals.
+        """Give subscribers the changes since the last call; `urgent` ignores the views' intervals.
 
         `alerts` began to fire, resolved or ended with that. They are urgent, and each is an event for every subscriber.
         """
@@ -155,7 +155,7 @@ class Fanout:
         with_status: bool = False,
         is_whole: bool = False,
     ) -> list[Subscriber]:
-        """Give subscribers what the followed server has published, which is `frame` for the view of everything.
+        """Give subscribers the event of the source, which is `frame` for the view of everything.
 
         `urgent` ignores the views' intervals, and so do the other two. `with_status` adds the status to every frame,
         because the last announced one no longer applies. With `is_whole`, every view needs a snapshot.
@@ -208,7 +208,7 @@ class Fanout:
         return subscribers
 
     def tick(self, now: float, now_at: dt.datetime) -> list[Subscriber]:
-        """Give subscribers what their view's interval has held back until now."""
+        """Give subscribers the changes that the interval of their view has held back."""
         woken: list[Subscriber] = []
         for view in self._views.values():
             if view.coalescer.take(now):
@@ -326,7 +326,7 @@ class Fanout:
     def _next(
         self, view: View, since: int, now_at: dt.datetime, *, needs_snapshot: bool, with_status: bool = False
     ) -> Frame | None:
-        """Return what brings clients at event `since` up to date, or None if `view` shows nothing of it."""
+        """Return the frame that brings clients at event `since` up to date, or None if `view` shows nothing of it."""
         if needs_snapshot:
             return self._snapshot(view, now_at)
         if with_status:
@@ -343,7 +343,7 @@ class Fanout:
         return firsts[None]
 
     def _caught_up(self, view: View, since: int, now_at: dt.datetime) -> Frame:
-        """Return what clients at event `since` have missed. After a restart of a proxy, many resume at the same event.
+        """Return the events missed since event `since`. After a restart of a proxy, many clients resume at one event.
 
         It is sent even if nothing was missed, so that the client need not wait for a heartbeat to know. It always has
         the status, whose instants move without an event.

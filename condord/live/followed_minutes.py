@@ -31,7 +31,7 @@ class FollowedMinutes:
         return self._minutes.deadline
 
     def take(self, now: float, now_at: dt.datetime, *, is_whole: bool) -> None:
-        """Take what the last event has changed in the document; everything, if it brought a whole one.
+        """Take the changes by the last event in the document; everything, if it brought a whole one.
 
         Raises:
             ValueError: a condor does not have four legs.

@@ -25,7 +25,7 @@ class HeldContracts:
         self.max_losses_e4: dict[str, int | None] = {}
 
     def hold(self, reading: AccountReading) -> None:
-        """Index `reading` in place of what was held before."""
+        """Index `reading` in place of the earlier reading."""
         grouping = self.grouping = reading.grouping
         self.max_losses_e4 = max_losses_e4(
             values.as_grouped(reading.positions, grouping),

@@ -353,7 +353,7 @@ class Link:
         self._entered = now
 
     def _note(self, event: Event, now: float) -> None:
-        """Update what the table does not show."""
+        """Update the facts that the table does not show."""
         if event in ("acknowledged", "limited"):
             self._requested_at = None
         elif event == "pingDue":

@@ -29,7 +29,7 @@ def with_newest_message(status: wire.Status, quotes: Iterable[wire.QuoteJson]) -
 
 
 def lost_status(status: wire.Status, *, code: wire.Code, reason: str, now_at: dt.datetime) -> wire.Status:
-    """Return the status after `status` of a server that has lost what it follows, at `now_at`.
+    """Return the status after `status` of a server that has lost its source, at `now_at`.
 
     If it was lost before, only the reason is new. Whether the option stream is connected, and whether REST can be read,
     is not known any longer. When something was read, or came last, still is.

@@ -62,7 +62,7 @@ class _ConfirmedSymbols(TTLCache[str, bool]):
 
 
 class Prices:
-    """The newest quote of each held contract. `max_symbols` and `ttl_seconds` bound what counts as confirmed.
+    """The newest quote of each held contract. `max_symbols` and `ttl_seconds` bound the quotes that count as confirmed.
 
     `quotes` holds them by symbol. `era` counts gaps and their ends, `superseded` the quotes of the stream that a newer
     one replaced before `settle`, and `refused` the quotes refused, by reason.
@@ -214,7 +214,7 @@ class Prices:
         self._cut_at = self._clock_at if self._clock_at < _FOREVER_AT else _NEVER_AT
 
     def settle(self, now: float) -> set[str]:
-        """Judge what has arrived; return the symbols whose quote or confirmation may have changed since the last call.
+        """Judge the quotes that have arrived; return the symbols whose quote or confirmation may have changed since.
 
         `now` is in loop seconds.
         """

@@ -336,7 +336,7 @@ class Edition:
         return msgspec.structs.replace(condor, unrealized_pl=pl)
 
     def _shown(self, selection: Selection) -> _ShownKeys:
-        """Return what `selection` shows.
+        """Return the parts that `selection` shows.
 
         A condor shows the quotes of its legs and its underlying, a broken one the quotes and entries of what is left of
         it and its underlying. A symbol shows its quote, its entry, and its underlying.

@@ -40,8 +40,8 @@ from condord.live.wire_condor import ExitsJson
 class Publisher:
     """The only writer of the published document.
 
-    `recorder` gets the rows of each minute, once it has ended. `alerts` evaluates rules on what is published, and
-    `on_alerts` gets what changes by that. Neither of the two may wait.
+    `recorder` gets the rows of each minute, once it has ended. `alerts` evaluates rules on the published values, and
+    `on_alerts` gets the changes. Neither of the two may wait.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Publisher:
         orders: Iterable[Order] = (),
         traded: LedgerSummary = LedgerSummary(),  # noqa: B008 - it is frozen
     ) -> list[Subscriber]:
-        """Take what the account holds, the lots of its orders, and its shares by symbol; a change makes a snapshot.
+        """Take the account's options, the lots of its orders, and its shares by symbol; a change makes a snapshot.
 
         `orders` are all that filled options, oldest first, and `traded` is their ledger. A half-changed account is
         held back for a moment, until `deadline`.
@@ -157,7 +157,7 @@ class Publisher:
     def set_exits(self, exits: Callable[[Condor], ExitsJson]) -> None:
         """Take the function that returns at which prices the rules in force would take profit or stop a loss.
 
-        The next `set_status` publishes what differs.
+        The next `set_status` publishes the differences.
         """
         self.book.set_exits(exits)
         self._has_new_settings = True
@@ -259,7 +259,7 @@ class Publisher:
         return woken + self.fanout.tick(now, now_at)
 
     def _send(self, before: int, now: float, now_at: dt.datetime, *, urgent: bool = False) -> list[Subscriber]:
-        """Give subscribers what was published since event `before`, and the alerts that follow from it."""
+        """Give subscribers the changes since event `before`, and the alerts caused by them."""
         edition = self.book.edition
         self.alerts.evaluate(now, now_at)
         alerts = self.alerts.publish(now, now_at, has_event=edition.number != before)

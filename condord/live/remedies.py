@@ -41,7 +41,7 @@ def with_remedy(text: str, remedy: str) -> str:
 
 
 def split_remedy(sentence: str, remedies: Collection[str]) -> tuple[str, str]:
-    """What happened, and the one of `remedies` that ends the sentence, or an empty remedy if none does.
+    """The text, and the one of `remedies` that ends the sentence, or an empty remedy if none does.
 
     Splitting at the semicolon is not enough, because both parts may contain one.
     """
@@ -53,7 +53,7 @@ def split_remedy(sentence: str, remedies: Collection[str]) -> tuple[str, str]:
 
 
 def split_loss(reason: str, code: str | None, otherwise: str = "") -> tuple[str, str]:
-    """Why a server cannot follow another one, and what to do.
+    """Why a server cannot follow another one, and the remedy.
 
     The latter is about the cause if it is known, or else it is `otherwise`, or else about `code`.
     """

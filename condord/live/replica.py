@@ -95,7 +95,7 @@ class Replica:
         return self.edition.version if self.is_known and not self.needs_snapshot else None
 
     def begin(self) -> None:
-        """Note that a new connection has begun, which has asked for what follows `resume_version`."""
+        """Note that a new connection has begun, which has requested the events after `resume_version`."""
         self._base = None
 
     def take(self, event: SourceEvent, now: float, now_at: dt.datetime) -> tuple[dt.datetime | None, list[Subscriber]]:
@@ -184,7 +184,7 @@ class Replica:
         return self._announce(delta.status, event.block)
 
     def _apply(self, delta: wire.Delta, number: int) -> None:
-        """Publish what has changed as event `number`."""
+        """Publish the changes as event `number`."""
         edition, since = self.edition, self.edition.number
         edition.follow(self._epoch, number)
         self._apply_prices(delta, number)

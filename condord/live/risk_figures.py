@@ -84,7 +84,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     unreadable: int
 
     def parts(self, risks: Mapping[str, Risk]) -> dict[str, UnderlyingRisk]:
-        """Sum what is held of each underlying, with `risks` by condor id.
+        """Sum the holdings of each underlying, with `risks` by condor id.
 
         These are the published risks, so that a sum always equals the sum of its published parts.
         """
@@ -95,7 +95,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _ChainState:
-    """The last figures of a chain, and what they were computed from; `leftovers` has the greeks of its leftovers."""
+    """The last figures of a chain, and their inputs; `leftovers` has the greeks of its leftovers."""
 
     def __init__(self, chain: HeldChain, known: Mapping[str, Figures]) -> None:
         self.chain = chain
@@ -177,7 +177,7 @@ class RiskFigures:
         return {symbol: each for state in self._states.values() for symbol, each in state.figures.items()}
 
     def hold(self, reading: AccountReading) -> None:
-        """Take what is held. What stays the same keeps its figures."""
+        """Take what is held. Unchanged condors keep their figures."""
         before, known = self._states, self.by_symbol
         self.chains, self._calendar = chains_of(reading), reading.calendar
         self._unreadable = sum(left.position.contract is None for left in reading.grouping.unmatched)
@@ -194,7 +194,7 @@ class RiskFigures:
         }
 
     def compute(self, market: PublishedMarket) -> Iterator[int]:
-        """Compute what has changed inputs; yields the cost of each part after it."""
+        """Compute the chains whose inputs have changed; yields the cost of each part after it."""
         for chain in self.chains:
             state = self._states[chain.key]
             as_of = self._counted_from(chain, market)
@@ -240,7 +240,7 @@ class RiskFigures:
         return index_parity.price_e4(chain, years, self._mids(market), self.assumptions)
 
     def judge(self, snapshots: Iterable[OptionSnapshot], market: PublishedMarket) -> Iterator[str | None]:
-        """Compare Alpaca's deltas with what its own convention gives for the prices of `market`.
+        """Compare Alpaca's deltas with the ones by its own convention for the prices of `market`.
 
         Only deltas of about the published quote are compared: while the stream lags, both belong to other moments.
         Yields the symbol of each snapshot that differs, and None for each other one.

@@ -48,7 +48,7 @@ class RiskSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
     """The results of a pass to publish: risks by condor id, underlyings by symbol, and the theta of everything held.
 
-    `parts` has what is published of each underlying then.
+    `parts` has the published figures of each underlying then.
     """
 
     risks: Mapping[str, tuple[CondorRisk, RiskJson]]
@@ -132,7 +132,7 @@ class Risks:
             self.figures.shares, self._is_changed = shares, True
 
     def fill(self, now: float, now_at: dt.datetime) -> None:
-        """Fill the edition for a snapshot, with the figures of what is held now. A pass in progress is given up.
+        """Fill the edition for a snapshot, with the figures of the positions held now. A pass in progress is given up.
 
         If a pass is short, it runs at once. Otherwise figures that are not known yet follow with the next pass.
         """
@@ -199,7 +199,7 @@ class Risks:
         return before != self._minute
 
     def _settle(self, now: float, now_at: dt.datetime) -> None:
-        """Judge what has arrived about underlyings."""
+        """Judge the prices of underlyings that have arrived."""
         self._settled = now
         market = self._market(now_at)
         for symbol in self.figures.indexes:

@@ -104,6 +104,6 @@ class View:
 
 
 def wake(subscribers: Iterable[Subscriber]) -> None:
-    """Have the writers of `subscribers` take what waits."""
+    """Have the writers of `subscribers` take the waiting frames."""
     for subscriber in subscribers:
         subscriber.wake()

@@ -152,7 +152,7 @@ class UnderlyingPrices:
             self._parity[symbol] = ChosenPrice(price_e4, "parity", at)
 
     def settle(self, now: float, now_at: dt.datetime, *, is_open: bool) -> set[str]:
-        """Judge what has arrived; return the symbols whose price changed in anything but its time.
+        """Judge the quotes that have arrived; return the symbols whose price changed in anything but its time.
 
         `now_at` is the exchange's time, and `is_open` whether the market is open.
         """

@@ -99,7 +99,7 @@ def symbols(document: wire.Document) -> list[str]:
 
 
 def nearness_of(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> Nearness:
-    """Return what condors of one urgency are compared by.
+    """Return the sort key of condors with one urgency.
 
     These are the days left, whether it is too late for orders, the profit in percent of the risk, and the id. A broken
     condor is before every percentage, and one that is not known after it.

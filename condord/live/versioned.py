@@ -25,7 +25,7 @@ class Versioned(Generic[Core, Json]):
             self.core[key], self.json[key] = core, json
 
     def fill_shown(self, entries: Iterable[tuple[str, Json]]) -> None:
-        """Do what `fill` does where core values are not known."""
+        """Like `fill`, without core values."""
         self.core, self.json, self._numbers = {}, dict(entries), {}
 
     def put(self, key: str, core: Core, json: Json, number: int) -> None:
@@ -34,7 +34,7 @@ class Versioned(Generic[Core, Json]):
         self.show(key, json, number)
 
     def show(self, key: str, json: Json, number: int) -> None:
-        """Do what `put` does where core values are not known."""
+        """Like `put`, without core values."""
         self.json[key] = json
         self._numbers.pop(key, None)
         self._numbers[key] = number

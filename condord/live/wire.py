@@ -336,7 +336,7 @@ class Problem(PublicJson, frozen=True, kw_only=True):
 class UnreadProblem(Problem, frozen=True, kw_only=True):
     """The answer of a relay or an ingester before it has read a document: what it waits for, and which one it is.
 
-    `uptime` is in seconds. `code` is null until what is followed counts as lost.
+    `uptime` is in seconds. `code` is null until the source counts as lost.
     """
 
     code: Code | None

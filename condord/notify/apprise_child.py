@@ -26,7 +26,7 @@ _STATUS = re.compile(r"\berror[=:] ?(\d{3})\b")
 
 
 class _Statuses(logging.Handler):
-    """Keeps the HTTP status in what Apprise logs, and nothing else of it."""
+    """Keeps only the HTTP status of Apprise's log lines."""
 
     def __init__(self) -> None:
         super().__init__()

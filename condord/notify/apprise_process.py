@@ -133,7 +133,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _exchange(process: subprocess.Popen[bytes], request: bytes, deadline: float) -> bytes | None:
-    """Write the request, and return what the child prints; None if it does not end before the deadline."""
+    """Write the request, and return the output of the child; None if it does not end before the deadline."""
     sink, source = process.stdin, process.stdout
     if sink is None or source is None:  # for mypy: both are pipes
         raise AssertionError
@@ -158,7 +158,7 @@ def _exchange(process: subprocess.Popen[bytes], request: bytes, deadline: float)
 
 
 def _written(sink: IO[bytes], request: bytes) -> bytes:
-    """Write what fits into the pipe, and return the rest; nothing, if the child does not read any longer."""
+    """Write as much as fits into the pipe, and return the rest; nothing, if the child does not read any longer."""
     try:
         return request[os.write(sink.fileno(), request) :]
     except BlockingIOError:

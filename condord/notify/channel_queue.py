@@ -117,7 +117,7 @@ class ChannelQueue:
         return tuple(self._waiting.by_id.values())
 
     def configure(self, channel: Channel, now_at: dt.datetime) -> None:
-        """Use the settings in `channel`. If they are new, the channel is enabled, and what waits is tried at once."""
+        """Use the settings in `channel`. New ones enable the channel, and waiting messages are tried at once."""
         if channel == self.channel:
             return
         self.channel = channel
@@ -158,7 +158,7 @@ class ChannelQueue:
         self._limit()
 
     def forget(self, alert_ids: Collection[str]) -> None:
-        """Drop what is held of alerts that no longer fire."""
+        """Drop the held messages of alerts that no longer fire."""
         if alert_ids:
             self._drop([each for each in self._held() if each.alert_id in alert_ids], "quiet")
 
@@ -194,7 +194,7 @@ class ChannelQueue:
         return Pause(seconds=(min(times) - now_at).total_seconds() if times else None)
 
     def delivered(self, batch: Batch, now_at: dt.datetime) -> None:
-        """Remove what was sent. If the channel was down, everything that waits for a retry is tried at once."""
+        """Remove the sent messages. If the channel was down, everything that waits for a retry is tried at once."""
         self._drop([each for each in batch.messages if each.id in self._waiting.by_id], "delivered")
         if self.is_down:
             self._hurry(self.messages, now_at)

@@ -55,7 +55,7 @@ class Senders(Protocol):
         ...
 
     def stop(self) -> None:
-        """End what can be ended of the calls under way."""
+        """End the running calls that can be ended."""
         ...
 
 
@@ -71,7 +71,7 @@ class Delivery:
     """The outbox of `store`, and the tasks that deliver it.
 
     `now_at` is the exchange's clock. `session_end` returns the end of the session in which options on an underlying
-    trade, or of the next one while they do not. `set_channels` comes before `switch_to`, which drops what waits for
+    trade, or of the next one while they do not. `set_channels` comes before `switch_to`, which drops messages for
     unknown channels.
     """
 
@@ -109,7 +109,7 @@ class Delivery:
         return nothing | {(name, result): count for (name, result), count in self._outbox.counts.items()}
 
     def set_channels(self, channels: Sequence[Channel]) -> None:
-        """Use these channels. A changed one is enabled again, and what waits for a removed one is dropped."""
+        """Use these channels. A changed one is enabled again, and messages for a removed one are dropped."""
         for channel in channels:
             known = self._outbox.queues.get(channel.name)
             if known is None or known.channel != channel:
@@ -124,7 +124,7 @@ class Delivery:
         self._wake_all()
 
     async def switch_to(self, account_key: str | None) -> tuple[AlertRecord, ...] | None:
-        """Continue with what is stored of that account, and return its records; None if they are lost.
+        """Continue with the stored alerts of that account, and return its records; None if they are lost.
 
         `account_key` is any text that identifies the account; only its hash is stored.
         """
@@ -277,7 +277,7 @@ class Delivery:
             _log.warning("Channel does not deliver", extra={"fields": fields})
 
     async def _persist(self) -> None:
-        """Store what changed in the outbox, and take in what the file has turned out to contain."""
+        """Store the changes of the outbox, and take in the messages that the file has turned out to contain."""
         put, removed = self._outbox.take_edits()
         noted, self._noted = self._noted, set()
         if put or removed or noted or self._store.is_behind:
@@ -295,7 +295,7 @@ class Delivery:
         return ChannelState(name=name, last_delivery_at=last.delivery_at, last_error=last.error, gone=gone)
 
     def _recall_channels(self) -> None:
-        """Show what is stored of channels that have not been used since the start.
+        """Show the stored state of channels that have not been used since the start.
 
         One whose receiver answered 410 to another ingester stays disabled. Without others, a start enables it.
         """

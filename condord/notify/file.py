@@ -75,7 +75,7 @@ class AlertFile:
         return self._connection is not None and self._present_inode() != self._inode
 
     def read(self, account: str) -> StoredAlerts | None:
-        """Return what is stored of an account; None if the file turned out to be damaged.
+        """Return the stored state of an account; None if the file turned out to be damaged.
 
         Raises:
             OSError, sqlite3.Error, Unavailable: the file cannot be used.

@@ -22,7 +22,7 @@ RANKS: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
 MAX_LINES = 20
 """How many alerts one Apprise message names."""
 MAX_LINE = 500
-"""How many characters of a sentence it has."""
+"""How many characters of a sentence an Apprise message has."""
 
 _TYPES: dict[Kind, str] = {
     "firing": "condord.alert.firing",

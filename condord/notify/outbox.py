@@ -63,7 +63,7 @@ class Outbox:
         return self._queues
 
     def set_channels(self, channels: Sequence[Channel], now_at: dt.datetime) -> None:
-        """Replace the channels. What waits for a channel that is gone is dropped; a changed one is tried at once."""
+        """Replace the channels. Messages for a removed channel are dropped; a changed one is tried at once."""
         old, self._queues = self._queues, {}
         for channel in channels:
             queue = old.pop(channel.name, None)
@@ -75,7 +75,7 @@ class Outbox:
             gone.drop_all()
 
     def load(self, account: str, messages: Iterable[Message], now_at: dt.datetime) -> None:
-        """Replace everything with what was stored for `account`. `set_channels` comes first."""
+        """Replace everything with the stored values of `account`. `set_channels` comes first."""
         self.account = account
         self._saving.clear()
         self._edits.clear()
@@ -119,7 +119,7 @@ class Outbox:
         self._saving.difference_update(keys)
 
     def next(self, name: str, *, now_at: dt.datetime, expires_at: ExpiresAt) -> Batch | Pause:
-        """Return what to send to a channel now, or how long there is nothing to do.
+        """Return the messages to send to a channel now, or how long there is nothing to do.
 
         `expires_at` is when messages expire whose quiet hours end now.
         """
@@ -127,12 +127,12 @@ class Outbox:
         return Pause(seconds=None) if queue is None else queue.next(now_at, expires_at)
 
     def delivered(self, batch: Batch, now_at: dt.datetime) -> None:
-        """Remove what was sent."""
+        """Remove the sent messages."""
         if (queue := self._queues.get(batch.channel.name)) is not None:
             queue.delivered(batch, now_at)
 
     def failed(self, batch: Batch, now_at: dt.datetime, *, is_down: bool, is_gone: bool) -> None:
-        """Let what could not be sent wait for its next attempt."""
+        """Let unsent messages wait for their next attempt."""
         if (queue := self._queues.get(batch.channel.name)) is not None:
             queue.failed(batch, now_at, is_down=is_down, is_gone=is_gone)
 

@@ -35,7 +35,7 @@ class AlertStore:
 
     `machine_at` is the machine's clock (UTC). `copy` gets everything after each change, and returns once another
     ingester can have it, or it has waited long enough. `is_kept` is whether one can have the last copy. `handed_over`
-    is such a copy by another ingester. It replaces what the file has of its account, and is used even if the file
+    is such a copy by another ingester. It replaces the records of its account in the file, and is used even if the file
     cannot be written.
     """
 
@@ -152,7 +152,7 @@ class AlertStore:
         channels: Iterable[ChannelState] = (),
         removed_channels: Iterable[str] = (),
     ) -> bool:
-        """Write all of this in one transaction, with what could not be written before; True if it worked.
+        """Write all of this in one transaction, with the records that could not be written before; True if it worked.
 
         Records with the state `inactive` are removed unless they are silent, and so are the messages in `removed`.
         """
@@ -186,7 +186,7 @@ class AlertStore:
             await self._write(self._whole_edit(), self._saves)
 
     def close(self) -> None:
-        """Close the file and end the thread, after what it is doing; from now on nothing is read or written.
+        """Close the file and end the thread, after its current work; from now on nothing is read or written.
 
         If the file was deleted, everything is written into a new one first.
 

@@ -168,7 +168,7 @@ class Account:
         self.record(filled, executions, at, serial)
 
     def add_past_activity(self, row: dict[str, Any], at: dt.datetime) -> None:
-        """Note an activity before today that is not a trade, and what it paid."""
+        """Note an activity before today that is not a trade, and its amount."""
         self._pay(Decimal(row["net_amount"]), at)
         self.activities.append(row)
 

@@ -54,7 +54,7 @@ class _Trader:
         self._legs: list[OptionSymbol] = []
 
     def trade(self) -> None:
-        """Open the condor, and do what happened to it."""
+        """Open the condor, and apply its later events."""
         opened_at = past_instant(self._at, self._condor.age)
         self._legs = self._chosen(self._condor.ratios, self._condor.expiry_age, opened_at)
         self._fill(self._opening(ALL_LEGS), opened_at)
@@ -113,7 +113,7 @@ class _Trader:
         self._account.add_past_order(executions, at)
 
     def _expire(self) -> None:
-        """Let what is held expire at the close of its last session, and sell the shares that come."""
+        """Let the held contracts expire at the close of its last session, and sell the shares that come."""
         closes_at = session_hours(self._legs[0].expiration)[1]
         underlying = self._quotes.underlying(self._legs[0])
         price = Decimal(str(round(self._path.price(underlying, closes_at.timestamp()), 2)))
@@ -129,7 +129,7 @@ class _Trader:
             self._account.add_past_order([sale], at)
 
     def _expire_leg(self, leg: OptionSymbol, held: int, underlying: str, price: Decimal, closes_at: dt.datetime) -> int:
-        """Note what the expiration of one leg did; returns the shares that it brought."""
+        """Note the effect of the expiration of one leg; returns the shares that it brought."""
         strike = Decimal(leg.strike_mills) / 1000
         worth = max(Decimal(0), price - strike if leg.right == "call" else strike - price)
         kind, amount = "OPEXP", Decimal(0)

@@ -81,7 +81,7 @@ def open_positions(
 
 
 def _close(changes: list[tuple[str, int, Decimal]], working: WorkingOrders, at: dt.datetime) -> None:
-    """Leave an order working that closes what `changes` opened, with a replacement."""
+    """Leave a working order that closes the contracts that `changes` opened, with a replacement."""
     quantity = min(abs(count) for _, count, _ in changes)
     legs = tuple((symbol, -count // quantity) for symbol, count, _ in changes)
     credit = -sum((price * count for _, count, price in changes), Decimal(0)) / quantity

@@ -23,8 +23,8 @@ Start = Literal["now", "before-open", "after-hours", "expiration-afternoon"]
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """One way to start the simulator.
 
-    `rate` multiplies the number of quotes; `speed` is simulated seconds in a real one. `portfolio` names what the
-    account holds. `ex_dividend` is a stock whose next ex-date is tomorrow. With `expires_today`, the nearest listed
+    `rate` multiplies the number of quotes; `speed` is simulated seconds in a real one. `portfolio` names the holdings
+    of the account. `ex_dividend` is a stock whose next ex-date is tomorrow. With `expires_today`, the nearest listed
     expiration is the day of the start.
     """
 

@@ -1,6 +1,6 @@
 """The interface of a stream session to its connection: messages in, outputs out, time as an argument.
 
-A session does no I/O. It returns what to send and when to close.
+A session does no I/O. It returns the messages to send and when to close.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ class Simulation:
         self._advance_account(now)
 
     def tick(self, now: float) -> None:
-        """Do what is due at `now`."""
+        """Carry out the actions due at `now`."""
         at = self.clock.at(now)
         self._advance_session(at)
         self._advance_account(now)  # before the market, so that a session's closes are the same everywhere
@@ -202,7 +202,7 @@ class Simulation:
             underlyings.end_session()
 
     def _advance_market(self, at: dt.datetime, now: float) -> None:
-        """Move prices, and send what is quoted and traded."""
+        """Move prices, and send the quotes and trades."""
         is_late = self.clock.is_late(at)
         moving = (is_late or self.clock.is_open(at)) and not self.is_frozen
         elapsed, self._burst_since = now - self._burst_since, now

@@ -92,7 +92,7 @@ StockEvent = SimulatedQuote | SimulatedTrade | MinuteEnd
 
 
 class _Stock:
-    """One stock with its own random generator, and what REST reports of it."""
+    """One stock with its own random generator, and its figures for REST."""
 
     __slots__ = ("before", "countdown", "ended", "is_pinned", "minute", "quote", "random", "root", "session", "trade")
 
@@ -146,7 +146,7 @@ class StockMarket:
         return [*past, *(bar for bar in newest if _midnight(start) <= bar.start <= _midnight(end))]
 
     def advance(self, at: float, *, moving: bool = True) -> list[StockEvent]:
-        """Move to `at`, after the market, and return what happened since the last call, in order."""
+        """Move to `at`, after the market, and return the events since the last call, in order."""
         elapsed, self._at = max(0.0, at - self._at), max(at, self._at)
         events: list[tuple[int, StockEvent]] = []
         for root in self._market.underlyings.stocks:

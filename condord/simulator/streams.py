@@ -138,7 +138,7 @@ class Streams:
                 connection.apply(connection.session.update(update), now)
 
     def tick(self, now: float) -> None:
-        """Apply faults, then do what is due on every connection."""
+        """Apply faults, then carry out due actions on every connection."""
         self.apply_faults(now)
         for connection in list(self._open.values()):
             connection.tick(now)

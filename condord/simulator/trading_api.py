@@ -203,7 +203,7 @@ class TradingApi:
 
 
 def _remove_closes(rows: Iterable[dict[str, Any]], symbol: str | None) -> None:
-    """Set to null what needs yesterday's close in the row of `symbol`, or in those of the cheapest contracts."""
+    """Set the values that need yesterday's close to null in the row of `symbol`, or of the cheapest contracts."""
     nulls = ("lastday_price", "change_today", "unrealized_intraday_pl", "unrealized_intraday_plpc")
     for row in rows:
         is_chosen = row["symbol"] == symbol if symbol else float(row["current_price"]) < _SELDOM_TRADED

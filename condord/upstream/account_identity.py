@@ -2,10 +2,10 @@
 
 Saved files belong to Alpaca's account id and the environment (paper or live), because the id stays the same when the
 key changes. Until the id is known, nothing is loaded or saved. Other polls wait a few seconds for it, so that the first
-document contains what an earlier run knew. If the account cannot be read, they go on without it, unless it has to be a
-certain one: then they fail until it is known, so that nothing of another account is shown. When the key changes,
-what is known is set aside until the new key's account is known. It is used again if the account is the same, and
-dropped otherwise.
+document contains the state of an earlier run. If the account cannot be read, they go on without it, unless it has to be
+a certain one: then they fail until it is known, so that nothing of another account is shown. When the key changes, what
+is known is set aside until the new key's account is known. It is used again if the account is the same, and dropped
+otherwise.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class AccountIdentity:
             raise self._fault or _unanswered()
 
     def invalidate(self) -> None:
-        """Set aside what is known: the API key has changed, and may belong to another account."""
+        """Set the state aside: the API key has changed, and may belong to another account."""
         self._was_tried.clear()
         self._fault = None
         if self.known.key is not None:
@@ -101,7 +101,7 @@ class AccountIdentity:
         self.known = self._unknown()
 
     async def read(self) -> None:
-        """Read the account's id unless it is known, and load what was saved about the account.
+        """Read the account's id unless it is known, and load the saved state of the account.
 
         Raises:
             RestFault: the account cannot be read now.

@@ -45,7 +45,7 @@ class AccountMemory:
         self._sink.recall_memory(None)
 
     async def recall(self) -> None:
-        """Load what was saved, once per account; from then on `save_changes` may write."""
+        """Load the saved state, once per account; from then on `save_changes` may write."""
         store = self._store
         if store is None or self._written is not None:
             return
@@ -56,7 +56,7 @@ class AccountMemory:
             self._written = self._sink.memory
 
     async def save_changes(self) -> None:
-        """Write the memory within `SAVE_SECONDS` of each change, and what could not be written, until cancelled."""
+        """Write the memory within `SAVE_SECONDS` of each change, and after failures, until cancelled."""
         while True:
             await asyncio.sleep(SAVE_SECONDS)
             if self._store is not None and self._store.write_fault is not None:

@@ -91,7 +91,7 @@ class AccountReader:
         asyncio.get_running_loop().call_later(SETTLE_SECONDS, self.ask)
 
     def forget(self) -> None:
-        """Read everything again soon, and drop what was read and what is under way: the API key has changed."""
+        """Read everything again soon, and drop earlier and running readings: the API key has changed."""
         self._key = object()
         self._day, self._fills, self._origins = None, {}, {}
         self.ask()

@@ -226,7 +226,7 @@ class ActivityReader:
         return self._activities.known
 
     async def recall(self, store: Store) -> None:
-        """Load what was saved in `store`, and save there what is read from now on."""
+        """Load the state saved in `store`, and save new readings there from now on."""
         self._store = store
         saved = await store.read(_KIND, SavedActivities)
         if saved is not None and self._activities.take(saved.activities, self._now_at()):

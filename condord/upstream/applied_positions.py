@@ -1,6 +1,6 @@
 """Apply positions, with everything that is known about them.
 
-News that arrives while positions are grouped waits for the next grouping. What was read with the last API key is never
+News that arrives while positions are grouped waits for the next grouping. A reading with the last API key is never
 applied after a change of the key.
 """
 
@@ -57,12 +57,12 @@ class AppliedPositions:
         self._has_learned.set()
 
     def forget(self) -> None:
-        """Drop what was read with the last key, also while it is being grouped."""
+        """Drop the reading of the last key, even while it is being grouped."""
         self._held = None
         self._keys += 1
 
     async def apply_all(self) -> None:
-        """Apply what was learned, one grouping at a time."""
+        """Apply new facts, one grouping at a time."""
         while True:
             await self._has_learned.wait()
             self._has_learned.clear()

@@ -23,7 +23,7 @@ class AwaitedBookings:
         self._has_read = False
 
     def is_due(self, awaited: frozenset[str], now: float) -> bool:
-        """Take what awaits a booking now, by unique keys; True if activities are to be read.
+        """Take the changes that await a booking now, by unique keys; True if activities are to be read.
 
         `now` is in loop seconds.
         """

@@ -112,7 +112,7 @@ class ContractAnswers:
         self._contradicted: frozenset[str] = frozenset()
 
     def recall(self, saved: Mapping[str, ContractAnswer]) -> None:
-        """Add what an earlier run saved; it does not overwrite the answers of this one."""
+        """Add the records saved by an earlier run; it does not overwrite the answers of this one."""
         self._answers = {symbol: saved[symbol] for symbol in saved if _is_symbol(symbol)} | self._answers
 
     def due(self, symbols: Iterable[str], now_at: dt.datetime) -> list[str]:
@@ -249,7 +249,7 @@ class ContractReader:
         self._has_unreported = False
 
     async def recall(self, store: Store) -> None:
-        """Load what was saved in `store`, and save there what is read from now on."""
+        """Load the state saved in `store`, and save new readings there from now on."""
         self._store = store
         saved = await store.read(_KIND, dict[str, ContractAnswer])
         if saved:

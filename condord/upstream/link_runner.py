@@ -78,7 +78,7 @@ class LinkRunner(ABC):
 
     @abstractmethod
     def snapshot(self) -> None:
-        """Read what was missed, now that the connection is live."""
+        """Read the missed data, now that the connection is live."""
 
     async def ask_newer(self) -> bool:
         """Whether REST has data that this silent connection should have delivered."""
@@ -115,7 +115,7 @@ class LinkRunner(ABC):
     def doubt(self) -> None:
         """Take a live connection for stale, as the process was suspended, until data follows the answer to a ping.
 
-        What comes before that answer has waited in the connection, which may have ended meanwhile.
+        Earlier data has waited in the connection, which may have ended meanwhile.
         """
         if self._is_expecting:
             text = f"{self.link.settings.name}: no data since this process was suspended"

@@ -102,7 +102,7 @@ class MarketReader:
         self.want()
 
     def want(self) -> None:
-        """Read soon what is needed now and has not been read, as the positions have changed."""
+        """Read missing data soon, as the positions have changed."""
         for poller in self._pollers:
             poller.ask()
 

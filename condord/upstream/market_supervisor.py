@@ -114,7 +114,7 @@ class MarketSupervisor:
         self._past.switch_to(self._identity.known.key)
 
     def want(self) -> None:
-        """Stream and read what is needed now; the first stock connects, and without any the connection ends."""
+        """Stream and read the data needed now; the first stock connects, and without any the connection ends."""
         stocks = self._sink.stocks
         if stocks:
             self._is_unneeded.clear()
@@ -133,7 +133,7 @@ class MarketSupervisor:
         self._past.ask()
 
     def traded(self) -> None:
-        """Read what an order event may have changed."""
+        """Read everything that an order event may have changed."""
         self._account.traded()
         self._past.traded()
 
@@ -164,7 +164,7 @@ class MarketSupervisor:
             self._market.forget()
 
     def tick(self) -> None:
-        """Do once a second what only the passage of time requires."""
+        """Do the work of each second that only the passage of time requires."""
         if self._awaited.is_due(self._sink.awaited_bookings, asyncio.get_running_loop().time()):
             self._past.ask()
         stream = self.stream

@@ -35,6 +35,6 @@ class OptionStream(QuoteStream[QuoteSink]):
         self._sink.gap()
 
     def snapshot(self) -> None:
-        """Request what was missed over REST."""
+        """Request the missed quotes over REST."""
         self._sink.resume()
         super().snapshot()

@@ -198,7 +198,7 @@ class OrderHistory:
         """The ids of saved orders that may or may not be filled in part."""
 
     def recall(self, saved: SavedOrders) -> None:
-        """Add what an earlier run saved; it does not overwrite what this one has read."""
+        """Add the records saved by an earlier run; it does not overwrite what this one has read."""
         if self._mark is None and saved.read_from is not None and saved.marks_partial:
             self._mark, self._read_from = saved.mark, saved.read_from
         new = [order for order in saved.orders if order.filled_at.tzinfo is not None and order.id not in self._orders]
@@ -323,7 +323,7 @@ class OrderReader:
         self._is_set_aside = False
 
     async def recall(self, store: Store) -> None:
-        """Load what was saved in `store`, and save there what is read from now on."""
+        """Load the state saved in `store`, and save new readings there from now on."""
         self._store = store
         saved = await store.read(_KIND, SavedOrders)
         has_unsaved = bool(self.history.orders)  # orders may be read before the account is known

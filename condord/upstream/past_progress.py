@@ -91,7 +91,7 @@ class PastProgress:
             self.complete_from = min(self.complete_from, self._reached(page, oldest_at))
 
     def restart(self) -> None:
-        """Begin again with the first page of what is under way: Alpaca has refused a request."""
+        """Begin the current reading again with its first page: Alpaca has refused a request."""
         self._earlier = None
         if self._later is not None:
             self._later = msgspec.structs.replace(self._later, token=None)

@@ -1,6 +1,6 @@
 """Read the account's past, from which closed trades are found: its activities, and closes of stocks.
 
-What is stored is completed first, from the newest stored activity on. Then the past is read back as far as history is
+The stored activities are completed first, from the newest one on. Then the past is read back as far as history is
 kept, newest first, and each page is stored before the next is requested, so that a restart continues there. The newest
 activities are read again after trade events, and every quarter of an hour with all that may have been booked late. The
 latter are also read while a change of the account awaits its booking, with growing pauses.
@@ -81,7 +81,7 @@ class PastReader:
         return self._activities.run(_DEBOUNCE_SECONDS), self._closes.run(_DEBOUNCE_SECONDS)
 
     def switch_to(self, account_key: str | None) -> None:
-        """Read the past of this account from now on, and drop what is under way for another; None: no account."""
+        """Read the past of this account from now on, and drop the reading of another; None: no account."""
         if account_key == self._account_key:
             return
         self._account_key, self._progress, self._generation = account_key, None, object()
@@ -124,7 +124,7 @@ class PastReader:
         return is_answered or self._is_good("past")
 
     def _next(self, progress: PastProgress) -> PastRequest | None:
-        """The next page of what is missing; None if nothing is, or if the account has changed."""
+        """The next page of the missing activities; None if nothing is, or if the account has changed."""
         if progress is not self._progress:
             return None
         self._pass_on_requests(progress)

@@ -198,7 +198,7 @@ class QuoteStream(LinkRunner, Generic[Sink]):
         self._answered.set()
 
     def snapshot(self) -> None:
-        """Request what was missed over REST."""
+        """Request the missed quotes over REST."""
         self._live()
 
     async def ask_newer(self) -> bool:

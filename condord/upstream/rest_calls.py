@@ -43,7 +43,7 @@ class RestCall(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
 
     @property
     def endpoint(self) -> str:
-        """The name of what is requested, such as `positions`."""
+        """The name of the request, such as `positions`."""
         return self.kind.removesuffix("Answer")
 
 

@@ -156,7 +156,7 @@ class Store:
             self._disk.pool = None
 
     def _handed_over(self, kind: str, shape: type[Content]) -> Content | None:
-        """Take what another ingester has handed over; None if there is nothing, or it cannot be used."""
+        """Take the state that another ingester has handed over; None if there is nothing, or it cannot be used."""
         raw = self._disk.handed_over.pop(self._path(kind).name, None)
         try:
             return None if raw is None else _decoded(raw, kind, shape)

@@ -51,7 +51,7 @@ class StockStream(QuoteStream[StockSink]):
         return stock_stream_fault(frame.code, frame.msg)
 
     def begin(self) -> None:
-        """Forget what the last connection delivered."""
+        """Forget the deliveries of the last connection."""
         super().begin()
         self._newest_at, self._received_at = {}, {}
 

@@ -152,7 +152,7 @@ class Supervisor:
         self._freshness = Freshness(self.stream.now(), clock.machine_at())
 
     async def run(self) -> None:
-        """Run until cancelled. Raises what a task did not handle, which is a bug."""
+        """Run until cancelled. Raises the error that a task did not handle, which is a bug."""
         async with asyncio.TaskGroup() as tasks:
             for work in (
                 self._tick(),
@@ -212,7 +212,7 @@ class Supervisor:
         return {**self.stream.refused, **self.trades.refused, **self.market.refused, **self._brokerage.refused}
 
     def tick(self) -> None:
-        """Do what only the passage of time requires, and publish the status: once a second, and after a suspension."""
+        """Do the work that time requires, and publish the status: once a second, and after a suspension."""
         is_open = self._is_open(self._applied.expiries)
         self.stream.watch(is_expecting=self._is_open(self.stream.streamed))
         self.market.tick()
@@ -264,7 +264,7 @@ class Supervisor:
         return self.market.status(is_closed=is_closed, is_read=self._applied.read_at is not None)
 
     def publish_status(self) -> None:
-        """Pass the current status on, and log what has changed."""
+        """Pass the current status on, and log its changes."""
         self._status.publish()
 
     def _noting(self, what: str) -> contextlib.AbstractContextManager[None]:
@@ -366,14 +366,14 @@ class Supervisor:
         return self._health.is_good("activities")
 
     def _traded(self) -> None:
-        """Read what a fill may have changed."""
+        """Read everything that a fill may have changed."""
         self._positions.ask()
         self._orders.ask()
         self._activities.ask()
         self.market.traded()
 
     def _follow_positions(self, has_new: bool) -> None:  # noqa: FBT001 - the only argument of a callback
-        """Stream and read what the positions that were just applied need."""
+        """Stream and read the data for the positions that were just applied."""
         self.stream.want(self._sink.symbols)
         self.market.want()
         if has_new:

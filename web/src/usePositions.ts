@@ -74,7 +74,7 @@ function startPolling(address: string, options: PositionsOptions, environment: E
     isWaiting = true
   }
 
-  /** What a request was answered with, or what prevented the answer; a body that is not a document is a SyntaxError. */
+  /** The error for an answer, or for a failure without one; a body that is not a document is a SyntaxError. */
   function errorOf(cause: unknown): LinkError {
     if (cause instanceof SyntaxError) return answerError(404, address, '/api/positions')
     if (!(cause instanceof Response)) return noAnswer(address, isKnown)

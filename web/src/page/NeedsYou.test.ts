@@ -60,7 +60,7 @@ describe('what needs the owner', () => {
     expect(host.querySelector('.need > .condor-severity')!.getAttribute('aria-label')).toBe('Critical')
   })
 
-  it('is reported as nothing only if that is known', async () => {
+  it('reports that nothing needs you only if that is known', async () => {
     const { shows, text } = await page(null)
     expect(text('.needs')).toBe('Needs youWhether anything needs you is not known: condord has not answered yet.')
     await shows({})
@@ -71,7 +71,7 @@ describe('what needs the owner', () => {
     expect(text('.needs > .aside')).toBe('Whether anything else needs you is not known: prices are not current.')
   })
 
-  it('has the present price beside the sentence of the past, once', async () => {
+  it('has the present price once, beside the sentence in the past tense', async () => {
     const breached = firing('breached', { text: 'SPY 705/715: the short put 715 is breached, SPY 714.20. P/L -100.00.' })
     const { text } = await page({ alerts: [breached] })
     expect(text('.need p')).toBe('SPY 705/715 — the short put 715 has been breached, SPY 714.20 at 10:31:00 ET, now 742.00.')
