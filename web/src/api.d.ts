@@ -377,7 +377,7 @@ export interface components {
         /**
          * @description The latest alert of one rule and one subject; `id` is `rule:condorId`, `rule:SYMBOL` or `rule:account`.
          *
-         *     `until` is when it resolved or ended. `value` is that of the last transition, `threshold` that of the rule. `basis`
+         *     `until` is when it resolved or ended. `value` comes from the last transition, `threshold` from the rule. `basis`
          *     is null for quantities without one. `atStart`: it held already when the rule was first evaluated.
          */
         Alert: {
@@ -493,7 +493,7 @@ export interface components {
             waiting: number;
             disabled: boolean;
         };
-        /** @description `POST /api/channels/{name}/test`: how the channel answered. `status` is that of HTTP, null without one. */
+        /** @description `POST /api/channels/{name}/test`: how the channel answered. `status` is the HTTP status, null without one. */
         ChannelTest: {
             ok: boolean;
             status: number | null;
