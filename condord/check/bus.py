@@ -64,7 +64,7 @@ async def checked(
                 return await _forbidden(cluster, bus, found, account) or await _allowed(cluster, bus, found)
             except BusError as error:
                 text, remedy = split_remedy(f"{_server(bus)}: {error}", CAUSE_REMEDIES)
-                return fail(_NAME, text, sentence(remedy or _old(bus)) or _NO_JETSTREAM)
+                return fail(_NAME, text, sentence(remedy or _version_remedy(bus)) or _NO_JETSTREAM)
     except (ConfigError, AccessDenied) as error:
         return fail(_NAME, str(error), error.hint, error.exit_code)
     except Unavailable as error:
@@ -158,7 +158,7 @@ async def _allowed(cluster: Cluster, bus: Bus, found: list[str]) -> Check:
     """The result for a bus with the permissions that the role needs."""
     if cluster.role == "ingest":
         return _judged(bus, f"accounts that are led: {', '.join(found) or 'none'}")
-    return _of_relay(cluster, bus, found, await _led(bus, cluster.account))
+    return _of_relay(cluster, bus, found, await _leader(bus, cluster.account))
 
 
 def _server(bus: Bus) -> str:
@@ -166,12 +166,12 @@ def _server(bus: Bus) -> str:
     return f"{bus.urls} (nats-server {bus.version})" if bus.version else bus.urls
 
 
-def _old(bus: Bus) -> str:
+def _version_remedy(bus: Bus) -> str:
     """The remedy if the server is too old; otherwise empty."""
     return VERSION_REMEDY if is_too_old(bus.version) else ""
 
 
-async def _led(bus: Bus, account: str) -> str:
+async def _leader(bus: Bus, account: str) -> str:
     """Describe the leader of the account, or of the only one; empty if there is none."""
     found = [account] if account else await accounts(bus)
     if len(found) != 1:
@@ -195,7 +195,7 @@ def _of_relay(cluster: Cluster, bus: Bus, found: list[str], leader_text: str) ->
 
 
 def _judged(bus: Bus, text: str) -> Check:
-    if remedy := _old(bus):
+    if remedy := _version_remedy(bus):
         return warn(_NAME, f"{_server(bus)} is too old; {text}", sentence(remedy))
     if (bus.max_payload or 0) < MIN_PAYLOAD_BYTES:
         text = f"{_server(bus)}, {text}; it takes messages of at most {bus.max_payload} bytes"

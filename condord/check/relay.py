@@ -73,7 +73,7 @@ class RelayProbes:
         self._found = found
         self._daemon = daemon
         self._environ = environ
-        self._has_circle = False
+        self._has_loop = False
         self._report: wire.StatusReport | None = None
         self._unread: wire.UnreadProblem | None = None
         self._pool = DaemonPool(1, name="checks")
@@ -139,7 +139,7 @@ class RelayProbes:
         relay_loop = RelayPath(name).follow(path)
         if relay_loop is None:
             return None
-        self._has_circle = True
+        self._has_loop = True
         if relay_loop == "itself":
             return fail("source", f"{url}: the relay of this configuration itself answers there", ITSELF_HINT)
         text = f"{url}: it follows the relay of this configuration, directly or through others, which would be a loop"
@@ -186,11 +186,11 @@ class RelayProbes:
         return self._of_relay(report, of_answering(report, what))
 
     def _of_relay(self, report: wire.StatusReport | wire.UnreadProblem, found: Check) -> Check:
-        """The result for the relay that answers; `found` if it follows what this configuration names."""
+        """The result for the relay that answers; `found` if it follows the configured source."""
         source = self._found.startup.loaded.config.cluster.source.rstrip("/") or None
         if report.cluster.source != source:
-            then = "Correct cluster.source before it restarts." if self._has_circle else "Restart it."
-            return warn(found.name, found.text, f"It does not follow what this configuration names. {then}")
+            then = "Correct cluster.source before it restarts." if self._has_loop else "Restart it."
+            return warn(found.name, found.text, f"It does not follow the configured source. {then}")
         return found
 
 

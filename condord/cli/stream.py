@@ -328,7 +328,7 @@ def _report_absent(event: ServerSentEvent, requested: set[str], daemon: Daemon) 
     That is done once, in the first snapshot of positions that were read; then nothing is left in `requested`.
 
     Raises:
-        NotFound: one of them cannot come: no condor has such an id, or it has expired.
+        NotFound: one of them can never be held: no condor has such an id, or it has expired.
     """
     document = decoded(event.data.encode(), wire.Document)
     if why_positions_unread(document):

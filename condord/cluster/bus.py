@@ -152,10 +152,10 @@ class Bus:
         return self._client.max_payload if self._client is not None else None
 
     def js(self, seconds: float) -> JetStreamContext:
-        """Return JetStream at the present connection, whose every call takes at most `seconds`.
+        """Return JetStream on the current connection; each of its calls takes at most `seconds`.
 
         Raises:
-            BusError: there is none.
+            BusError: there is no connection.
         """
         return self._usable_client.jetstream(timeout=seconds)
 

@@ -42,7 +42,7 @@ def foreign_owner(status: os.stat_result, user: int) -> int | None:
 
 
 def other_writers(status: os.stat_result, user: int) -> str:
-    """Who else may write a configuration file, or empty. Owner and group are checked only if `user` is root."""
+    """Who else may write a configuration file, or empty. If `user` is root, owner and group count too."""
     if status.st_mode & stat.S_IWOTH:
         return "everyone"
     if user != 0:

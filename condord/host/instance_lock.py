@@ -144,7 +144,7 @@ class Locks:
             raise AlreadyRunning(held.pid, held.url, is_stopped=_is_stopped(held.pid), is_maker=is_maker) from held
 
     def keep_only(self, *, key_id: str, stream_url: str) -> None:
-        """Release all locks but that of a key on a stream."""
+        """Release all locks except the one of a key on a stream."""
         self._release(self._files.keys() - {self._path(key_id, stream_url)})
 
     def note_url(self, url: str) -> None:

@@ -59,7 +59,7 @@ class Outlet(Protocol):
         """Bytes wait in the transport, because the socket cannot accept more now."""
 
     def drained(self) -> None:
-        """The socket has taken everything."""
+        """The socket has accepted everything."""
 
     def lost(self) -> None:
         """The connection is closed."""

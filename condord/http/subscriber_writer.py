@@ -124,7 +124,7 @@ class SubscriberWriter:
         self._watch(BYE_SECONDS if is_over else STALL_SECONDS)
 
     def drained(self) -> None:
-        """The socket has taken everything."""
+        """The socket has accepted everything."""
         self._stop_watching()
         self._flow()
         self.wake()

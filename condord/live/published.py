@@ -282,7 +282,7 @@ class Edition:
 
     @property
     def tally(self) -> Tally:
-        """Count what is published; this walks over the document."""
+        """Count the published parts; this walks over the document."""
         valued = [value.as_of for value in self.valuations.json.values() if value.as_of is not None]
         is_lost = self.status.code in wire.LOST_CODES
         return Tally(

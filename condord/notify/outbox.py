@@ -137,7 +137,7 @@ class Outbox:
             queue.failed(batch, now_at, is_down=is_down, is_gone=is_gone)
 
     def take_edits(self) -> tuple[tuple[Message, ...], tuple[Key, ...]]:
-        """Return what changed since the last call: messages to store, and keys of those to remove."""
+        """Return the changes since the last call: messages to store, and keys of messages to remove."""
         return self._edits.take()
 
     def _message(

@@ -53,7 +53,7 @@ class WorkingOrders:
     ) -> Updates:
         """Replace an order by one with a new id; the messages are `replaced` for the old one and `new`.
 
-        What is None stays; the quantity of the replacement is what the old order has not filled.
+        Arguments that are None keep the old value; the replacement has the unfilled quantity of the old order.
 
         Raises:
             NotFound: no such order is working.
@@ -72,7 +72,7 @@ class WorkingOrders:
         return [self._update("replaced", working.row, at), self._update("new", new.row, at)]
 
     def cancel(self, order_id: str, at: dt.datetime) -> Updates:
-        """Cancel an order, which keeps what it has filled; the message is `canceled`.
+        """Cancel an order, which keeps its fills; the message is `canceled`.
 
         Raises:
             NotFound: no such order is working.

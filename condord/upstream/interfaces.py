@@ -294,7 +294,7 @@ class Brokerage(Protocol):
 
     @property
     def pending_fault(self) -> RestFault | None:
-        """Why a call for positions, quotes or the clock takes so long; None if none does."""
+        """The fault that delays a call for positions, quotes or the clock; None if none is delayed."""
 
     @property
     def refused(self) -> Mapping[str, int]:

@@ -45,7 +45,7 @@ def test_clear_is_not_evaluated_while_when_holds():
     assert [engine.value(each) for each in (40, 55, 55, 49)] == [[], ["firing"], [], ["resolved"]]
 
 
-def test_any_one_of_a_list_in_clear_clears():
+def test_any_condition_of_a_list_in_clear_clears_the_alert():
     engine = AlertEngine(rule(clear=("percentOfMaxProfit < 10", "delta > 5")))
     engine.value(40)
     engine.value(60)

@@ -109,7 +109,7 @@ function faultOf({ src, condorId, density, headingLevel, locale, timeZone }: Set
 const DENSITIES: (string | null)[] = [null, 'comfortable', 'compact']
 const HEADING_LEVELS: (number | null)[] = [null, 2, 3, 4, 5, 6]
 
-/** Where there are no elements, a class that nobody makes an element of. */
+/** A class that is never used, for environments without elements. */
 const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement
 
 export class IronCondorCardElement extends Base {
