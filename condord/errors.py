@@ -15,7 +15,7 @@
     ├── NotWritten             the configuration file cannot be created (cli/config)           exit 1
     └── Unwritable             standard output cannot be written (cli/output)                  exit 1
 
-Each has a `code`, an `exit_code` (from sysexits.h where it defines one) and a `hint` that says what to do, and builds
+Each has a `code`, an `exit_code` (from sysexits.h where it defines one) and a `hint` with the remedy, and builds
 its sentence from its fields. Codes are stable, while sentences and hints may change.
 """
 

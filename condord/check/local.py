@@ -109,7 +109,7 @@ class LocalProbes:
         return self._with_other_state(problem.pid, held, taken) or ok(name, held)
 
     def _with_other_state(self, pid: int, held: str, taken: Unavailable) -> Check | None:
-        """The result if the condord that answers is not that of this configuration, as its state is elsewhere; or None.
+        """The result if the state of the condord that answers is elsewhere, so it is another one; otherwise None.
 
         Without a STATE_DIRECTORY, as in a shell, the check may well be about a unit that has one.
         """

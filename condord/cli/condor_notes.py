@@ -27,7 +27,8 @@ def condor_notes(
 ) -> list[RowNote]:
     """Return the notes on a condor, the most important first.
 
-    `quotes` is by symbol, `underlying` that of the condor if it is known. `old`: nothing is kept up to date any longer.
+    `quotes` is by symbol, `underlying` is the condor's, None if it is not known. `old`: nothing is kept up to date any
+    longer.
     """
     notes = _doubt(underlying, has_old_quotes=has_old_quotes(condor, quotes), old=old)
     if isinstance(condor, BrokenJson):

@@ -273,7 +273,7 @@ def state_style(state: wire.State | Literal["standby"]) -> str:
 def trouble(status: wire.Status, now: dt.datetime) -> list[str]:
     """Return one sentence for each fault: of the option stream, of REST, of its circuit breaker.
 
-    An ingester that stands by may do so for longer than the reason lasts, which is its leader's, or that of a loss.
+    An ingester that stands by may do so for longer than the reason lasts, which is its leader's or a loss's.
     """
     sentences = []
     state: str = status.state

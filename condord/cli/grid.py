@@ -31,7 +31,7 @@ Row = Sequence[Cell]
 
 
 class Grid(NamedTuple):
-    """The lines of a table: its headings, those of each row, and what was left out."""
+    """The lines of a table: its headings, the lines of each row, and the omitted columns."""
 
     title: str
     rows: list[list[str]]

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None, *, ready: Callable[[], None] = 
 def run(arguments: Sequence[str], ready: Callable[[], None] = lambda: None) -> int:
     """Run the command line and return the exit code; `ready` is called once the command is imported.
 
-    An error is reported with a line for each fault and a line that says what to do. Ctrl-C is not reported: it is the
+    An error is reported with a line for each fault and a line with the remedy. Ctrl-C is not reported: it is the
     way to end a command that follows.
     """
     try:

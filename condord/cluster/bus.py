@@ -60,7 +60,7 @@ class BusError(Exception):
 class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The servers, and the credentials. `context` returns the trust store, with the client certificate if any.
 
-    Answers come to subjects that begin with `inbox`, so that a server can separate those of one role from another.
+    Answers come to subjects that begin with `inbox`, so that a server can separate the roles.
     """
 
     urls: Sequence[str]

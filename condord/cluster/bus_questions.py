@@ -39,7 +39,7 @@ class _AnswerHead(msgspec.Struct, frozen=True):
 class BusQuestions:
     """Asks the leading ingester, with the interface of `condord.cluster.questions.Questions`.
 
-    `account` and `fence` return those of the leader that is followed. `lost` returns the name of the loss, `the bus` or
+    `account` and `fence` belong to the leader that is followed. `lost` returns the name of the loss, `the bus` or
     `the leader on the bus`, or None. `now` is a clock in seconds.
     """
 

@@ -147,7 +147,7 @@ class KvBucket:
     async def ensure(self) -> BucketInfo:
         """Create the bucket if it does not exist, and return its settings.
 
-        The TTL of an empty bucket is changed to `ttl_seconds`; that of a bucket with values stays.
+        The TTL of an empty bucket is changed to `ttl_seconds`; the TTL of a bucket with values stays.
 
         Raises:
             BusError: the bus is lost, or JetStream does not answer, or refuses.

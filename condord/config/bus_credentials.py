@@ -104,7 +104,7 @@ def _check_certificate(path: Path, where: str) -> None:
     """Check that TLS can use the certificate.
 
     Raises:
-        ConfigError: the key is not that of the certificate, is encrypted, or one of them cannot be read.
+        ConfigError: the key does not belong to the certificate, is encrypted, or one of them cannot be read.
     """
     import ssl  # 18 ms, and most credentials are not a certificate
 

@@ -60,7 +60,7 @@ def find(environ: Mapping[str, str], key_id_file: str, secret_key_file: str) -> 
         secret_key_file: `alpaca.secret_key_file`, likewise.
 
     Raises:
-        CredentialsMissing: there is no key, only half of one, or one that cannot be used; the text says where.
+        CredentialsMissing: there is no key, only half of one, or one that cannot be used; the text names the place.
     """
     try:
         return (

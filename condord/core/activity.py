@@ -20,9 +20,10 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True):
 
     `quantity` is signed for a fill (+ bought, - sold) and unsigned for anything else; 0 means unknown. `at` is when a
     fill happened, or when any other activity was booked, which is the day after `day` at the earliest. `symbol` is
-    empty for a fee. `price_e6` is that of a fill or of delivered shares, in 1e-6 dollars, and `amount_e4` what the
-    account received (+) or paid (-) for anything else, in 1e-4 dollars; each None if the row has none. `order_id` is
-    that of the leg which a fill belongs to, and `execution_id` identifies a fill, and the fill that a fee is for.
+    empty for a fee. `price_e6` is the price of a fill or of delivered shares, in 1e-6 dollars, and `amount_e4` the
+    amount that the account received (+) or paid (-) for anything else, in 1e-4 dollars; each None if the row has none.
+    `order_id` is the id of the leg that a fill belongs to, and `execution_id` identifies a fill, and the fill that a
+    fee is for.
     """
 
     id: str

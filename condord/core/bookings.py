@@ -1,6 +1,6 @@
 """Read account activities as bookings: expirations, cash settlements, assignments and exercises of contracts.
 
-A booking appears the day after its event, and its date can be that of the next session. So no event is dated after the
+A booking appears the day after its event, and its date can be the next session's. So no event is dated after the
 last session of its contract, where it counts at the last trading time. One of an earlier day counts at the close of
 that day, but not after it was booked. Orders of that day come first, as contracts are assigned overnight.
 
@@ -63,8 +63,8 @@ class Booking(msgspec.Struct, frozen=True, kw_only=True):
     """The end of `quantity` contracts (unsigned) at `at`.
 
     It is applied after all orders that filled before `from_at`, the end of its day. `closes` is 1 if it closes short
-    contracts, -1 for long ones, 0 for either. `cost` is that of the contracts that close them, None if unknown. The
-    other fields are those of `ClosedLeg`.
+    contracts, -1 for long ones, 0 for either. `cost` is the cost of the contracts that close them, None if unknown. The
+    other fields are as in `ClosedLeg`.
     """
 
     contract: OptionSymbol

@@ -14,8 +14,8 @@ the oldest lots. All bookings of one day are applied together.
 Two kinds of condors have no lot, and are found by structure when they are closed: those that were opened leg by leg,
 and those opened before the first known order. They are found only if one order, or the bookings of one day, closes
 exactly the four legs in equal quantities; of the second kind only if an order does, as bookings do not tell long from
-short. When either was opened is unknown. The first kind has the cost of the contracts that were opened first, that of
-the second kind is unknown.
+short. When either was opened is unknown. The first kind has the cost of the contracts opened first; the cost of the
+second kind is unknown.
 
 Ids are those of `naming`: "-2" is added while another condor of the same strikes lives. A condor that lost legs keeps
 its id from others until the last is gone, unless orders closed them.

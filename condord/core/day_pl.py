@@ -117,9 +117,8 @@ def day_lines(
     """Split today's contracts and fills among the condors and leftovers of `grouping`, and the closed ones.
 
     `traded` is the result of the orders, `LedgerSummary()` if none is from today. `in_condors` are the symbols that
-    were in a condor today or at yesterday's close. `multipliers` has those of contracts that are not held any longer,
-    by symbol. The cash of a contract is not known if it is in `unknown`, or while the orders have filled more of it
-    than `fills`.
+    were in a condor today or at yesterday's close. `multipliers` has contracts that are no longer held, by symbol. The
+    cash of a contract is not known if it is in `unknown`, or while the orders have filled more of it than `fills`.
     """
     holders = _holders(grouping)
     by_orders = _ordered(grouping, traded)

@@ -38,10 +38,10 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
     """One trade; `id`, `opened_at` and `closed_at` identify it.
 
     `credit_e4` is negative for what was paid to open, `debit_e4` for what was received to close. `realized_e4` is
-    before fees. `fees_e4` is the positive sum of the fees of its fills, None if there is none. `max_profit_e4` is that
-    of the condor as it was opened, for `quantity`. Everything else that is None is not known. `rolled_to` is the id of
-    the condor that a roll led to. `is_whole` is true if it ended all that was opened, and nothing of it was closed or
-    rolled before. Only then are the extremes of the holding those of the trade.
+    before fees. `fees_e4` is the positive sum of the fees of its fills, None if there is none. `max_profit_e4` is the
+    maximum profit of the condor as it was opened, for `quantity`. Everything else that is None is not known.
+    `rolled_to` is the id of the condor that a roll led to. `is_whole` is true if it ended all that was opened, and
+    nothing of it was closed or rolled before. Only then are the extremes of the holding those of the trade.
     """
 
     id: str

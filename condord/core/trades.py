@@ -57,7 +57,7 @@ def trades(
 ) -> tuple[Trade, ...]:
     """The condors that were closed, the newest first; the sequence of the input does not matter.
 
-    `multipliers` has those of contracts by symbol: 100 where it has none, and unknown if the contract was adjusted.
+    `multipliers` is by contract symbol: 100 where it has none, and unknown if the contract was adjusted.
     `closes_e4` has the closes of stocks that `wanted_closes` names. `pause` is called after every few events. An
     exception that it raises ends the work.
     """

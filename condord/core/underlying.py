@@ -48,7 +48,7 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
 class StockSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """One stock as REST returns it; each part is None where Alpaca has none.
 
-    `today` is the bar of the newest session, `before` that of the session before it.
+    `today` is the bar of the newest session, `before` the bar of the session before it.
     """
 
     symbol: str

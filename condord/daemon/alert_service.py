@@ -36,7 +36,7 @@ STOP_SECONDS = 1.0
 ACKNOWLEDGE_SECONDS = 4.0
 """How long an acknowledgement waits until it is copied to where the next leader finds it.
 
-A copy that is under way may take 2 s, and that of the acknowledgement another 2 s. The sum is below the 5 s for which a
+A running copy may take 2 s, and the copy of the acknowledgement another 2 s. The sum is below the 5 s for which a
 server waits for an answer of the leader over the bus.
 """
 MAX_WAITING = 10_000

@@ -222,7 +222,7 @@ class FollowedFront:
         return document.version, framed("snapshot", document, document.version)
 
     def _resumed(self, version: str | None) -> bytes:
-        if self._feed.is_lost:  # those who ask would take the document for that of a leader who publishes
+        if self._feed.is_lost:  # readers would think that the document comes from a leader that publishes
             raise Unavailable(f"its own daemon of the account is lost: {self._feed.lost_reason}", "")
         return caught_up(self._replica.fanout, version, self._feed.clock())
 

@@ -1,4 +1,4 @@
-"""Apply a changed configuration to a running process, as far as that is possible.
+"""Apply a changed configuration to a running process, where that is possible.
 
 Live keys are applied, and all others wait for a restart. `[alpaca]` is applied as a whole or not at all: if the account
 or its address has to wait for a restart, so do the feed and the key that belong to it.

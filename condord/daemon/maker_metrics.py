@@ -45,7 +45,7 @@ class MakerMetrics:
         self._newest: Families = {}
 
     async def with_maker(self, registry: Collector) -> Collector:
-        """Return all metrics: those of `registry`, the sums, and what only a maker has."""
+        """Return all metrics: the ones of `registry`, the sums, and the ones that only a maker has."""
         found = await self._found() if self._is_leading() else {}
         if found:
             if found.get(_STARTED) != self._newest.get(_STARTED):

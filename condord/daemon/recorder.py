@@ -69,7 +69,7 @@ class Recorder:
         self.is_known = self.is_shown = False
 
     def show(self) -> None:
-        """Note that positions are shown that were read with the present key."""
+        """Note that the positions shown were read with the current key."""
         self.is_shown = True
 
     async def switch_to(self, account_key: str) -> RecordedPast:

@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 class RelayFeed:
     """Implements `condord.cluster.interfaces.EventSink`, on `loop`.
 
-    `clock` is the exchange's, as far as events show it. `observe` gets, for each event that was passed on, the seconds
+    `clock` is the exchange's, estimated from the events. `observe` gets, for each event that was passed on, the seconds
     from its receipt to the last write. `lost_reason` is why the source is lost, or None, and `lost_code` its code; the
     code is None before the source counts as lost.
 

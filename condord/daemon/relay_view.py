@@ -97,7 +97,7 @@ class RelayView:
 
     @property
     def status(self) -> wire.Status | None:
-        """The status as far as it is known now, None before there is one."""
+        """The known part of the status, None before there is one."""
         if not self._replica.is_known:
             return None
         edition = self._replica.edition
@@ -112,7 +112,7 @@ class RelayView:
         )
 
     def document(self) -> wire.Document:
-        """The document of the source, as of the newest event, with the status as far as it is known now."""
+        """The document of the source as of the newest event, with the known part of the status."""
         document, status = self._replica.edition.document(self._clock()), self.status
         return document if status is None else msgspec.structs.replace(document, status=status)
 

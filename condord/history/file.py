@@ -50,7 +50,7 @@ class WriteJob(NamedTuple):
 
 
 class _OpenFile:
-    """A connection, and what is remembered about the file's content."""
+    """A connection, and the known content of the file."""
 
     def __init__(self, path: Path) -> None:
         self.connection = database.open_writer(path, MIGRATIONS)

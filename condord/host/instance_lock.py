@@ -35,8 +35,8 @@ from condord.host import bounded_file
 _UNIT = Path("/run/condord")
 """The runtime directory of systemd/condord.service."""
 _MAX_BYTES = 512
-"""A lock file has the pid in its first line and, once the daemon listens, its URL in the second; or that of a maker
-has the digest of its lease there."""
+"""A lock file has the pid in its first line and, once the daemon listens, its URL in the second; or a maker's has the
+digest of its lease there."""
 _LEASE = "lease "
 INGESTERS_HINT = (
     "Use the key of another account, or stop all ingesters of this one: after the end of one, another takes over."

@@ -1,4 +1,4 @@
-"""Numbers in memory that several processes share. Each process writes only its own, and reads those of all.
+"""Numbers in memory that several processes share. Each process writes only its own numbers, and reads all.
 
 They are the subscribers of a process, the connections that it was handed and has closed, and its beats, which rise
 while its event loop runs.

@@ -130,7 +130,7 @@ def family_of(metric: Metric) -> Family:
 
 
 def _all(found: Sequence[Family]) -> tuple[SampleValue, ...]:
-    """The samples of all families, those of the same name and labels as one."""
+    """The samples of all families; equal names and labels make one sample."""
     sums: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
     for sample in itertools.chain.from_iterable(family.samples for family in found):
         key = sample.name, tuple(sorted(sample.labels.items()))

@@ -1,9 +1,9 @@
 """The profit or loss of a condor as rules see it: a number, a range, or not known.
 
-A leg whose quote is a stub or has no bid has no reliable mark. Its value is between its bid and its ask; that of a long
-wing is between 0 and the price of the short leg of its right. So the profit or loss is between two ends, and a
-comparison is decided if it gives the same at both. Neither end is beyond the maximum profit or loss of the condor. For
-the other legs the rules of `core/reliability` apply.
+A leg whose quote is a stub or has no bid has no reliable mark. Its value is between its bid and its ask; a long wing is
+worth between 0 and the price of the short leg of its right. So the profit or loss is between two ends, and a comparison
+is decided if it gives the same at both. Neither end is beyond the maximum profit or loss of the condor. For the other
+legs the rules of `core/reliability` apply.
 """
 
 from __future__ import annotations

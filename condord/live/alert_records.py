@@ -22,12 +22,12 @@ class AlertRecord(msgspec.Struct, frozen=True, kw_only=True):
     identifies one of them.
 
     `last` is how the last firing ended. It is None while the alert fires and if it never did: a `resolved` record
-    without it only keeps that the rule was evaluated for this subject. `since`, `until`, `value`, `text`, `severity`
-    and `acknowledged_at` are those of the last firing, also while the next one is pending. `is_first`: it has been
+    without it only records that the rule was evaluated for this subject. `since`, `until`, `value`, `text`, `severity`
+    and `acknowledged_at` belong to the last firing, even while the next one is pending. `is_first`: it has been
     pending since the first evaluation.
 
     `severity` may change with a repeat; `highest` is the highest that this firing had. `is_silent`: it may have fired
-    before states were lost, so that what already holds fires at once and goes to no channel. An `inactive` record is
+    before states were lost, so a rule that already holds fires at once and goes to no channel. An `inactive` record is
     stored only while it is silent. `extent` is how many contracts were missing from the broken condor when it fired.
     """
 

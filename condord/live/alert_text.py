@@ -75,7 +75,7 @@ _NOT = {
 
 
 def firing(rule: Rule, subject: Subject, facts: Facts) -> str:
-    """Why the alert fires, and the condor's P/L, unless that is not known or is not that of the part that broke."""
+    """Why the alert fires, and the condor's P/L, unless it is unknown or does not belong to the part that broke."""
     conditions = when(rule, facts)
     names = {each.quantity for each in conditions}
     clauses = [

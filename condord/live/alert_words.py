@@ -28,7 +28,7 @@ LEAVES_NEAR = 1.5
 """How many times that distance is clearly away."""
 PLAUSIBLE_TIMES = 2.0
 MOST_IV = 3.0
-"""A leg without a volatility has at most twice that of the nearest leg which has one, up to 300 %, and else 300 %.
+"""A leg without a volatility has at most twice the volatility of the nearest leg with one, up to 300 %, and else 300 %.
 
 Otherwise one that nobody bids for, far out of the money, would keep a critical alert until the settlement. With an hour
 left, a standard deviation of 300 % is 3.2 % of the price.

@@ -88,10 +88,11 @@ class Alerts:
         return self._taken()
 
     def recall(self, records: Sequence[AlertRecord] | None) -> None:
-        """Continue with the stored records of the account, instead of those there are.
+        """Replace all records with the stored records of the account.
 
-        None: they are lost. What already holds then fires at once with `at_start`, and neither that nor its end goes to
-        a channel. That does not apply to `feedDown` and `blind`, which hold for a moment at every start.
+        None: they are lost. A rule that already holds then fires at once with `at_start`, and neither this firing nor
+        its end goes to a channel. That does not apply to `feedDown` and `blind`, which hold for a moment at every
+        start.
         """
         rules = {rule.name: rule for rule in self.rules if rule.enabled}
         self._alerts, self._shown, self._changed, self._latest = {}, {}, {}, {}

@@ -100,7 +100,7 @@ class Day:
     """Today's profit or loss of an account, in 1e-4 dollars; each is None while a part of it is not known.
 
     Call `follow` with every reading that is shown, even if it is the same again, and when the date in New York changes.
-    Any method but those that return a profit or loss may change that of every owner.
+    Any method that returns no profit or loss may change the profit or loss of every owner.
     """
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from condord.live import wire
 
 
 def newest_message_at(status: wire.Status, quotes: Iterable[wire.QuoteJson]) -> dt.datetime | None:
-    """Return when the option stream sent its newest message, as far as the published `quotes` show it.
+    """Return when the option stream sent its newest message, as the published `quotes` show it.
 
     While the stream is live, no event carries only a newer `lastMessageAt`, so it is taken from the newest quote. In
     another state nothing comes from the stream, and newer quotes are from REST.

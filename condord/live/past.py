@@ -7,7 +7,7 @@ from condord.live.lifecycle import Memory
 
 
 class Past(Memory, frozen=True, kw_only=True):
-    """The memory of `Lifecycle`, and that of `Day`."""
+    """The memories of `Lifecycle` and `Day`."""
 
     day: DayMemory = DayMemory()
 

@@ -1,4 +1,4 @@
-"""Recognize relays that follow each other in a loop: each answers with its own name and those of its sources."""
+"""Recognize relays that follow each other in a loop: each answers with its own name and its sources' names."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ RelayLoop = Literal["itself", "others"]
 
 
 class RelayPath:
-    """The relays from this one to the condord of the account, as far as their answers have shown.
+    """The relays from this one to the condord of the account, as known from their answers.
 
     `own` names this process, and no other has the same name. Without one, as in a worker, which is a part of the relay
-    that it follows, the path is that of the relay.
+    that it follows, the path is the relay's.
     """
 
     def __init__(self, own: str = "") -> None:

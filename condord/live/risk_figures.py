@@ -124,7 +124,7 @@ class _ChainState:
 class RiskFigures:
     """The figures of everything held, from pass to pass.
 
-    `dividends` are those that Alpaca has announced, `overrides` those of the configuration. `fallbacks` has what REST
+    `dividends` are announced by Alpaca, `overrides` come from the configuration. `fallbacks` has what REST
     returned besides quotes.
     """
 

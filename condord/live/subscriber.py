@@ -88,8 +88,8 @@ class View:
     """The stream of one filter and interval: the newest event sent, and its subscribers.
 
     With an interval, a view may be behind the published document. The first frame of a subscriber that joins or is
-    resynced is current, so that subscriber is ahead of its view. Its next delta must begin later than that of the
-    others, or its client would append points to a history twice.
+    resynced is current, so that subscriber is ahead of its view. Its next delta must begin later than the others', or
+    its client would append points to a history twice.
     """
 
     def __init__(self, selection: Selection, interval_seconds: float) -> None:

@@ -174,7 +174,7 @@ class ClusterJson(PublicJson, frozen=True, kw_only=True):
 class StatusReport(Status, frozen=True, kw_only=True):
     """`GET /api/status`: the status, the stock stream, and counters of this process.
 
-    The `state` of an ingester that does not lead is `standby` here, and that of the leader in the document. `uptime` is
+    The `state` of an ingester that does not lead is `standby` here, and the leader's in the document. `uptime` is
     in seconds. `tasks` counts the tasks of its event loop, those of subscribers included. `stocks` is null for a relay.
     """
 

@@ -34,7 +34,7 @@ class BrokenJson(PublicJson, frozen=True, kw_only=True):
     `missing` is empty if orders closed its legs and left a short uncovered. `unrealizedPl` is the sum over the entries
     of `unmatched` that hold what is left of it, null if one of them is. An entry with more contracts than `held` counts
     by quantity, rounded to the cent, half a cent up. Deltas do not carry it: a client sums it again when one of these
-    entries changes. `expiry` is that of the contracts that are left, null where an older condord sends none.
+    entries changes. `expiry` belongs to the contracts that are left, null if an older condord sends none.
     """
 
     id: str

@@ -100,7 +100,7 @@ class CondorJson(PublicJson, frozen=True, kw_only=True):
     """A condor: four legs, the numbers that quotes do not change, and the valuation and the risk that they do.
 
     `openedAt`, and `realizedPl` of its rolls, are known if orders opened the condor (`entrySource`). Every other number
-    is that of the legs as they are now. `style` and `settlement` are null until Alpaca has reported the contracts.
+    is about the current legs. `style` and `settlement` are null until Alpaca has reported the contracts.
     """
 
     id: str

@@ -126,7 +126,7 @@ class DistanceJson(PublicJson, frozen=True, kw_only=True):
 
 
 class DistancesJson(PublicJson, frozen=True, kw_only=True):
-    """The distance on the side of the puts and on that of the calls."""
+    """The distances on the sides of the puts and of the calls."""
 
     put: DistanceJson = DistanceJson()
     call: DistanceJson = DistanceJson()

@@ -142,7 +142,7 @@ def _text_of(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and its causes: requests wraps errors of urllib3, which wraps those of the system."""
+    """The error and its causes: requests wraps errors of urllib3, which wraps system errors."""
     found: set[int] = set()
     waiting = [error]
     while waiting:

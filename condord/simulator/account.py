@@ -123,7 +123,7 @@ class Account:
     def adjust_position(self, symbol: str, quantity: int, price: Decimal | None = None) -> None:
         """Change the holding in `symbol` by `quantity` without an order; with `price` per share, cash changes too.
 
-        Without, the contracts are worth nothing from now on.
+        Without a price, the contracts are worth nothing from now on.
         """
         self._watch(symbol)
         held = self._holdings.get(symbol)

@@ -33,7 +33,7 @@ class OptionRoot(msgspec.Struct, frozen=True, kw_only=True):
     `deliverables` are (stock, shares, percentage).
 
     `quarterly_dividend` is dollars a share of the underlying. An index has `dividend_yield` instead, a year and
-    continuously compounded. `follows` names the underlying whose price, times the number, is that of this one. Without
+    continuously compounded. `follows` names another underlying: its price times the number is this one's price. Without
     `has_weeklies`, only third Fridays are listed.
     """
 

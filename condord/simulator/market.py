@@ -83,7 +83,7 @@ class Market:
     """The market; `rate` multiplies the number of quotes.
 
     `at` is always seconds since 1970 in simulated time, and never goes back; `moved_at` is when prices could last move.
-    `session_day` is the date of the newest session, by default that of `at`; with `expires_today`,
+    `session_day` is the date of the newest session, by default the date of `at`; with `expires_today`,
     contracts that expire on the date of `at` are listed.
     """
 

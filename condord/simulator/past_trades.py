@@ -65,7 +65,7 @@ class PastCondor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 DEFAULT: tuple[PastCondor, ...] = (
-    # Closed whole.
+    # Closed completely.
     PastCondor(
         root="SPY", quantity=2, age=57, factor=0.965, expiry_age=14, ratios=(0.95, 1.045), width=10,
         events=(PastEvent(kind="close", age=38, factor=0.972),),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from condord.core.occ import Right
 from condord.simulator.pricing import PricingTerms, TheoreticalValue, theoretical_value
 
-RATE = 0.042  # near the market's own, but not it, as Alpaca's need not be that of its clients
+RATE = 0.042  # near the market's own, but not equal, as Alpaca's may differ from its clients'
 _DAYS_PER_YEAR = 365
 _LOWEST, _HIGHEST = 1e-4, 10.0
 _HALVINGS = 60

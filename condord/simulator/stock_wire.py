@@ -16,7 +16,7 @@ _BAND = 0.05
 
 
 def quote_message(quote: SimulatedQuote) -> dict[str, Any]:
-    """A quote as a map: that of an option, with a list of conditions and a tape."""
+    """A quote as a map, like an option's, with a list of conditions and a tape."""
     return wire.quote_message(quote) | {"c": [quote.condition], "z": _tape(quote.symbol)}
 
 

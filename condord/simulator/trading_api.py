@@ -231,7 +231,7 @@ def _activity_instant(row: dict[str, Any]) -> str:
 
 
 def _activity_day(row: dict[str, Any]) -> str:
-    """The date of an activity: that of a trade is in New York."""
+    """The date of an activity; a trade's is in New York."""
     if "date" in row:
         return str(row["date"])
     return f"{dt.datetime.fromisoformat(row['transaction_time']).astimezone(NEW_YORK):%Y-%m-%d}"

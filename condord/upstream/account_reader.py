@@ -44,8 +44,8 @@ class AccountReader:
     """Reads for `sink`.
 
     `ready` returns once the account may be shown; it may raise a RestFault. `origin` returns the first order in the
-    chain of replacements that led to an order, as far as the order history knows it. `noting` and `is_good` are those
-    of `MarketReader`; the names are `balances`, `workingOrders` and `dayFills`.
+    chain of replacements that led to an order, if the order history knows it. `noting` and `is_good` are as in
+    `MarketReader`; the names are `balances`, `workingOrders` and `dayFills`.
     """
 
     def __init__(

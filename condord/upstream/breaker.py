@@ -86,7 +86,7 @@ class Breaker:
                 self._is_probing = False
 
     def _count(self, outage: RestFault | None, now: float, *, is_probe: bool) -> None:
-        """Count an outcome, but not that of a call that began before the breaker opened."""
+        """Count an outcome, unless the call began before the breaker opened."""
         if not is_probe and self.state != "closed":
             return
         if outage is None:

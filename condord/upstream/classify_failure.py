@@ -173,7 +173,7 @@ def stream_fault(code: int, message: str) -> LinkFault:
 
 
 def stock_stream_fault(code: int, message: str) -> LinkFault:
-    """The fault for an error frame of the stock stream, whose plan and slot are not those of the option stream."""
+    """The fault for an error frame of the stock stream, which has its own plan and slot."""
     return _fault(ErrorFrame(code=code, msg=message), of="stock stream")
 
 
@@ -212,7 +212,7 @@ def rest_fault(error: Exception | RequestWait) -> RestFault:
 
 
 def breaker_fault(cause: RestFault | None) -> RestFault:
-    """The fault while the breaker is open: that of the newest outage, with its code and remedy."""
+    """The fault while the breaker is open: the newest outage's, with its code and remedy."""
     if cause is None:
         return rest_fault(CircuitBreakerError())
     text = f"{cause.text}, too often in a row; no request goes until the breaker allows"

@@ -53,7 +53,7 @@ class OrderPage(msgspec.Struct, frozen=True, kw_only=True):
     """One page of the order history: `orders` that filled options, and where the next page begins.
 
     `newest_at`: when the newest order of the page was submitted, `open_since`: the oldest that may still fill.
-    `is_full`: there may be another page. `replaced` maps the id of an order, filled or not, to that of the order it
+    `is_full`: there may be another page. `replaced` maps the id of an order, filled or not, to the id of the order it
     replaced.
     """
 

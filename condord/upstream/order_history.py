@@ -10,7 +10,8 @@ a chain of replacements counts as one order, even if some of its orders filled n
 skipped. Rows whose fills of options cannot all be read are skipped and counted.
 
 Alpaca dates only an order that is filled completely. One that is filled in part gets the instant of its last fill once
-activities have been read that account for all of it. Until then it has that of its last update, or of its submission.
+activities have been read that account for all of it. Until then it has the instant of its last update, or of its
+submission.
 """
 
 from __future__ import annotations

@@ -187,7 +187,7 @@ class QuoteStream(LinkRunner, Generic[Sink]):
         return self._protocol.authenticate(self._login.key_id, self._login.secret_key)
 
     def subscription(self) -> list[bytes | str]:
-        """The messages that subscribe and unsubscribe, as far as they are due."""
+        """The due messages that subscribe and unsubscribe."""
         return [*self._protocol.due()]
 
     def opened(self) -> None:

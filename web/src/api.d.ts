@@ -432,7 +432,7 @@ export interface components {
          *     `missing` is empty if orders closed its legs and left a short uncovered. `unrealizedPl` is the sum over the entries
          *     of `unmatched` that hold what is left of it, null if one of them is. An entry with more contracts than `held` counts
          *     by quantity, rounded to the cent, half a cent up. Deltas do not carry it: a client sums it again when one of these
-         *     entries changes. `expiry` is that of the contracts that are left, null where an older condord sends none.
+         *     entries changes. `expiry` belongs to the contracts that are left, null if an older condord sends none.
          */
         Broken: {
             id: string;
@@ -542,7 +542,7 @@ export interface components {
          * @description A condor: four legs, the numbers that quotes do not change, and the valuation and the risk that they do.
          *
          *     `openedAt`, and `realizedPl` of its rolls, are known if orders opened the condor (`entrySource`). Every other number
-         *     is that of the legs as they are now. `style` and `settlement` are null until Alpaca has reported the contracts.
+         *     is about the current legs. `style` and `settlement` are null until Alpaca has reported the contracts.
          */
         Condor: {
             id: string;
@@ -628,7 +628,7 @@ export interface components {
             percent: number | null;
             sigmas: number | null;
         };
-        /** @description The distance on the side of the puts and on that of the calls. */
+        /** @description The distances on the sides of the puts and of the calls. */
         Distances: {
             put: components["schemas"]["Distance"];
             call: components["schemas"]["Distance"];
@@ -936,7 +936,7 @@ export interface components {
         /**
          * @description `GET /api/status`: the status, the stock stream, and counters of this process.
          *
-         *     The `state` of an ingester that does not lead is `standby` here, and that of the leader in the document. `uptime` is
+         *     The `state` of an ingester that does not lead is `standby` here, and the leader's in the document. `uptime` is
          *     in seconds. `tasks` counts the tasks of its event loop, those of subscribers included. `stocks` is null for a relay.
          */
         StatusReport: {

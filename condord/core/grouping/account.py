@@ -48,7 +48,7 @@ def group(
     *,
     pause: Callable[[], None] = go_on,
 ) -> Grouping:
-    """Find the condors among `positions`, those of `lots` first.
+    """Find the condors among `positions`, first from `lots`.
 
     The result depends only on the arguments, and not on the order of `positions`, of which there is one for each
     symbol. Condors are sorted by root, expiration, multiplier and strikes; among equal strikes those of orders come

@@ -183,7 +183,7 @@ class _Ladder:
         self.indexes = {(call, strike): index for index, (strike, call, _) in enumerate(legs)}
 
     def rest(self, left: Left, cards: Iterable[_Card]) -> Left:
-        """The contracts of `left` without those of `cards`."""
+        """The contracts of `left` that are in none of `cards`."""
         rest = list(left)
         for (k1, k2, k3, k4), _, quantity in cards:
             for leg in ((False, k1), (False, k2), (True, k3), (True, k4)):

@@ -51,7 +51,7 @@ def implied_volatility(
 
 
 def _deviation(x: float, worth: float, guess: float) -> float | None:
-    """The s at which b(s) is `worth`; None where floats cannot tell, next to the greatest value that b can have."""
+    """The s at which b(s) is `worth`; None next to the greatest value of b, where floats cannot distinguish it."""
     low, high = worth * _ROOT_TWO_PI, math.inf  # at the money b(s) <= s / sqrt(2 pi), elsewhere it is less
     start = max(math.sqrt(-2 * x), low)
     s = guess if low < guess < _FAR * start else start
