@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 SHOWN = 60  # characters of a name or a value
-_EXCERPT = 100  # characters of what another program sent
+_EXCERPT = 100  # characters of another program's text
 
 _SECRET_NAME = re.compile(r"secret|key|token|passw|pwd|credential|auth|apca", re.IGNORECASE)
 _SECRET_LOOK = re.compile(r"[A-Za-z0-9]{20,}")

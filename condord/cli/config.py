@@ -123,7 +123,7 @@ def _users_file() -> Path:
 
 
 def _write(target: Path, content: bytes) -> None:
-    """Write the whole file, readable only by its owner, or none; a link fails where a rename would overwrite."""
+    """Write the file completely or not at all, readable only by its owner; unlike a rename, a link never overwrites."""
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".condord-") as file:
         file.write(content)
         file.flush()

@@ -26,7 +26,7 @@ from condord.cli.keys import Keys
 from condord.cli.output import try_write_stdout, write_stdout
 
 REPAINT = "repaint"
-_SEQUENCE_SECONDS = 0.05  # what a key sends arrives together, over a slow line a moment later
+_SEQUENCE_SECONDS = 0.05  # the bytes of a key arrive together, over a slow line a moment later
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 _HANDLED = (signal.SIGINT, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH, *_ENDING)
 _LOCAL_MODES = 3  # the index of the flags ECHO and ICANON in what termios.tcgetattr returns

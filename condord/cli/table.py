@@ -120,7 +120,7 @@ def document_table(
         return Table([], [Line(text) for text in lines], _status_lines(document, now, screen, outage))
     head, body = _condors(document, shown, screen, view, old=bool(outage))
     today = exchange_day(document.as_of)
-    # A choice by another property is about condors: what else is held would hide what was chosen.
+    # A choice by another property is about condors: other holdings would hide the chosen rows.
     symbols = {view.symbol} if view.show else {*()}
     unmatched = [entry for entry in document.unmatched if not view.show or symbols & {entry.underlying, entry.root}]
     if unmatched:

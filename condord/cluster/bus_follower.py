@@ -135,8 +135,8 @@ class BusFollower:
             await self._wake.wait()
             self._wake.clear()
             while self.order.is_behind and self._bus.is_connected:
-                has_healed = await self._heal()
-                failures = 0 if has_healed else failures + 1
+                has_caught_up = await self._request_missing()
+                failures = 0 if has_caught_up else failures + 1
                 pause = min(MIN_PAUSE_SECONDS * 2.0 ** min(failures, 16), MAX_PAUSE_SECONDS)
                 await asyncio.sleep(pause * (0.5 + self._chance()))
 
@@ -195,7 +195,7 @@ class BusFollower:
         self._loss.find(reason)
         self.order.miss()
 
-    async def _heal(self) -> bool:
+    async def _request_missing(self) -> bool:
         """Request the missing events from the leader. Return whether nothing is missing any longer."""
         before, suspensions = self.order.version, self._suspensions
         try:

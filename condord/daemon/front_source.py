@@ -131,7 +131,7 @@ class FrontSource:
         self._ask_bus = ask_bus
         self._ask_maker = ask_maker
         self._followed = of_bus
-        self._change = asyncio.Event()  # is set, and replaced, at the next change of what is followed
+        self._change = asyncio.Event()  # is set, and replaced, when the source changes next
 
     @property
     def is_leading(self) -> bool:

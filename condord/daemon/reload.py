@@ -150,7 +150,7 @@ class Reload:
         self._guard.reload(self._guard_settings(config))
         if config.server.max_subscribers > old.server.max_subscribers:
             server.reserve_files(config.server.max_subscribers)
-        # REST before the streams: after they reconnect, what they missed is read over REST.
+        # REST before the streams: after they reconnect, missed data is read over REST.
         self._brokerage.set_breaker(config.rest.breaker_failures, config.rest.breaker_reset_seconds)
         feeds = [(each.alpaca.feed, each.alpaca.stock_feed) for each in (old, config)]
         if login is not old_login or feeds[0] != feeds[1]:

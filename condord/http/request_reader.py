@@ -11,7 +11,7 @@ import msgspec
 
 from condord.http.limits import Limits
 
-# Constant sentences, because h11's messages repeat what came, and that may contain a token.
+# Constant sentences, because h11's messages repeat the request, which may contain a token.
 _DETAILS = {
     400: "this is not a valid HTTP/1.1 request",
     413: "the body is too large; no route uses one",

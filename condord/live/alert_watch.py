@@ -143,7 +143,7 @@ class AlertWatch:
             due.append(max(now, self._gone_from))
         return min(due)
 
-    # The methods below choose what is to be evaluated.
+    # The methods below choose the subjects to evaluate.
 
     def _collect(self, when: Moment) -> None:
         """Add to `_waiting` the subjects published since the last evaluation, and the ones due by time."""

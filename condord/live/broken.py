@@ -170,7 +170,7 @@ def _seen(
 ) -> BrokenCondor:
     """`broken` with the legs left now, and the events of the others.
 
-    The changes that caused older breaks are no longer kept, so only those of `now_at` are added to what is known.
+    The changes that caused older breaks are no longer kept, so only the changes of `now_at` are added.
     """
     is_recent = broken.since > now_at - KEPT_FOR
     held, missing, closed = {}, {}, {}

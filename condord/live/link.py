@@ -362,7 +362,7 @@ class Link:
             self._next_probe = now + self._settings.silence_seconds
         elif event == "closed":
             self._wait_seconds = self._backoff()
-        elif event == "reloaded":  # the failures were those of another key or feed
+        elif event == "reloaded":  # the failures belonged to another key or feed
             self._attempts = 0
             self._fault = None
             self._is_reopening = self._state == "closing"

@@ -41,7 +41,7 @@ _LAST_AT = _FOREVER_AT - _FUTURE
 
 
 class _ExpectedQuote(msgspec.Struct, frozen=True, kw_only=True):
-    """A quote of the exchange's time `at` that REST returned at `since` (loop seconds) and the stream should bring."""
+    """A quote that the stream should deliver: its exchange time, and when REST returned it (loop seconds)."""
 
     at: dt.datetime
     since: float

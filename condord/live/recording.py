@@ -303,7 +303,7 @@ class Minutes:
     def _begin(self, now: float, now_at: dt.datetime) -> None:
         second = now_at.timestamp()
         self._ends_at = (int(second) // STEP_SECONDS + 1) * STEP_SECONDS
-        # Computed exactly as in `Risks`, so that what both have to publish leaves in one event.
+        # Computed exactly as in `Risks`, so that the results of both leave in one event.
         self.deadline = now + STEP_SECONDS - (second - MARGIN_SECONDS) % STEP_SECONDS
         if self._is_counting:
             self._note_all()

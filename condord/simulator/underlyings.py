@@ -137,7 +137,7 @@ class Underlyings:
         """Move every price that is not held."""
         step = math.sqrt(seconds / _TRADING_YEAR_SECONDS)
         for name, walk in self._walks.items():
-            # Drawn while held too: what follows does not depend on how long a price was held.
+            # Drawn while held too: later prices do not depend on how long a price was held.
             shock = walk.gauss(0.0, 1.0) * self._roots[name].volatility * step
             if name not in self._held:
                 self._spots[name] *= math.exp(shock)

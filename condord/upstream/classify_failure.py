@@ -131,7 +131,7 @@ def _classify_stream(failure: object) -> Diagnosis:
 
 
 def _classify_close(closing: ws.ConnectionClosed) -> Diagnosis:
-    # The close frame that we sent names what was wrong with what we received, unless it only answers a close.
+    # The close frame that we sent names the fault in the received data, unless it only answers a close.
     received, sent = closing.rcvd, closing.sent
     if sent is not None and sent.code in _CLOSED_BY_US and closing.rcvd_then_sent is not True:
         return Diagnosis(name=_CLOSED_BY_US[sent.code], detail=excerpt(sent.reason))

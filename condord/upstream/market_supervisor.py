@@ -264,7 +264,7 @@ class MarketSupervisor:
     async def _has_newer(self, stream: StockStream) -> bool:
         """Whether REST has a newer quote than the silent stream; False if REST does not answer."""
         answered: list[StockSnapshot] = []
-        with suppress(RestFault):  # the reads report the fault, and what was answered before it counts
+        with suppress(RestFault):  # the reads report the fault, and earlier answers count
             await self._brokerage.stock_snapshots(sorted(stream.streamed), answered.extend)
         self._sink.confirm_stocks(answered)
         return stream.has_missed(answered)

@@ -70,7 +70,7 @@ class QuoteReader:
     async def has_newer(self) -> bool:
         """Whether REST has a newer quote than the silent stream; False if REST does not answer."""
         answered: list[Tick] = []
-        with contextlib.suppress(RestFault):  # the reads report the fault, and what was answered before it counts
+        with contextlib.suppress(RestFault):  # the reads report the fault, and earlier answers count
             await self._brokerage.quotes(self._sink.symbols, answered.extend)
         return self._sink.has_missed(answered)
 

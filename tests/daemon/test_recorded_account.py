@@ -30,7 +30,7 @@ ACTIVITY = Activity(id="1", kind="OPEXP", symbol="SPY261218P00560000", quantity=
 
 
 class Daemon:
-    """The records of one account as a daemon makes them; `recalled` is what its document continues with."""
+    """The records of one account as a daemon makes them; `recalled` is the past that its document continues."""
 
     def __init__(self, directory, *, is_enabled=True):
         self.recalled = []

@@ -713,7 +713,7 @@ GAP = "gap"
 class Model:
     """One rule and one condor, as simple as possible: when it fires, resolves and ends.
 
-    `level` is what the value was last, None if it is not known; `held` the session seconds for which it has held.
+    `level` is the last value, None if it is not known; `held` the session seconds for which it has held.
     """
 
     def __init__(self, seconds):

@@ -20,7 +20,7 @@ Begun = tuple[int, ...]
 _Path = tuple["_Path", int] | None  # the shares of the legs so far as a linked list, the last one first
 
 _SHARE_WIDTH, _SHARE_PARTS = 10, 8
-_SHARE_COST = 12  # what one way to share costs, in legs looked at
+_SHARE_COST = 12  # the cost of one way to share, in legs looked at
 
 
 def flow(stages: Stages, left: Sequence[int], begun: Begun = (0, 0, 0, 0)) -> int:

@@ -120,7 +120,7 @@ function complete(entry: Entry, condor: Condor | Broken | undefined) {
   entry.isOld ||= !!condor && !isBroken(condor) && condor.valuation.unconfirmed
 }
 
-/** The more severe first, then what is not acknowledged, as in the terminal. */
+/** The more severe first, then unacknowledged ones, as in the terminal. */
 const weightOf = ({ severity, alert }: Need) => [severityRank({ severity }), alert?.acknowledgedAt != null]
 
 /** The name of a condor in a sentence, in the form that the sentences of alerts have. */
