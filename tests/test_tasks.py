@@ -90,7 +90,7 @@ def test_the_first_of_several_failures_is_reported(caplog):
     assert (str(lifetime.failure), len(caplog.messages)) == ("one", 1)
 
 
-def test_an_error_that_is_not_a_bug_stops_it_and_the_first_one_is_kept():
+def test_an_error_that_is_not_a_bug_stops_the_daemon_and_the_first_one_is_kept():
     lifetime = Lifetime()
     first = AccessDenied("no", "")
     lifetime.stop(first)

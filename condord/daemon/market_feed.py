@@ -33,7 +33,7 @@ class MarketFeed(ABC):
 
     @property
     def stocks(self) -> tuple[str, ...]:
-        """The underlyings of the options held that are stocks, those of condors first."""
+        """The stocks under the options held; the underlyings of condors come first."""
         return self._publisher.book.risks.figures.stocks
 
     @property

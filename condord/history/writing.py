@@ -86,9 +86,9 @@ class Writer:
         self._lines: dict[str | None, _Line] = {}
 
     def write(self, rows: Sequence[MinuteRow]) -> None:
-        """Write rows; those of the same line and minute are replaced.
+        """Write rows; a row replaces an earlier one of the same line and minute.
 
-        The first of a line are joined with what an earlier process wrote of that minute before it ended.
+        The first row of a line is joined with the row that an earlier process wrote for that minute.
         """
         for new_row in rows:
             minute = new_row.second // 60

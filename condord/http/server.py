@@ -215,7 +215,8 @@ def _unavailable(where: str, error: OSError, hint: str) -> Unavailable:
     text = f"cannot listen on {where}: {error.strerror or error}"
     if error.errno == errno.EADDRINUSE:
         return Unavailable(
-            text, "Stop what listens there, or choose another address with --port (0: any free one) or --uds."
+            text,
+            "Stop the program that listens there, or choose another address with --port (0: any free one) or --uds.",
         )
     return Unavailable(text, hint)
 

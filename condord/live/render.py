@@ -243,10 +243,10 @@ def totals(
     )
 
 
-def notice(given: Notice) -> wire.NoticeJson:
-    """Return something a trader should know."""
+def notice(found: Notice) -> wire.NoticeJson:
+    """Return a notice."""
     return wire.NoticeJson(
-        code=given.code, text=given.text, symbols=list(given.symbols), condor_id=given.condor_id, since=given.since
+        code=found.code, text=found.text, symbols=list(found.symbols), condor_id=found.condor_id, since=found.since
     )
 
 

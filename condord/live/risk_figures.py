@@ -157,12 +157,12 @@ class RiskFigures:
 
     @property
     def stocks(self) -> tuple[str, ...]:
-        """The underlyings that are stocks, those of condors first."""
+        """The underlyings that are stocks; the underlyings of condors come first."""
         return self._ranked(is_index=False)
 
     @property
     def indexes(self) -> tuple[str, ...]:
-        """The underlyings that are indexes, those of condors first."""
+        """The underlyings that are indexes; the underlyings of condors come first."""
         return self._ranked(is_index=True)
 
     def _ranked(self, *, is_index: bool) -> tuple[str, ...]:

@@ -211,7 +211,7 @@ class MarketSink(StockSink, Protocol):
 
     @property
     def stocks(self) -> tuple[str, ...]:
-        """The underlyings of the options held that are stocks, those of condors first."""
+        """The stocks under the options held; the underlyings of condors come first."""
 
     @property
     def indexes(self) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def test_a_port_used_by_another_program_fails(machine):
     assert "in use" in checks["port-free"].text
     assert f"; http://127.0.0.1:{machine.server['port']} did not answer" in checks["port-free"].text
     assert checks["port-free"].hint.startswith(
-        "It hangs, or it was stopped and continues with SIGCONT. Stop what listens"
+        "It hangs, or it was stopped and continues with SIGCONT. Stop the program that listens"
     )
     assert not_tried(checks, "port-free failed") == ["daemon-answers"]
 

@@ -77,7 +77,7 @@ class Watched(PublishingService):
         return woken
 
     def quote(self, put=0.90, *, spread=0.02, **others):
-        """The long put is worth so much: a cent more is 2 dollars more."""
+        """Quote the long put at `put`: each cent is 2 dollars of profit."""
         self.second += 1
         mids = {**MARKS, P560: put}
         quoted = {each: (mid - spread / 2, mid + spread / 2) for each, mid in mids.items()} | others

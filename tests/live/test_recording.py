@@ -52,7 +52,7 @@ class RecordingService(PublishingService):
             self.set_positions(positions)
 
     def quote(self, put=0.90, *, spread=0.02, marks=MARKS):
-        """The long put is worth so much: a cent more is 2 dollars more."""
+        """Quote the long put at `put`: each cent is 2 dollars of profit."""
         self.number += 1
         quoted = {**marks, P560: put}
         self.offer(*(tick(each, mark - spread / 2, mark + spread / 2, self.number) for each, mark in quoted.items()))

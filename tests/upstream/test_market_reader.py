@@ -173,7 +173,7 @@ class TestIndexes:
         ((value,), is_entitled) = harness.sink.last("confirm_indexes")
         assert (value.value_e4, is_entitled) == (65_432_100, True)
 
-    def test_outside_it_they_are_read_with_each_refresh(self):
+    def test_index_values_are_read_with_each_refresh_while_the_market_is_closed(self):
         harness = Harness(indexes=("SPX",), is_open=False)
         harness.run_scenario(61.0)
         assert harness.times("indexes") == [0.0, 60.0]

@@ -442,14 +442,14 @@ class TestPartialFills:
         return {each.id: each.filled_at for each in known.orders}[id_]
 
     @pytest.mark.parametrize("status", ["partially_filled", "canceled", "expired", "replaced"])
-    def test_activities_date_it(self, status):
+    def test_activities_date_a_partial_fill(self, status):
         known = self.known(partial(status=status))
         assert self.at(known) == UPDATED_AT
         assert known.date(fills(self.TRUE_AT))
         assert self.at(known) == self.TRUE_AT
         assert [lot.opened_at for lot in lots(known.orders)] == [self.TRUE_AT]
 
-    def test_activities_that_were_read_before_the_order_date_it_too(self):
+    def test_activities_that_were_read_before_the_order_date_its_fill_too(self):
         known = OrderHistory()
         known.date(fills(self.TRUE_AT))
         take(known, order_history.page([partial()], [].append), None, NOW_AT)
@@ -484,7 +484,7 @@ class TestPartialFills:
         assert not known.date(fills(self.TRUE_AT))
         assert self.at(known) == FILLED_AT
 
-    def test_once_it_is_filled_completely_it_has_the_instant_of_the_order(self):
+    def test_an_order_that_is_filled_completely_has_its_own_instant(self):
         known = self.known(partial())
         known.date(fills(self.TRUE_AT))
         take(known, order_history.page([parent(filled_at="2026-11-20T15:00:00Z")], [].append), None, NOW_AT)
@@ -510,7 +510,7 @@ class TestPartialFills:
         assert not known.date(fills(UPDATED_AT - dt.timedelta(milliseconds=40)))
         assert self.at(known) == UPDATED_AT
 
-    def test_another_run_has_it_before_it_has_read_activities(self):
+    def test_another_run_knows_the_instant_before_it_has_read_activities(self):
         known, later = self.known(partial()), OrderHistory()
         known.date(fills(self.TRUE_AT))
         later.recall(known.to_save(NOW_AT))

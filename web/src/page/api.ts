@@ -6,7 +6,7 @@ import { ASK, type Ask } from './ask'
 export const LIMIT_MS = 15_000
 const TOKEN = /^[\x21-\x7e]+$/
 
-/** Why a request was not answered with what it asked for, in a sentence for people. `status` is null without an answer. */
+/** Why a request failed, as a sentence for people. `status` is null without an answer. */
 export class ApiError extends Error {
   constructor(
     message: string,
