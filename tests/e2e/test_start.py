@@ -12,12 +12,13 @@ from contextlib import closing
 import pytest
 
 from condord.client.http import Daemon
-from tests.e2e.environs import QUICK
-from tests.e2e.preloaded import PRELUDE
+from tests.e2e.environs import QUICK, UNPACED
+from tests.e2e.preloaded import PRELUDE, replaced
 from tests.e2e.running import (
     KEYS,
     Condord,
     Follower,
+    Simulated,
     Starting,
     answers,
     closing_program,
@@ -29,9 +30,11 @@ from tests.e2e.running import (
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def simulated(lasting_simulated):
-    return lasting_simulated
+@pytest.fixture(scope="module")
+def simulated():
+    """A market that costs little, as no quote moves."""
+    with closing_program(Simulated("--scenario", "frozen", **replaced(**UNPACED))) as program:
+        yield program
 
 
 def ended(*arguments: str, **environ: str) -> tuple[int, list[str]]:
@@ -251,10 +254,11 @@ STUCK = """
 Supervisor.stuck = lambda self, now: "the readings have not turned for 99 s" if NOW.exists() else None
 """
 BLOCKS = """
+import time
 publish_status = Supervisor.publish_status
 def dig_in(self):
     while NOW.exists():
-        pass
+        time.sleep(0.01)
     publish_status(self)
 Supervisor.publish_status = dig_in
 """
@@ -348,7 +352,7 @@ def test_the_process_exits_with_70_and_the_blocking_lines_if_the_event_loop_is_b
 
 def test_a_report_that_cannot_be_written_delays_the_exit_but_does_not_prevent_it(simulated, tmp_path):
     holding = "import logging\nhang_watchdog.REPORT_SECONDS = 1.0\n" + BLOCKS.replace(
-        "pass", "logging.getLogger().handlers[0].acquire()"
+        "time.sleep(0.01)", "logging.getLogger().handlers[0].acquire(); time.sleep(0.01)"
     )
     with closing_program(Sabotaged(simulated, tmp_path, holding)) as condord:
         condord.strike()
