@@ -114,7 +114,7 @@ class BusOrder:
         return passed + self._take_held()
 
     def show_stored(self, fence: int, event: SourceEvent) -> list[SourceEvent]:
-        """Take a stored snapshot, to be shown until the leader answers; return it if it is newer than what is shown."""
+        """Take a stored snapshot, to be shown until the leader answers; return it if it is newer than the shown one."""
         if fence < self.fence:
             return []
         if fence > self.fence:

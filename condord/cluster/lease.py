@@ -168,7 +168,7 @@ class Lease:
     async def _renewed_before(self, fence: int, error: Conflict | BusError) -> bool:
         """Return whether the key is ours after all, because only the answer to this or an earlier renewal was lost.
 
-        It is not known which of them was stored, and when. So the lease is renewed once more, and counts from then.
+        Nothing tells which of them was stored, and when. So the lease is renewed once more, and counts from then.
         """
         found = await self._bucket.get(self._key)
         if found is None or not self._is_ours(found, fence):

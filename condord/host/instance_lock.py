@@ -225,7 +225,7 @@ class _LockHeld(Exception):
 
 
 def _take_if_possible(path: Path, directory: Path | None, lease_digest: str = "") -> int | None:
-    """Do `_take`; where that cannot create a file, log it and return None.
+    """Call `_take`; if that cannot create a file, log it and return None.
 
     Raises:
         _LockHeld: another process holds the lock.

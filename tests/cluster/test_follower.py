@@ -194,7 +194,7 @@ def test_a_source_that_cannot_be_followed_is_lost_with_the_reason(script, reason
         ([[STREAM_HEAD, SNAPSHOT, HOLD], [HOLD]], "it sends no events"),
     ],
 )
-def test_the_reason_of_a_silence_has_no_duration_and_stays_the_same(scripts, first):
+def test_the_reason_for_a_silence_has_no_duration_and_stays_the_same(scripts, first):
     async def scenario(_made):
         await asyncio.sleep(20)
 

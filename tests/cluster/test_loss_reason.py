@@ -186,7 +186,7 @@ def test_after_its_own_term_an_ingester_names_the_next_leader():
 
 
 @pytest.mark.parametrize("is_heard", [True, False])
-def test_the_reason_of_one_silence_stays_the_same(is_heard):
+def test_the_reason_for_one_silence_stays_the_same(is_heard):
     async def scenario(scene):
         scene.silence()
         scene.bus.is_heard = is_heard

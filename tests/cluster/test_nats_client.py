@@ -218,7 +218,7 @@ def test_if_nothing_listens_the_reason_is_the_system_error(nats_server):
         (errors.TimeoutError(), "no answer in time"),
     ],
 )
-def test_the_reason_of_a_silent_or_ended_connection_is_in_plain_words_without_a_duration(error, text):
+def test_the_reason_for_a_silent_or_ended_connection_is_in_plain_words_without_a_duration(error, text):
     assert str(fault(error)) == text
 
 

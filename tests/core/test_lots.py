@@ -398,7 +398,7 @@ def test_the_opening_order_nearest_to_the_closing_one_is_the_other_half_of_the_r
     assert [lot.id for lot in found if not lot.rolls] == ["far"]
 
 
-def test_closing_what_was_just_opened_is_not_half_of_a_roll():
+def test_closing_a_lot_just_opened_is_not_half_of_a_roll():
     other = [*LOWER_PUTS, *at("1", CALLS)]
     found = lots([OPENED, order("b", 1, opening(other)), order("c", 1.5, closing(other))])
     assert [lot.id for lot in found] == ["a"]

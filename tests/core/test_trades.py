@@ -76,7 +76,7 @@ def wholes(*args, **kwargs):
     return [(trade.quantity, trade.how, trade.is_whole) for trade in found(*args, **kwargs)]
 
 
-def test_only_a_trade_of_all_that_was_opened_is_whole():
+def test_only_a_trade_of_everything_opened_is_whole():
     opened = order("a", 0, opening(CONDOR, 2))
     assert wholes([opened, order("b", 1, closing(CHEAP, 2))]) == [(2, "closed", True)]
     assert wholes([opened, order("b", 1, closing(CHEAP)), order("c", 2, closing(CHEAP))]) == [

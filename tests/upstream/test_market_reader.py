@@ -88,7 +88,7 @@ class Harness:
 
 
 class TestStocks:
-    def test_all_are_read_at_once_and_while_the_market_is_open_every_half_minute(self):
+    def test_all_stocks_are_read_at_once_and_while_the_market_is_open_every_half_minute(self):
         harness = Harness(stocks=STOCKS, streamed=STOCKS)
         harness.run_scenario(61.0)
         assert harness.asked("stocks") == [(0.0, STOCKS), (CONFIRM_SECONDS, STOCKS), (2 * CONFIRM_SECONDS, STOCKS)]
@@ -149,7 +149,7 @@ class TestStocks:
         assert harness.times("stocks") == [0.0, 30.0, 60.0, 71.0]
         assert harness.failures == {}
 
-    def test_after_a_new_key_they_are_polled_again(self):
+    def test_after_a_new_key_refused_stocks_are_polled_again(self):
         harness = Harness(stocks=STOCKS)
         harness.brokerage.failures["stocks"] = FORBIDDEN
         harness.run_scenario(
@@ -165,7 +165,7 @@ class TestStocks:
 
 
 class TestIndexes:
-    def test_values_are_read_every_five_seconds_in_session(self):
+    def test_index_values_are_read_every_five_seconds_in_session(self):
         harness = Harness(indexes=("SPX",))
         harness.brokerage.index_levels = {"SPX": 65_432_100}
         harness.run_scenario(11.0)
@@ -273,7 +273,7 @@ class TestDividends:
         assert harness.times("dividends")[1] == pytest.approx(360.0, abs=5.0)
         assert harness.sink.last("set_dividends") == (harness.brokerage.dividends_announced,)
 
-    def test_a_new_underlying_makes_them_due_and_a_refresh_does_not(self):
+    def test_a_new_underlying_makes_dividends_due_and_a_refresh_does_not(self):
         harness = Harness(stocks=("SPY",))
         harness.run_scenario(
             300.0, (101.0, lambda reader: reader.ask()), (201.0, lambda _: setattr(harness.sink, "stocks", STOCKS))
@@ -281,14 +281,14 @@ class TestDividends:
         assert len(harness.times("dividends")) == 2
         assert harness.times("dividends")[1] == pytest.approx(203.5, abs=2.5)
 
-    def test_after_failures_they_are_tried_again_with_growing_waits(self):
+    def test_after_failures_dividends_are_tried_again_with_growing_waits(self):
         harness = Harness(stocks=STOCKS)
         harness.brokerage.failures["dividends"] = OUTAGE
         harness.run_scenario(400.0)
         assert harness.times("dividends") == [0.0, 5.0, 15.0, 35.0, 75.0, 155.0, 315.0]
         assert harness.failures == {"dividends": "serverError"}
 
-    def test_indexes_pay_none(self):
+    def test_no_dividends_are_requested_for_indexes(self):
         harness = Harness(indexes=("SPX",))
         harness.run_scenario(10.0)
         assert harness.asked("dividends") == []

@@ -164,7 +164,7 @@ class TestPolls:
                 await settle(2 * PRICE_SECONDS)
                 assert len(harness.brokerage.times("stocks")) == before + 2
 
-    def test_without_the_stream_all_are_polled(self):
+    def test_without_the_stream_all_stocks_are_polled(self):
         @run_scenario
         async def _(harness):
             harness.stocks.login = error(406)
