@@ -143,7 +143,7 @@ def test_a_maker_is_named_as_such_in_the_log(caplog):
 def test_a_source_that_was_never_reached_is_not_reported_lost(caplog):
     caplog.set_level(logging.INFO)
 
-    async def scenario(_made):
+    async def scenario(_harness):
         await asyncio.sleep(10)
 
     refusal = [answer(503, b"")]
@@ -161,7 +161,7 @@ def test_a_wait_that_the_source_asks_for_is_bounded():
 
 
 def test_heartbeats_keep_the_connection():
-    async def scenario(_made):
+    async def scenario(_harness):
         await asyncio.sleep(10)
 
     harness = run_scenario(scenario, [STREAM_HEAD, SNAPSHOT, *[0.5, HEARTBEAT] * 30])
@@ -179,7 +179,7 @@ def test_heartbeats_keep_the_connection():
     ],
 )
 def test_a_source_that_cannot_be_followed_is_lost_with_the_reason(script, reason):
-    async def scenario(_made):
+    async def scenario(_harness):
         await asyncio.sleep(LOST_SECONDS + 0.5)
 
     harness = run_scenario(scenario, script)
@@ -195,7 +195,7 @@ def test_a_source_that_cannot_be_followed_is_lost_with_the_reason(script, reason
     ],
 )
 def test_the_reason_for_a_silence_has_no_duration_and_stays_the_same(scripts, first):
-    async def scenario(_made):
+    async def scenario(_harness):
         await asyncio.sleep(20)
 
     harness = run_scenario(scenario, *scripts)
@@ -248,7 +248,7 @@ def test_a_reload_tries_at_once():
 
 
 def test_a_refused_token_is_reported_once_and_not_tried_again():
-    async def scenario(_made):
+    async def scenario(_harness):
         await asyncio.sleep(30)
 
     harness = run_scenario(scenario, [answer(401, b"", "Content-Type: application/problem+json")], token="hush-hush")
@@ -258,7 +258,7 @@ def test_a_refused_token_is_reported_once_and_not_tried_again():
 
 @pytest.mark.parametrize("head", [STREAM_HEAD, answer(401), answer(421), answer(503)])
 def test_a_relay_that_would_follow_itself_is_refused_once_after_any_answer(head):
-    async def scenario(_made):
+    async def scenario(_harness):
         await asyncio.sleep(20)
 
     harness = run_scenario(scenario, [head.replace(b"\r\n\r\n", b"\r\nCondord-Relays: own, other\r\n\r\n"), HOLD])
@@ -290,7 +290,7 @@ def test_a_source_that_follows_this_relay_is_lost_until_it_follows_another():
 
 @pytest.mark.parametrize("stopped_seconds", [LOST_SECONDS - 0.2, LOST_SECONDS, 600.0])
 def test_a_resumed_process_reads_waiting_events_before_it_reports_the_source_lost(stopped_seconds):
-    async def scenario(_made):
+    async def scenario(_harness):
         for _ in range(3):
             await asyncio.sleep(3.2)
             asyncio.get_running_loop().stall(stopped_seconds)
@@ -365,7 +365,7 @@ def test_an_event_that_cannot_be_read_begins_another_connection():
     sink = FakeSink()
     sink.error = UnreadableEvent("an event cannot be understood")
 
-    async def scenario(_made):
+    async def scenario(_harness):
         await asyncio.sleep(LOST_SECONDS + 0.1)
 
     harness = run_scenario(scenario, [STREAM_HEAD, SNAPSHOT, HOLD], sink=sink)
@@ -391,7 +391,7 @@ def test_a_gap_begins_another_connection_for_a_snapshot():
 def test_after_a_silence_without_a_new_connection_it_resumes_to_have_the_status(late):
     """Bytes of a long event keep the connection, but the source was lost meanwhile."""
 
-    async def scenario(_made):
+    async def scenario(_harness):
         await asyncio.sleep(6)
 
     trickle = [step for byte in b": a long comment" for step in (0.3, bytes([byte]))]

@@ -22,14 +22,14 @@ def day_of(second):
 
 
 def is_held_back(condor, quotes):
-    """Whether a known profit or loss is not to be relied on; no test of the stream begins at the open."""
+    """Whether a known profit or loss is held back as unreliable; no test of the stream begins at the open."""
     states = {quotes[leg["symbol"]]["state"] for leg in condor["legs"]}
     shown, width = condor["valuation"], max(condor["putWidth"], condor["callWidth"])
     return bool(states & {"crossed", "stub"}) or abs(e4(shown["natural"]) - e4(shown["mark"])) > e4(width) // 5
 
 
 class Kept:
-    """A holding, or the account: what is shown, all that was known in the running minute, and all that counted before."""
+    """A holding, or the account: the shown value, the known ones of the running minute, and the counted ones before."""
 
     def __init__(self):
         self.opened = None
@@ -66,7 +66,7 @@ class Kept:
 
 
 class PlainRecord:
-    """Sees every document that is published; `end_minute` at the end of each minute, `recall` what was recorded."""
+    """Records every published document; call `end_minute` at each minute's end, `recall` to restore a record."""
 
     def __init__(self):
         self.is_running = self.is_open = self.is_live = False
@@ -174,7 +174,7 @@ class PlainRecord:
                 self.waiting = None
 
     def check(self, document):
-        """What a document shows is what was kept."""
+        """Check that a document shows the kept values."""
         for condor in document["condors"]:
             value, (worst, best) = condor["valuation"], self.held[condor["id"]].extremes
             assert (to_cents(value["worstPl"]), to_cents(value["bestPl"])) == (worst, best)
