@@ -14,7 +14,6 @@ import hypothesis
 import pytest
 from _pytest import runner
 from hypothesis import strategies
-from hypothesis.internal.conjecture import providers
 
 from tests import needs
 
@@ -90,8 +89,11 @@ def pytest_configure(config):
     if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
         config.option.ignore = [*(config.option.ignore or ()), *left_out()]
     if config.getoption("--hypothesis-profile") in {None, "quick"}:
-        # Examples with constants of our code come from reading all of it, which takes each worker 0.7 s, and at first 3 s.
-        providers._get_local_constants = lambda: providers._local_constants
+        # Reading all our code for constants to try takes each worker 0.7 s, and 3 s in a fresh clone. Hypothesis 6.170 has
+        # no setting for it. A version that has other names reads our code.
+        providers = sys.modules.get("hypothesis.internal.conjecture.providers")
+        if hasattr(providers, "_local_constants"):
+            providers._get_local_constants = lambda: providers._local_constants
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

@@ -58,7 +58,7 @@ def read(page) -> dict:
     return page.evaluate(_READ)
 
 
-def wanted(document: dict) -> dict:
+def expected_cards(document: dict) -> dict:
     """The expected result of `read` for a document."""
     quotes = {quote["symbol"]: quote for quote in document["quotes"]}
     return {

@@ -129,7 +129,7 @@ class TestNothing:
             expect(needs(page)).not_to_contain_text(NOTHING)
 
 
-def test_a_broken_condor_keeps_its_id_and_its_card_titled_with_what_is_missing(owner, visit):
+def test_a_broken_condor_keeps_its_id_and_its_card_names_the_missing_legs(owner, visit):
     owner.need()
     condor = owner.condor("AAPL-")
     leg = broken_leg(condor)
@@ -150,7 +150,7 @@ def test_a_broken_condor_keeps_its_id_and_its_card_titled_with_what_is_missing(o
     expect(card.get_by_role("heading")).to_have_text("AAPL")
 
 
-def test_a_condor_of_which_one_unit_is_broken_has_a_card_for_it_and_one_for_the_others(owner, visit):
+def test_a_partly_broken_condor_has_a_card_for_its_broken_units_and_one_for_the_others(owner, visit):
     owner.need()
     condor = next(each for each in owner.condord.document()["condors"] if each["quantity"] == 2)
     leg = broken_leg(condor)

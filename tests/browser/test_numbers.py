@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.shown import UNKNOWN, read, wanted
+from tests.browser.shown import UNKNOWN, expected_cards, read
 from tests.browser.visiting import has_cards, ticks
 from tests.e2e.running import Condord, Simulated, closing_program, until
 
@@ -21,13 +21,13 @@ def agreed(page, condord) -> dict:
         before = condord.document()
         last["shown"] = read(page)
         after = condord.document()
-        last["wanted"] = wanted(after)
-        return before["version"] == after["version"] and last["shown"] == last["wanted"]
+        last["expected"] = expected_cards(after)
+        return before["version"] == after["version"] and last["shown"] == last["expected"]
 
     try:
         until(check, "the page shows the document", pause=0.2)
     except AssertionError:
-        assert last["shown"] == last["wanted"]
+        assert last["shown"] == last["expected"]
         raise
     return last["shown"]
 

@@ -84,7 +84,7 @@ def test_no_card_changes_its_height_under_the_pointer_with_extreme_quotes(owner,
     assert len(shown) == 5
 
 
-def test_a_click_unfolds_what_the_height_of_a_card_would_hide(owner, visit):
+def test_a_click_unfolds_text_that_the_height_of_a_card_hides(owner, visit):
     page = visit(owner.url, viewport=TALL).open()
     card = page.locator("article[data-condor]").first
     card.hover()

@@ -73,7 +73,7 @@ def give(page, token: str) -> None:
     page.get_by_role("button", name="Connect").click()
 
 
-def asked(visitor) -> list[str]:
+def requests_of(visitor) -> list[str]:
     """The URLs and headers of all requests, without the header for the token."""
     return [
         f"{request.method} {request.url} {name}: {value}"
@@ -99,7 +99,7 @@ def test_the_page_asks_for_the_token_once_and_never_reveals_it(guarded, visit):
     assert TOKEN not in page.url + page.content() + page.evaluate("document.cookie")
     bearing = [request for request in visitor.sent if "authorization" in request.all_headers()]
     assert {request.url for request in bearing} == {f"{guarded.url}api/tickets"}
-    assert [line for line in asked(visitor) if TOKEN in line or ESCAPED in line] == []
+    assert [line for line in requests_of(visitor) if TOKEN in line or ESCAPED in line] == []
 
 
 def test_the_page_takes_the_token_from_the_fragment_of_its_address_and_removes_it(guarded, visit):
@@ -109,7 +109,7 @@ def test_the_page_takes_the_token_from_the_fragment_of_its_address_and_removes_i
     assert page.url == f"{guarded.url}#sort=worst"
     page.reload()
     ticks(page)
-    assert [line for line in asked(visitor) if "token=" in line] == []
+    assert [line for line in requests_of(visitor) if "token=" in line] == []
 
 
 def test_a_page_on_another_port_of_the_same_host_learns_nothing(guarded, visit):
@@ -178,7 +178,7 @@ def test_a_reconnect_fetches_another_ticket_and_resumes_without_a_snapshot(guard
         first, second = page.evaluate("streams.map(({url}) => new URL(url).searchParams.get('ticket'))")
         assert first != second
         assert "lastEventId=" in page.evaluate("streams[1].url")
-        assert [line for line in asked(visitor) if TOKEN in line or ESCAPED in line] == []
+        assert [line for line in requests_of(visitor) if TOKEN in line or ESCAPED in line] == []
 
 
 def test_a_forgotten_token_is_forgotten_in_every_tab(guarded, visit):

@@ -99,9 +99,9 @@ def test_a_bug_has_a_traceback_at_log_level_debug(condord, monkeypatch):
     assert "RuntimeError: why" in err
 
 
-@pytest.mark.parametrize("given", [["--log-level", "debug"], ["--log-level=debug"]])
-def test_the_flag_sets_log_level_debug_too(given):
-    assert main._is_debugging(["start", *given])
+@pytest.mark.parametrize("arguments", [["--log-level", "debug"], ["--log-level=debug"]])
+def test_the_flag_sets_log_level_debug_too(arguments):
+    assert main._is_debugging(["start", *arguments])
     assert not main._is_debugging(["start", "--log-level", "info"])
 
 

@@ -448,12 +448,12 @@ def _restoring(harness: Harness) -> Iterator[None]:
 
 def restore_positions(simulated: Simulated, entries: list[dict]) -> None:
     """Restore positions; `entries` are in the simulator's format."""
-    wanted = {entry["symbol"]: entry for entry in entries}
+    entries_by_symbol = {entry["symbol"]: entry for entry in entries}
     now = {entry["symbol"] for entry in simulated.post("positions", positions=[])}
-    gone = [{"symbol": symbol, "qty": 0} for symbol in now - wanted.keys()]
+    gone = [{"symbol": symbol, "qty": 0} for symbol in now - entries_by_symbol.keys()]
     back = [
         {"symbol": symbol, "qty": int(entry["qty"]), "avg_entry_price": float(entry["avg_entry_price"])}
-        for symbol, entry in wanted.items()
+        for symbol, entry in entries_by_symbol.items()
     ]
     simulated.post("positions", positions=[*gone, *back])
 

@@ -387,8 +387,8 @@ def settled(document: dict) -> dict:
     }
 
 
-def compare_samples(condord: Condord, follower: Follower, wanted: int, seen_by=lambda document: document) -> int:
-    """Compare the follower with `GET /api/positions` at `wanted` versions; returns how many were compared.
+def compare_samples(condord: Condord, follower: Follower, count: int, seen_by=lambda document: document) -> int:
+    """Compare the follower with `GET /api/positions` at `count` versions; returns how many were compared.
 
     `seen_by` reduces a document to what the follower's stream contains.
     """
@@ -401,9 +401,9 @@ def compare_samples(condord: Condord, follower: Follower, wanted: int, seen_by=l
         if version in follower.documents:
             assert settled(follower.documents[version]) == settled(seen_by(document))
             compared.add(version)
-        return len(compared) >= wanted
+        return len(compared) >= count
 
-    until(check, f"{wanted} versions compared")
+    until(check, f"{count} versions compared")
     return len(compared)
 
 

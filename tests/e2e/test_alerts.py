@@ -280,7 +280,7 @@ def test_alerts_are_stored_for_their_owner_only_also_without_history(market, rec
         assert receiver.path.encode() not in path.read_bytes()
 
 
-def test_a_damaged_file_is_set_aside_and_what_holds_is_not_sent_again(market, receiver, files, tmp_path):
+def test_a_damaged_file_is_set_aside_and_alerts_that_hold_are_not_sent_again(market, receiver, files, tmp_path):
     market.move(BEYOND)
     with watching(files) as condord:
         until(lambda: receiver.kinds == ["firing"], lambda: receiver.kinds)

@@ -5,7 +5,7 @@ import pytest
 from tests.e2e.curve_cases import PLACE, cases
 
 
-def test_the_cases_of_the_cards_curve_are_those_of_the_model():
+def test_the_cases_of_the_cards_curve_match_the_model():
     written = json.loads(PLACE.read_text())
     computed = json.loads(json.dumps(cases()))
     advice = "run `python -m tests.e2e.curve_cases`"

@@ -216,7 +216,7 @@ def test_the_last_day_has_its_cutoffs_and_notices(last_day):
     assert named == {condor["id"] for condor in ending}
 
 
-def test_on_the_last_day_theta_is_no_more_than_what_is_left(last_day):
+def test_on_the_last_day_theta_is_at_most_the_remaining_value(last_day):
     def ending():
         document = last_day[1].document()
         found = [condor for condor in document["condors"] if condor["daysToExpiration"] == 0]

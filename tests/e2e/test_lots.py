@@ -76,7 +76,7 @@ def await_cards(condord, strikes, *numbers):
     return until(check, lambda: f"{numbers} are shown: {list(cards(condord, strikes))}")
 
 
-def test_a_condor_costs_what_alpaca_reports_instead_of_a_rounded_average_times_its_quantity(start, book):
+def test_the_cost_of_a_condor_comes_from_alpaca_and_not_from_a_rounded_average(start, book):
     with start() as condord:
         condord.await_account_read()
         book.trade(3, NEAR)

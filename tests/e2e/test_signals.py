@@ -82,7 +82,7 @@ def test_the_daemon_keeps_ignoring_signals_that_were_ignored_at_its_start(monkey
             assert "Configuration reloaded" not in log
 
 
-def test_only_the_process_that_was_started_logs_what_stays_ignored_not_its_workers(monkeypatch, tmp_path):
+def test_only_the_started_process_logs_ignored_signals_and_not_its_workers(monkeypatch, tmp_path):
     for name, value in {**AWAY, "CONDORD_SERVER_WORKERS": "2"}.items():
         monkeypatch.setenv(name, value)
     with forked(tmp_path, "HUP", *NOWHERE) as process:

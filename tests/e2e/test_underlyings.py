@@ -148,7 +148,7 @@ def test_each_condor_has_its_risk_and_the_tested_ones_are_named(still):
             assert max(risk["gamma"], risk["vega"]) < 0
 
 
-def test_greeks_add_up_to_those_of_the_underlyings_and_of_the_account(tested):
+def test_greeks_add_up_over_underlyings_and_the_account(tested):
     document = tested[1].document()
     for condor in document["condors"]:
         for greek in ("delta", "gamma", "theta", "vega"):

@@ -122,7 +122,7 @@ def warnings(lines):
     return sorted(re.search(r" code=(\w+)", line)[1] for line in lines if " warning " in line)
 
 
-def test_the_demo_serves_warns_about_what_is_missing_and_stops_as_process_1(able):
+def test_the_demo_serves_warns_about_missing_directories_and_stops_as_process_1(able):
     with started("--demo", "--port", "0") as container:
         url = container.await_line(r"serves at (\S+)")[1]
         until(lambda: fetch(url + "/api/positions")[2]["totals"]["unrealizedPl"] is not None, "every condor is priced")

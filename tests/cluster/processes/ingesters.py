@@ -123,8 +123,8 @@ def cluster(directory: Path, *lines: str, **environ: str) -> Iterator[Cluster]:
     with ExitStack() as stack:
         simulated = stack.enter_context(closing_program(Simulated(**replaced(**UNPACED))))
         simulated.post("market", rate=5)
-        made = Cluster(stack, directory, simulated, *lines, **environ)
-        yield made
+        running_cluster = Cluster(stack, directory, simulated, *lines, **environ)
+        yield running_cluster
 
 
 def makers_of(program: Ingester) -> list[int]:

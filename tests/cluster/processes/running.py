@@ -129,14 +129,14 @@ def closing_link(url: str, context: ssl.SSLContext | None = None) -> Iterator[Li
         link.close()
 
 
-def same_documents(one: Follower, other: Follower, wanted: int, *, but_status: bool = False) -> int:
-    """Compare what two followers held at the same versions; returns at how many, at least `wanted`."""
+def same_documents(one: Follower, other: Follower, count: int, *, but_status: bool = False) -> int:
+    """Compare what two followers held at the same versions; returns at how many, at least `count`."""
 
     def common():
         versions = one.documents.keys() & other.documents.keys()
-        return versions if len(versions) >= wanted else None
+        return versions if len(versions) >= count else None
 
-    versions = until(common, f"{wanted} versions that both have")
+    versions = until(common, f"{count} versions that both have")
     for version in versions:
         mine, theirs = settled(one.documents[version]), settled(other.documents[version])
         if but_status:
@@ -145,8 +145,8 @@ def same_documents(one: Follower, other: Follower, wanted: int, *, but_status: b
     return len(versions)
 
 
-def compare_servers(one: Condord, other: Condord, wanted: int) -> None:
-    """Compare `GET /api/positions` of two servers at `wanted` versions that both had."""
+def compare_servers(one: Condord, other: Condord, count: int) -> None:
+    """Compare `GET /api/positions` of two servers at `count` versions that both had."""
     at: dict[str, dict[int, dict]] = {}
 
     def check():
@@ -155,6 +155,6 @@ def compare_servers(one: Condord, other: Condord, wanted: int) -> None:
             at.setdefault(document["version"], {})[number] = settled(document)
         both = [pair for pair in at.values() if len(pair) == 2]
         assert all(pair[0] == pair[1] for pair in both)
-        return len(both) >= wanted
+        return len(both) >= count
 
-    until(check, f"{wanted} versions of both", pause=0.0)
+    until(check, f"{count} versions of both", pause=0.0)

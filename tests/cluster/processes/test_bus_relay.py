@@ -63,7 +63,7 @@ def test_frames_pass_the_bus_byte_for_byte_with_their_ids(on_bus):
     assert [first[version] for version in common] == [second[version] for version in common]
 
 
-def test_the_document_is_that_of_the_daemon_at_the_same_version(on_bus):
+def test_the_document_equals_the_daemons_at_the_same_version(on_bus):
     compare_servers(on_bus.source, on_bus.relay, 5)
     with closing(Follower(on_bus.relay.url)) as follower, closing(Follower(on_bus.source.url)) as at_source:
         assert compare_samples(on_bus.relay, follower, 5) >= 5
@@ -144,7 +144,7 @@ def test_a_relay_of_a_source_does_not_import_the_client_of_a_bus():
     assert ran.stdout == "[]\n"
 
 
-def test_a_bus_that_was_killed_and_a_leader_that_was_replaced_are_reported_and_healed(on_bus):
+def test_a_killed_bus_and_a_replaced_leader_are_reported_and_recovered_from(on_bus):
     with closing(Follower(on_bus.relay.url)) as follower:
         until(lambda: follower.documents, "a first document")
         on_bus.nats.kill()

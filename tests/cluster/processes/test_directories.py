@@ -10,8 +10,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def ingesters(tmp_path):
-    with cluster(tmp_path) as made:
-        yield made
+    with cluster(tmp_path) as running_cluster:
+        yield running_cluster
 
 
 def test_the_directory_of_a_killed_front_is_gone_after_the_next_start(ingesters):

@@ -14,22 +14,22 @@ REMEDY = "permit it to this user of the NATS server"
 
 def users(**publish):
     """The line of a server with these users, who may publish what their value says."""
-    made = [f"{{ user: {name}, password: p, permissions: {{ publish: {may} }} }}" for name, may in publish.items()]
-    return f"authorization {{ users: [{', '.join(made)}] }}"
+    entries = [f"{{ user: {name}, password: p, permissions: {{ publish: {may} }} }}" for name, may in publish.items()]
+    return f"authorization {{ users: [{', '.join(entries)}] }}"
 
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts an ingester with the credentials of a user; `start.made` is the cluster."""
-    with cluster(tmp_path, users(one=FRAMES, two='">"')) as made:
+    """Starts an ingester with the credentials of a user; `start.running_cluster` is the cluster."""
+    with cluster(tmp_path, users(one=FRAMES, two='">"')) as running_cluster:
 
         def start(user):
             file = tmp_path / f"{user}.credentials"
             file.write_text(f"{user}:p")
             file.chmod(0o600)
-            return made.start(user, CONDORD_CLUSTER_CREDENTIALS_FILE=str(file))
+            return running_cluster.start(user, CONDORD_CLUSTER_CREDENTIALS_FILE=str(file))
 
-        start.made = made
+        start.running_cluster = running_cluster
         yield start
 
 
@@ -44,15 +44,15 @@ def test_an_ingester_without_permission_to_publish_reports_it_and_leads_once_it_
     assert one.get("/readyz")[0] == 503
     until(lambda: any("The request for the lease failed" in line for line in one.stderr), "the log")
     assert not any("This process leads" in line for line in one.stderr)
-    start.made.nats.reload(users(one='">"', two='">"'))
+    start.running_cluster.nats.reload(users(one='">"', two='">"'))
     one.await_live()
     assert one.cluster()["role"] == "leader"
-    start.made.check_slot()
+    start.running_cluster.check_slot()
 
 
 def test_a_leader_that_loses_the_permission_to_publish_gives_way_to_another_ingester(start, tmp_path):
-    made = start.made
-    made.nats.reload(users(one='">"', two='">"'))
+    running_cluster = start.running_cluster
+    running_cluster.nats.reload(users(one='">"', two='">"'))
     one = start("one")
     one.await_role("leader")
     two = start("two")
@@ -61,12 +61,12 @@ def test_a_leader_that_loses_the_permission_to_publish_gives_way_to_another_inge
     environ = {
         **QUICK_RELAY,
         "CONDORD_CLUSTER_ROLE": "relay",
-        "CONDORD_CLUSTER_BUS": made.nats.url,
+        "CONDORD_CLUSTER_BUS": running_cluster.nats.url,
         "CONDORD_CLUSTER_CREDENTIALS_FILE": str(tmp_path / "two.credentials"),
     }
     with closing_program(Program("start", "--port", "0", environ=environ)) as relay:
         url = relay.await_line(r"serves at (\S+)")[1]
-        made.nats.reload(users(one=FRAMES, two='">"'))
+        running_cluster.nats.reload(users(one=FRAMES, two='">"'))
         two.await_role("leader")
         until(lambda: one.cluster().get("leader") == two.name, lambda: f"a standby: {one.stderr}")
         one.await_live()
@@ -77,4 +77,4 @@ def test_a_leader_that_loses_the_permission_to_publish_gives_way_to_another_inge
             return status.get("state") == "live" and status["cluster"]["leader"] == two.name
 
         until(followed, "a relay of the other leader")
-    made.check_slot()
+    running_cluster.check_slot()

@@ -79,7 +79,7 @@ def test_frames_pass_two_relays_byte_for_byte(chain):
     assert {"snapshot", "delta"} <= names
 
 
-def test_the_document_is_that_of_the_source_at_the_same_version(chain):
+def test_the_document_equals_the_sources_at_the_same_version(chain):
     compare_servers(chain.source, chain.near, 5)
     compare_servers(chain.source, chain.far, 5)
 
@@ -168,7 +168,7 @@ def first_event(url: str, version: str | None):
                     return event
 
 
-def test_history_trades_and_alerts_are_those_of_the_source(chain):
+def test_history_trades_and_alerts_equal_the_sources(chain):
     for path in (
         "/api/trades",
         "/api/trades.csv",

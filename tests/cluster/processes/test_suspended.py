@@ -24,8 +24,8 @@ SUSPENDED_SECONDS = LOST_SECONDS + 3
 
 @pytest.fixture
 def ingesters(tmp_path):
-    with cluster(tmp_path) as made:
-        yield made
+    with cluster(tmp_path) as running_cluster:
+        yield running_cluster
 
 
 def number(document):

@@ -24,8 +24,8 @@ TAKEOVER_SECONDS = 8.0
 
 @pytest.fixture
 def ingesters(tmp_path):
-    with cluster(tmp_path) as made:
-        yield made
+    with cluster(tmp_path) as running_cluster:
+        yield running_cluster
 
 
 def epoch(follower) -> str:

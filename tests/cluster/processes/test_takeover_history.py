@@ -15,9 +15,9 @@ MINUTE_TIMEOUT_SECONDS = 130.0
 
 @pytest.fixture
 def ingesters(tmp_path):
-    with cluster(tmp_path, **QUIET) as made:
-        made.simulated.post("market", frozen=True)  # a minute has the same values wherever it is recorded
-        yield made
+    with cluster(tmp_path, **QUIET) as running_cluster:
+        running_cluster.simulated.post("market", frozen=True)  # a minute has the same values wherever it is recorded
+        yield running_cluster
 
 
 def recorded(program, condor) -> dict[int, int | None]:
@@ -33,7 +33,7 @@ def line_of(program, condor) -> dict[int, int]:
 
 
 def stored_minutes(program, condor: str) -> set[int]:
-    """The ends of the minutes with a value of this condor in the database of an ingester, which may not have made it yet."""
+    """The ends of the minutes with a value of this condor in the database of an ingester, which may not have running_cluster it yet."""
     path = program.directory / "state" / "history.sqlite3"
     if not path.exists():
         return set()

@@ -305,7 +305,7 @@ def test_connections_closed_while_the_daemon_was_paused_do_not_count_against_the
             assert link.recv(13) == b"HTTP/1.1 200 "
 
 
-def test_log_lines_of_a_worker_name_it_and_those_of_the_daemon_name_no_worker(served):
+def test_log_lines_of_a_worker_name_it_and_the_daemons_name_no_worker(served):
     named = re.findall(r" Serving (?:process=(\S+) )?version=", "".join(served.condord.stderr))
     assert (named.count(""), {*named}) == (1, {"", "worker-1", "worker-2"})
     killed = workers_of(served.pid)[0]
@@ -324,7 +324,7 @@ def test_workers_have_no_key_and_few_descriptors(served):
         assert not [name for name in names if re.search(r"sqlite|lock|token|key", name)]
 
 
-def test_the_token_and_the_host_are_checked_and_what_a_relay_does_not_know_is_asked_of_the_daemon(served):
+def test_a_worker_checks_token_and_host_and_passes_other_requests_to_the_daemon(served):
     for path in ("/api/positions", "/api/status", "/metrics", "/api/stream"):
         assert fetch(served.url + path)[0] == 401
     assert fetch(served.url + "/api/positions", headers={**BEARER, "Host": "evil.example"})[0] == 421
