@@ -25,6 +25,7 @@ lint: $(RUN)/pytest ## check style, format and imports
 
 types: $(RUN)/pytest ## check types
 	$(RUN)/mypy
+	$(RUN)/mypy --config-file benchmarks/mypy.ini benchmarks/*.py
 
 web: web/node_modules ## check and test the card and the page
 	cd web && npm run check && npm test

@@ -86,7 +86,9 @@ class Account:
         self.now = 0.0
         self.alerts = Alerts()
         self.publisher = daemon_parts.publisher(alerts=lambda book: AlertWatch(book, self.alerts))
-        self.watch = self.publisher.alerts.source
+        watch = self.publisher.alerts.source
+        assert isinstance(watch, AlertWatch)
+        self.watch = watch
         self._raised: set[str] = set()
         self.condors = holdings(condors)
         self.held = {symbol: count for legs in self.condors for symbol, count in legs.items()}

@@ -44,7 +44,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from fanout import Case, Served, condord, drive
-from subscribers import ParsedConfig, Subscriber, Subscribers, cpu_seconds, room
+from subscribers import ParsedEvents, Subscriber, Subscribers, cpu_seconds, room
 
 RATE = 4.0
 FOLLOWERS = 200
@@ -113,7 +113,7 @@ class Followers(Subscribers):
                 to.send((self._deliveries, self._ended))
                 self._deliveries = []
 
-    def _count(self, subscriber: Subscriber, parsed: ParsedConfig, received_at: float) -> None:
+    def _count(self, subscriber: Subscriber, parsed: ParsedEvents, received_at: float) -> None:
         follower = subscriber.socket.fileno()
         self._deliveries += [Delivery(follower, sent_at, received_at) for sent_at in parsed.sent]
 
@@ -331,7 +331,7 @@ def main() -> int:
         chosen.crowd = most
     cores = sorted(os.sched_getaffinity(0))
     connections = FOLLOWERS + STALLED + chosen.crowd
-    with condord(Case(connections, RATE, RATE, int(900 / RATE), chosen.seconds), "") as served:
+    with condord(Case(connections, RATE, RATE, int(900 / RATE), chosen.seconds, workers=0), "") as served:
         os.sched_setaffinity(served.pid, {cores[0]})
         os.sched_setaffinity(0, {cores[-1]})
         ours, theirs = _FORK.Pipe()

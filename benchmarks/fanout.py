@@ -371,9 +371,9 @@ def cases(chosen: argparse.Namespace) -> Iterator[Case]:
     for asked in map(int, chosen.subscribers.split(",")):
         if (count := min(asked, room())) < asked:
             print(f"{asked} subscribers are more than the open files allowed: {count}")
-        rates = (FAST_RATE, FAST_QUOTES) if chosen.fast else (chosen.rate, chosen.rate)
+        rate, quotes = (FAST_RATE, FAST_QUOTES) if chosen.fast else (chosen.rate, chosen.rate)
         window_ms = FAST_WINDOW_MS if chosen.fast else chosen.window_ms or int(900 / chosen.rate)
-        yield Case(count, *rates, window_ms, chosen.seconds, chosen.workers)
+        yield Case(count, rate, quotes, window_ms, chosen.seconds, chosen.workers)
 
 
 def main() -> int:

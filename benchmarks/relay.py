@@ -79,7 +79,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=10.0)
     chosen = parser.parse_args()
     count = min(chosen.subscribers, room())
-    case = fanout.Case(count, chosen.rate, chosen.rate, int(900 / chosen.rate), chosen.seconds)
+    case = fanout.Case(count, chosen.rate, chosen.rate, int(900 / chosen.rate), chosen.seconds, workers=0)
     cores = sorted(os.sched_getaffinity(0))
     with contextlib.ExitStack() as stack:
         limit = count + SPARE

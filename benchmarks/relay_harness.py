@@ -50,7 +50,7 @@ class Harness:
         """Put a link before `url`, and start the relay that follows it."""
         self.link = self._stack.enter_context(closing_link(url))
         self.relay = self._stack.enter_context(closing_program(relay_of(self.link.url)))
-        self.relay.await_read()
+        self.relay.await_account_read()
         self.at_relay = self._stack.enter_context(closing(Follower(self.relay.url)))
         until(lambda: self.at_relay.document, "a document")
 

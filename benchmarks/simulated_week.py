@@ -262,7 +262,9 @@ class Week:
         self._set_status(dt.datetime.combine(MONDAY, CLOSES, NEW_YORK), is_open=False)
         publisher.set_positions(self._positions(), self.now, self.at, lots=[each.lot for each in self.held.values()])
         assert len(publisher.book.edition.valuations.core) == len(PLANS)
-        publisher.alerts.source.note_orders()
+        watch = publisher.alerts.source
+        assert isinstance(watch, AlertWatch)
+        watch.note_orders()
 
     def _positions(self) -> list[Position]:
         prices = {symbol: price for each in self.held.values() for symbol, price in each.prices.items()}

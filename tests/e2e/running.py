@@ -17,6 +17,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from condord.cli.mirror import Mirror
 from condord.client.http import Daemon
@@ -295,8 +296,11 @@ def _snake(camel: str) -> str:
     return re.sub(r"(?=[A-Z])", "_", camel).upper()
 
 
+ProgramT = TypeVar("ProgramT", bound=Program)
+
+
 @contextmanager
-def closing_program(program: Program) -> Iterator[Program]:
+def closing_program(program: ProgramT) -> Iterator[ProgramT]:
     """Yield the program and close it in any case."""
     try:
         yield program
