@@ -1,4 +1,4 @@
-"""What a page, a card and a print have room for."""
+"""What a page, a card and a printed page have room for."""
 
 import datetime as dt
 import json
@@ -47,7 +47,7 @@ def test_no_strike_is_broken_in_two(still, visit):
     assert page.evaluate("document.documentElement.scrollWidth") == 320
 
 
-def test_a_print_cuts_no_card(still, visit):
+def test_no_card_is_split_between_printed_pages(still, visit):
     page = visit(still.url, viewport={"width": 1024, "height": 800}).open()
     has_cards(page)
     page.emulate_media(media="print")

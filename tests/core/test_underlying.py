@@ -42,7 +42,7 @@ def test_the_price_is_the_mid_of_a_narrow_quote():
     [(0.0, 582.0), (582.0, 0.0), (580.0, 590.0), (582.0, 581.9), (float("nan"), 582.0), (-1.0, 582.0)],
     ids=["no bid", "no ask", "wide", "crossed", "NaN", "negative"],
 )
-def test_the_price_is_the_last_trade_where_the_quote_is_unusable(bid, ask):
+def test_the_price_is_the_last_trade_if_the_quote_is_unusable(bid, ask):
     assert choose(quote(bid, ask), TRADE, "iex") == ChosenPrice(e4("581.20"), "iexTrade", TRADE.at)
     assert choose(quote(bid, ask), None, "iex") is None
 

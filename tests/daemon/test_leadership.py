@@ -164,7 +164,7 @@ def test_a_fence_that_does_not_rise_is_logged_once_with_a_remedy(caplog):
     assert "clock" in logged["remedy"]
 
 
-def test_the_own_last_fence_is_given_back_without_an_error(caplog):
+def test_the_last_fence_it_had_itself_is_released_without_an_error(caplog):
     async def main():
         async with leading_harness() as harness:
             await asyncio.sleep(0.5)

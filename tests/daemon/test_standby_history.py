@@ -178,7 +178,7 @@ def test_the_last_event_counts_even_if_a_maker_begins_in_the_same_turn():
     run_scenario(scenario)
 
 
-def test_a_takeover_does_not_wait_for_the_bus_where_the_account_is_known():
+def test_a_takeover_does_not_wait_for_the_bus_if_the_account_is_known():
     async def scenario(harness):
         harness.quote(0.90)
         await harness.end_minute()

@@ -106,7 +106,7 @@ def test_410_disables_a_channel_until_it_changes_or_the_next_start(market, recei
         assert len(receiver.ids) == 2
 
 
-def test_a_message_is_given_up_at_the_end_of_the_session_or_of_the_next_one_where_it_is_closed(receiver, tmp_path):
+def test_a_message_expires_at_the_end_of_the_session_or_of_the_next_one_if_the_market_is_closed(receiver, tmp_path):
     receiver.status = 503
     with market_of_one() as market:
         rarely = also_replaced(notify__schedule__RETRY_SECONDS=[1e6] * 4, notify__delivery__CHECK_SECONDS=0.3)

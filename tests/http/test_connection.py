@@ -216,7 +216,7 @@ def test_a_connection_that_has_ended_is_freed_without_the_garbage_collector():
         gc.enable()
 
 
-# Bounds. They are shorter than the daemon's, since our server turns ten times a second, on a virtual clock, too.
+# Bounds. They are shorter than the daemon's, since uvicorn wakes up ten times a second, on a virtual clock, too.
 
 LIMITS = Limits(
     head_bytes=500,

@@ -27,9 +27,9 @@ from tests.http.fake_daemon import LEGS, NOW_AT, Answer, Client, FakeDaemon, ser
 LEG = next(iter(LEGS))
 RING = 8
 STALL_SECONDS = 2.0
-"""Sooner than the daemon: our server turns ten times a second, which takes time even on a virtual clock."""
+"""Shorter than the daemon's: uvicorn wakes up ten times a second, which takes time even on a virtual clock."""
 SO_MEMINFO = 55
-"""What a socket holds of the kernel's memory (linux/sock_diag.h); Python has no name for it."""
+"""The option that reads a socket's kernel memory (linux/sock_diag.h); Python has no name for it."""
 KERNEL_BYTES = 512 * 1024
 PATIENCE_SECONDS = subscriber_writer.STALL_SECONDS
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)

@@ -42,7 +42,7 @@ def test_a_route_that_needs_the_document_gives_503_with_the_reason(path):
 
 
 @pytest.mark.parametrize(("path", "method"), [("/livez", "GET"), ("/openapi.json", "GET"), ("/api/tickets", "POST")])
-def test_every_other_route_is_answered(path, method):
+def test_all_other_routes_are_answered(path, method):
     assert ask(path, method=method).status in (200, 201)
 
 

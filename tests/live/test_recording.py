@@ -364,7 +364,7 @@ def test_a_value_that_the_first_live_status_makes_unconfirmed_counts_in_no_minut
     assert (row.low, row.high, account.low) == (None, None, None)
 
 
-def test_a_cut_while_another_account_is_read_has_no_condors_to_follow():
+def test_a_gap_while_another_account_is_read_records_no_condors():
     service = PublishingService(spy())
     service.offer(*(tick(symbol, 1.0, 1.1) for symbol in service.book.symbols))
     service.book.recall_past(None)
@@ -385,7 +385,7 @@ def test_extremes_are_null_until_a_profit_is_known_and_a_new_one_comes_with_its_
     assert (value["unrealizedPl"], value["worstPl"], value["bestPl"]) == (130, 130, 230)
 
 
-def test_a_minute_with_a_held_value_counts_in_no_extreme_and_its_own_are_withdrawn(service):
+def test_a_minute_that_is_held_back_undoes_the_extremes_it_set(service):
     service.quote()
     service.end_minute()
     service.quote(0.80)
@@ -402,7 +402,7 @@ def test_a_minute_with_a_held_value_counts_in_no_extreme_and_its_own_are_withdra
     assert service.edition.number == version + 1
 
 
-def test_a_value_that_stays_held_holds_the_next_minute_too(service):
+def test_a_value_that_stays_held_back_holds_the_next_minute_back_too(service):
     service.quote(spread=1.6)
     service.end_minute()
     service.end_minute()

@@ -243,7 +243,7 @@ def test_a_dividend_of_the_configuration_replaces_alpacas():
     assert held.figures.next_dividend("SPY", EPOCH_AT) is None
 
 
-def test_the_yield_counts_where_no_dividend_is_known():
+def test_the_yield_counts_if_no_dividend_is_known():
     held = Pass(*spy())
     held.figures.assumptions = Assumptions(rate=0.04, dividend_yields={"SPY": 0.02})
     quoted = {

@@ -35,5 +35,5 @@ def test_there_are_no_figures_on_the_expiration_day(days):
 
 
 @pytest.mark.parametrize("price", [0.0, 20.0, 120.0])
-def test_there_are_no_figures_where_no_volatility_gives_the_price(price):
+def test_there_are_no_figures_if_no_volatility_gives_the_price(price):
     assert snapshot_figures.figures("call", 120.0, 100.0, 30, price) is None

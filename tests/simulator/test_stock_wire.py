@@ -60,7 +60,7 @@ def test_the_end_of_a_minute_sends_bars_on_their_channels(is_corrected, expected
     assert {message.channel: msgpack.unpackb(message.body)["T"] for message in messages} == expected
 
 
-def test_every_other_type_of_the_stream_is_built_once():
+def test_each_type_but_quotes_and_trades_is_built_once():
     types = [both(message)[1]["T"] for message in stock_wire.every_other_message(TRADE)]
     assert sorted(types) == sorted("budcxls")
 

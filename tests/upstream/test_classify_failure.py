@@ -296,7 +296,7 @@ class TestTable:
         assert words in sentence(name, failure, "stock stream")
 
     @pytest.mark.parametrize("row", [row for row in STREAM if row[1] not in [stocks[1] for stocks in STOCKS]])
-    def test_every_other_failure_of_the_stock_stream_has_the_row_of_the_option_stream(self, row):
+    def test_all_other_failures_of_the_stock_stream_have_the_rows_of_the_option_stream(self, row):
         assert classify(row[1], of="stock stream") == classify(row[1], of="stream")
 
     def test_each_row_of_the_table_is_used(self):

@@ -461,7 +461,7 @@ class TestBreaker:
         assert calls.rest.breaker == "closed"
 
     @pytest.mark.parametrize("answer", [Answer(HTML), Answer({}, 408), Answer({}, 503)])
-    def test_every_other_failure_counts(self, server, harness, answer):
+    def test_all_other_failures_count(self, server, harness, answer):
         server.script[POSITIONS] = [answer]
         calls = harness(breaker_failures=1, retries=0)
         calls.fault()

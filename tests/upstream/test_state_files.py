@@ -338,7 +338,7 @@ class TestBadFiles:
         assert copies == [(name, content)]
         assert read(directory, kind="names") == ROWS
 
-    def test_an_unusable_state_that_is_handed_over_is_logged_and_the_own_file_is_read(self, tmp_path, logs):
+    def test_an_unusable_state_that_is_handed_over_is_logged_and_the_file_is_read(self, tmp_path, logs):
         name = f"{state_files.hash_of('A')}-names.json"
         write(tmp_path, kind="names")
         with closing(Store(tmp_path, account="A", handed_over={name: b"no JSON"})) as store:

@@ -1,4 +1,4 @@
-/** Runs the code examples of the docs; `npm run check` checks its types. */
+/** Runs the code examples of the docs; `npm run check` checks their types. */
 import { readFileSync } from 'node:fs'
 import { createPinia } from 'pinia'
 import { createApp, h, type Component, type Plugin } from 'vue'
