@@ -10,7 +10,7 @@ All follow the same daemon at its fastest window, one after the other, each in a
 The daemon is that of `service.run`; in the supervisor's place something offers the feed a quote for one leg of each
 condor, once a window. Every card has the line of a whole session. `renderer` is the CPU time of all threads of the
 process that has the page, as a share of a core; `main thread` that of its tasks, as the browser counts them. `deltas/s`
-says whether a page falls behind. How soon the first card is there is measured from the navigation on, in a browser
+shows whether a page falls behind. How soon the first card is there is measured from the navigation on, in a browser
 without a cache, on that daemon and on `condord start --demo`.
 
 It needs Chromium (Debian: chromium) and Playwright, which is one of the development requirements.

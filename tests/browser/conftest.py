@@ -108,7 +108,7 @@ def still():
 
 @pytest.fixture(scope="package")
 def owner(tmp_path_factory):
-    """An account in a market that does not move; each test first says what needs its owner, by `need`."""
+    """An account in a market that does not move; each test first sets what needs its owner, by `need`."""
     with prepared(tmp_path_factory.mktemp("owner")) as account:
         yield account
 

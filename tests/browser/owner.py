@@ -50,7 +50,7 @@ class Account:
         return {alert["rule"]: alert for alert in alerts if alert["state"] == "firing"}
 
     def need(self, *rules: tuple[str, str, str]) -> None:
-        """Let an alert fire for each rule, a name, a severity and the beginning of a condor's id, and none else."""
+        """Let an alert fire for each rule, a name, a severity and the beginning of a condor's id, and no others."""
         self._files.rules = [
             {
                 "name": name,
@@ -68,7 +68,7 @@ class Account:
 
 @contextlib.contextmanager
 def prepared(folder: Path, *arguments: str) -> Iterator[Account]:
-    """An account that is read and priced, of which no rule says anything; `arguments` are the simulator's."""
+    """An account that is read and priced, for which no rule fires; `arguments` are the simulator's."""
     environ = {**QUICK, "CONDORD_STREAM_SILENCE_SECONDS": "600", "STATE_DIRECTORY": str(folder / "state")}
     with still_market(*arguments) as simulated:
         files = OwnRules(folder, simulated)

@@ -11,7 +11,7 @@ from condord.notify.channel import Channel
 
 
 class FakeDelivery:
-    """Answers as the test says; an unknown channel has no answer."""
+    """Answers as the test sets; an unknown channel has no answer."""
 
     def __init__(self, **answers):
         self.answers = answers

@@ -59,11 +59,11 @@ def test_contracts_that_settle_at_the_open_count_to_the_day_before():
 
 
 def test_without_cut_offs_or_an_expiry_the_last_day_is_today():
-    unread, uncut = (
+    without_expiry, without_cut_offs = (
         condor(expiry=None),
         condor(expiry={"lastTradingAt": LAST_TRADE, "settlesAt": LAST_TRADE, "cutoffs": []}),
     )
-    assert [time_left(each, at("19:55:00")) for each in (unread, uncut)] == ["today", "today"]
+    assert [time_left(each, at("19:55:00")) for each in (without_expiry, without_cut_offs)] == ["today", "today"]
 
 
 def broken(expiry):
@@ -83,7 +83,7 @@ def test_without_an_expiry_a_broken_condor_shows_days_and_takes_orders_as_far_as
     assert no_orders_since(unread, at("20:55:00")) == ""
 
 
-def test_a_broken_condor_that_settles_at_the_open_has_the_opening_prices_as_its_end():
+def test_a_broken_condor_that_settles_at_the_open_shows_that_it_settles_at_the_opening_prices():
     ending = {"lastTradingAt": LAST_TRADE, "settlesAt": "2026-12-19T14:30:00Z", "cutoffs": []}
     assert expiry_lines(broken(ending), at("20:15:00"))[1:] == [
         "last trades Dec 18 16:15 ET, in 1 h 0 min",

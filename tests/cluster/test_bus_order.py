@@ -272,7 +272,7 @@ def test_one_lost_frame_in_a_hundred_is_not_visible_to_subscribers(seed, count):
 class ModelBus(RuleBasedStateMachine):
     """Leaders that follow each other publish on a bus that loses, repeats and delays; a follower asks for what it lacks.
 
-    A delta says which event it follows, so the follower can check what it is given: a delta that does not follow the
+    A delta names the event it follows, so the follower can check what it is given: a delta that does not follow the
     last one, and is not an answer, would be applied to the wrong document.
     """
 

@@ -15,7 +15,7 @@ MINE = {"name": "mine", "when": "tested"}
 
 
 def read(**values):
-    """What is read of these tables; each key is on a line of its own."""
+    """The result of reading these tables; each key is on a line of its own."""
     elements = {
         name: [
             Element(

@@ -122,7 +122,7 @@ def test_an_address_in_use_is_an_error_before_any_request_to_alpaca(tmp_path):
         other = msgspec.structs.replace(CONFIG, server=Server(port=urlsplit(url).port))
         try:
             service.run(startup.startup(other, startup.key("another")), environ={}, announce=errors.append)
-        except Exception as error:  # noqa: BLE001 - which one it is, the test says
+        except Exception as error:  # noqa: BLE001 - the test checks which one it is
             errors.append(error)
 
     serve(tmp_path, visit)

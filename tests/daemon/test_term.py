@@ -69,7 +69,7 @@ class FakeMaker:
 
 
 class Harness:
-    """What a term needs. The harness itself stands in for the front and for the state on the bus."""
+    """The parts that a term needs. The harness itself stands in for the front and for the state on the bus."""
 
     def __init__(self):
         self.maker = FakeMaker()

@@ -86,7 +86,7 @@ class Harness:
         await asyncio.wait([self._task])
 
     async def begin(self, account="one", orders=ORDERS):
-        """What the supervisor does at a start."""
+        """Do what the supervisor does at a start."""
         await self.book.switch_to(account)
         activities, complete_from = await self.book.recall_past()
         self.book.set_account([held(PUT, -1)], orders)

@@ -1,4 +1,4 @@
-"""Write web/tests/curve.cases.json: condors, and what the model says that they make at prices of the underlying.
+"""Write web/tests/curve.cases.json: condors, and their profits by the model at prices of the underlying.
 
     .venv/bin/python -m tests.e2e.curve_cases
 

@@ -34,7 +34,7 @@ def last_day():
 
 
 def await_day(condord) -> dict:
-    """The first document with all that the account says about today."""
+    """The first document with all figures of the account for today."""
     return until(
         lambda: (
             (document := condord.document())["account"]

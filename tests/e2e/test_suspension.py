@@ -54,7 +54,7 @@ def test_requests_that_have_waited_get_every_quote_unconfirmed_and_no_live_statu
     assert f"condord_quotes_unconfirmed {len(waiting.documents[0]['quotes'])}.0" in waiting.metrics
 
 
-def test_the_first_event_that_subscribers_get_marks_every_quote(simulated, condord):
+def test_the_first_event_that_subscribers_get_has_every_quote_unconfirmed(simulated, condord):
     with closing(Follower(condord.url)) as follower:
         until(lambda: len(follower.documents) > 2, "events")
         with stopped([condord.process.pid]):

@@ -1,4 +1,4 @@
-"""What a start finds, without files: a configuration, a key and no faults, unless a test says otherwise."""
+"""What a start finds, without files: a configuration, a key and no faults, unless a test changes that."""
 
 import contextlib
 import logging

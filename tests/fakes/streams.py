@@ -1,4 +1,4 @@
-"""Fakes of Alpaca's two WebSocket servers on the test's event loop, which behave well unless a test says otherwise.
+"""Fakes of Alpaca's two WebSocket servers on the test's event loop, which behave well unless a test changes that.
 
 `StreamServer` knows only WebSockets; `OptionServer` and `TradingServer` add Alpaca's messages. Everything runs in
 protocol callbacks, so a server has no tasks, and its counts are correct as soon as the kernel has reported an event.
@@ -241,7 +241,7 @@ class TradingServer(StreamServer):
         self.is_text = False
         self.logins = []
 
-    def say(self, peer, message):
+    def send_message(self, peer, message):
         text = json.dumps(message)
         peer.send(text if self.is_text else text.encode())
 
@@ -250,6 +250,8 @@ class TradingServer(StreamServer):
         if message["action"] == "auth":
             self.logins.append((message["key"], message["secret"]))
             if self.status is not None:
-                self.say(peer, {"stream": "authorization", "data": {"status": self.status, "action": "authenticate"}})
+                self.send_message(
+                    peer, {"stream": "authorization", "data": {"status": self.status, "action": "authenticate"}}
+                )
         elif self.listens:
-            self.say(peer, {"stream": "listening", "data": {"streams": message["data"]["streams"]}})
+            self.send_message(peer, {"stream": "listening", "data": {"streams": message["data"]["streams"]}})

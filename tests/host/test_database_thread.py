@@ -17,7 +17,7 @@ LATE_AT = dt.datetime(2026, 6, 22, 13, 31, tzinfo=dt.UTC)
 
 
 class NotesFile:
-    """A file that does what a test says."""
+    """A file that does what a test sets."""
 
     def __init__(self):
         self.path = PATH

@@ -425,7 +425,7 @@ def test_a_backlog_that_shrinks_is_progress_even_if_it_never_empties():
         for _ in range(3):
             await asyncio.sleep(0.9 * STALL_SECONDS)
             assert len(waiting) > 1
-            del waiting[:1]  # as if the socket had taken it: where the kernel splits a frame is not for a test to say
+            del waiting[:1]  # as if the socket had taken it: no test decides where the kernel splits a frame
         assert served.daemon.evicted == 0
         await asyncio.sleep(2 * STALL_SECONDS)
         assert served.daemon.evicted == 1

@@ -1,4 +1,4 @@
-"""What the tests of `condord.live` share: accounts, quotes, a clock, and a client that reads the stream by its rules."""
+"""Shared by the tests of `condord.live`: accounts, quotes, a clock, and a client that reads the stream by its rules."""
 
 import datetime as dt
 import json

@@ -1,4 +1,4 @@
-"""What the tests of alerts share: rules, subjects with made-up facts, and a clock that only the test moves."""
+"""Shared by the tests of alerts: rules, subjects with made-up facts, and a clock that only the test moves."""
 
 import datetime as dt
 

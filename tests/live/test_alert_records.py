@@ -1,4 +1,4 @@
-"""What is stored of alerts."""
+"""The stored rows of alerts."""
 
 import msgspec
 

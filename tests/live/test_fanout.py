@@ -513,7 +513,7 @@ def test_a_client_that_waits_joins_the_view_that_others_have_begun_meanwhile(ser
     assert [identity for _, identity, _ in service.take(waiting)] == ["k3f9-5"]
 
 
-def test_a_client_that_leaves_while_it_waits_leaves_the_view_to_the_others(service):
+def test_the_others_keep_the_view_when_a_waiting_client_leaves(service):
     waiting = service.subscribe(ONE_CALL, version="k3f9-99")
     other = service.subscribe(ONE_CALL)
     service.take(other)
@@ -529,7 +529,7 @@ def test_a_client_ahead_of_the_server_that_makes_the_events_gets_a_snapshot_in_t
     assert service.fanout.resyncs == {"unknownEpoch": 1}
 
 
-def test_a_client_ahead_of_a_server_that_follows_gets_nothing_older_but_bye(service):
+def test_a_client_ahead_of_a_server_that_follows_gets_bye_and_no_older_event(service):
     fanout = Fanout(service.edition, ring_size=8, follows=True)
     service.fanout = service.publisher.fanout = fanout
     waiting = service.subscribe(EVERYTHING, version="k3f9-4")

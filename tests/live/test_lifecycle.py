@@ -195,7 +195,7 @@ def test_a_memory_with_an_unreadable_symbol_is_ignored():
     assert timeline.lifecycle.memory == Memory()
 
 
-def test_first_seen_keeps_its_old_name_told_in_the_file():
+def test_first_seen_is_still_called_told_in_the_file():
     written = msgspec.json.encode(Memory(first_seen={"key": EARLIER}))
     assert b'"told":{"key":"2026-11-20T15:00:00Z"}' in written
     assert msgspec.json.decode(written, type=Memory).first_seen == {"key": EARLIER}

@@ -203,7 +203,7 @@ def test_lots_that_change_nothing_are_not_an_event(service):
     assert service.edition.version == version
 
 
-def test_another_day_at_the_exchange_is_a_snapshot_with_fewer_days_to_expiration(service):
+def test_another_day_at_the_exchange_brings_a_snapshot_with_fewer_days_to_expiration(service):
     subscriber = follow(service)
     service.wait(24 * 3600)
     service.set_positions(spy())
@@ -1408,13 +1408,13 @@ SHORT_CALL = position(C650, -1, 0.40)
 EXPIRATION_DAY = dt.datetime(2026, 12, 18, 15, tzinfo=dt.UTC) - EPOCH_AT
 
 
-def at_the_exchange(service, since_epoch):
-    """The status of a second as late as that; the clock of the loop does not jump."""
+def set_status_at(service, since_epoch):
+    """Publish a status at this time after `EPOCH_AT`."""
     service.now = since_epoch.total_seconds()
     return service.set_status(status())
 
 
-def shown_at(service):
+def shown_parts(service):
     document = service.edition.document(service.now_at)
     codes = [notice.code for notice in document.status.notices]
     (short,) = [entry for entry in document.unmatched if entry.symbol == C650]
@@ -1424,20 +1424,20 @@ def shown_at(service):
 def test_a_day_ends_at_midnight_of_the_exchange_without_a_change_of_positions():
     service = PublishingService((*spy(), SHORT_CALL))
     midnight = dt.datetime(2026, 11, 21, 5, tzinfo=dt.UTC) - EPOCH_AT
-    at_the_exchange(service, midnight - dt.timedelta(seconds=1))
-    assert shown_at(service)[3] == 28
+    set_status_at(service, midnight - dt.timedelta(seconds=1))
+    assert shown_parts(service)[3] == 28
     version = service.edition.version
-    at_the_exchange(service, midnight)
-    assert shown_at(service)[3] == 27
+    set_status_at(service, midnight)
+    assert shown_parts(service)[3] == 27
     assert service.edition.version != version
 
 
 def test_contracts_settle_without_a_change_of_positions():
     service = PublishingService((*spy(), SHORT_CALL))
-    at_the_exchange(service, EXPIRATION_DAY)
-    assert shown_at(service) == (["expiresToday"] * 2, True, None, 0)
-    at_the_exchange(service, EXPIRATION_DAY + dt.timedelta(hours=6, minutes=15))
-    assert shown_at(service) == (["expired"] * 2, False, 0, 0)
+    set_status_at(service, EXPIRATION_DAY)
+    assert shown_parts(service) == (["expiresToday"] * 2, True, None, 0)
+    set_status_at(service, EXPIRATION_DAY + dt.timedelta(hours=6, minutes=15))
+    assert shown_parts(service) == (["expired"] * 2, False, 0, 0)
     subscriber = service.subscribe(EVERYTHING)
     assert service.take(subscriber)
 
@@ -1445,12 +1445,12 @@ def test_contracts_settle_without_a_change_of_positions():
 def test_a_later_calendar_takes_effect_with_the_next_status():
     service = PublishingService((*spy(), SHORT_CALL))
     half_past_two = EXPIRATION_DAY + dt.timedelta(hours=4, minutes=30)
-    at_the_exchange(service, half_past_two)
-    assert shown_at(service)[0] == ["expiresToday"] * 2
+    set_status_at(service, half_past_two)
+    assert shown_parts(service)[0] == ["expiresToday"] * 2
     day = dt.date(2026, 12, 18)
     service.account.set_calendar(Calendar({day: hours_of(day, dt.time(9, 30), dt.time(13))}))
-    at_the_exchange(service, half_past_two)
-    assert shown_at(service)[0] == ["expired"] * 2
+    set_status_at(service, half_past_two)
+    assert shown_parts(service)[0] == ["expired"] * 2
 
 
 def test_a_stub_that_moves_little_and_has_no_mark_is_not_a_change_that_counts():

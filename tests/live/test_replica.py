@@ -408,7 +408,7 @@ def test_an_event_that_begins_later_than_the_document_is_a_gap(origin):
     replica.begin()
     for event in (first, *moved[:3]):
         replica.take(event, 0.0, origin.now_at)
-    replica.take(moved[0], 0.0, origin.now_at)  # the other server was behind, and joins what is missing
+    replica.take(moved[0], 0.0, origin.now_at)  # from another server, which is behind
     replica.take(moved[4], 0.0, origin.now_at)
     assert (replica.gaps, replica.needs_snapshot, replica.resume_version) == (1, True, None)
     replica.take(moved[4], 0.0, origin.now_at)

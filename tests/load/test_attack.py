@@ -32,7 +32,7 @@ ATTACKS = {
     "asks under a foreign name": request("/api/positions", "evil.example") * 20,
     "is no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
     "never ends its head": b"GET /api/positions HTTP/1.1\r\nHost: localhost\r\nX: ",
-    "says nothing": b"",
+    "sends nothing": b"",
 }
 
 

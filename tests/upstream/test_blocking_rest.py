@@ -1,4 +1,4 @@
-"""What each request asks for, and what becomes of its answer, through `AlpacaRest`."""
+"""The requests of `AlpacaRest`, and their parsed answers."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ ORDER = {"id": "one", "submitted_at": "2025-06-24T16:00:00Z", "status": "partial
 
 
 class TestMarket:
-    """What only risk figures need."""
+    """Requests that only risk figures need."""
 
     def test_stocks_are_read_from_the_feed_two_hundred_a_request(self, server, harness):
         server.script[STOCKS] = lambda query: Answer({key: {} for key in query["symbols"].split(",")})
@@ -119,7 +119,7 @@ class TestMarket:
 
 
 class TestDay:
-    """What only today's profit or loss and closing orders need."""
+    """Requests that only today's profit or loss and closing orders need."""
 
     DAY = dt.date(2026, 11, 20)
 

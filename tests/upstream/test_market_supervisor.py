@@ -430,7 +430,9 @@ class TestReads:
                 before = {
                     what: len(harness.brokerage.times(what)) for what in ("balances", "workingOrders", "dayFills")
                 }
-                harness.trading.say(harness.trading.peer, {"stream": "trade_updates", "data": {"event": "fill"}})
+                harness.trading.send_message(
+                    harness.trading.peer, {"stream": "trade_updates", "data": {"event": "fill"}}
+                )
                 await settle(1.0)
                 after = {what: len(harness.brokerage.times(what)) for what in before}
                 assert after == {what: count + 1 for what, count in before.items()}

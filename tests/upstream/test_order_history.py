@@ -94,7 +94,7 @@ def order(row):
 
 
 def refused(*rows):
-    """What is counted for these rows."""
+    """The counts for these rows."""
     names = []
     order_history.page(list(rows), names.append)
     return names

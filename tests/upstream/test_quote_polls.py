@@ -81,7 +81,7 @@ def test_without_contracts_nothing_is_asked_for():
     assert harness.times("read", 10) == []
 
 
-def test_while_the_market_is_closed_nothing_is_polled_but_that_counts_as_an_answer():
+def test_while_the_market_is_closed_nothing_is_polled_and_that_counts_as_an_answer():
     harness = Harness(is_open=False)
     assert harness.times("poll", 12) == []
     assert harness.polled == 3

@@ -359,7 +359,7 @@ class TestBadAnswers:
 
 
 class TestRefusals:
-    """What cannot be read is counted by kind, and each kind is logged once."""
+    """Unreadable rows are counted by kind, and each kind is logged once."""
 
     @pytest.mark.parametrize(
         ("path", "answer", "way", "refused"),

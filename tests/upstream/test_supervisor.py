@@ -214,7 +214,7 @@ class TestReadings:
             async with harness.at_work():
                 await harness.ready()
                 harness.brokerage.held.append(holding(EXTRA))
-                harness.trading.say(harness.trading.peer, FILL)
+                harness.trading.send_message(harness.trading.peer, FILL)
                 await until(lambda: EXTRA in harness.options.peer.subscribed, within=0.5)
                 await until(lambda: EXTRA in [tick.symbol for tick in harness.sink.confirmed[-1]], within=0.5)
                 assert len(harness.options.all_peers) == 1
@@ -233,7 +233,7 @@ class TestReadings:
 
                 harness.sink.set_positions = noted
                 harness.brokerage.held.append(holding(EXTRA))
-                harness.trading.say(harness.trading.peer, FILL)
+                harness.trading.send_message(harness.trading.peer, FILL)
                 await until(lambda: streamed)
                 assert EXTRA in streamed[0]
 
@@ -244,7 +244,7 @@ class TestReadings:
                 await harness.ready()
                 harness.options.acknowledges = False
                 harness.brokerage.held.append(holding(EXTRA))
-                harness.trading.say(harness.trading.peer, FILL)
+                harness.trading.send_message(harness.trading.peer, FILL)
                 await until(lambda: EXTRA in harness.sink.symbols, within=1.3)
 
     def test_a_vanished_position_is_unsubscribed(self):
@@ -273,7 +273,7 @@ class TestReadings:
             async with harness.at_work():
                 await harness.ready()
                 before = len(harness.brokerage.times("positions"))
-                harness.trading.say(harness.trading.peer, FILL)
+                harness.trading.send_message(harness.trading.peer, FILL)
                 await settle(1.0)
                 assert len(harness.brokerage.times("positions")) == before + 1
 
@@ -284,7 +284,7 @@ class TestReadings:
                 await harness.ready()
                 before = len(harness.brokerage.times("positions"))
                 for _ in range(20):
-                    harness.trading.say(harness.trading.peer, FILL)
+                    harness.trading.send_message(harness.trading.peer, FILL)
                     await settle(0.001)
                 await settle(1.0)
                 assert len(harness.brokerage.times("positions")) == before + 1
@@ -296,9 +296,9 @@ class TestReadings:
                 await harness.ready()
                 harness.brokerage.delay = 2.0
                 before = len(harness.brokerage.times("positions"))
-                harness.trading.say(harness.trading.peer, FILL)
+                harness.trading.send_message(harness.trading.peer, FILL)
                 await settle(1.0)
-                harness.trading.say(harness.trading.peer, FILL)
+                harness.trading.send_message(harness.trading.peer, FILL)
                 await settle(10.0)
                 assert len(harness.brokerage.times("positions")) == before + 2
 
@@ -378,7 +378,7 @@ class TestFloods:
             async with harness.at_work():
                 await harness.ready()
                 before = {what: len(harness.brokerage.times(what)) for what in ("positions", "orders")}
-                await flood(lambda: harness.trading.say(harness.trading.peer, FILL), count=3000)
+                await flood(lambda: harness.trading.send_message(harness.trading.peer, FILL), count=3000)
                 assert all(1 < len(harness.brokerage.times(what)) - count <= MOST for what, count in before.items())
 
     def test_the_last_of_a_flood_is_read_too(self):
@@ -488,7 +488,7 @@ class TestContractsAndOrders:
             async with harness.at_work():
                 await harness.ready()
                 harness.brokerage.held.append(holding(OTHER))
-                harness.trading.say(harness.trading.peer, FILL)
+                harness.trading.send_message(harness.trading.peer, FILL)
                 await until(
                     lambda: ("contract", OTHER) in [asked[::2] for asked in harness.brokerage.asked], within=0.5
                 )
@@ -499,7 +499,7 @@ class TestContractsAndOrders:
             async with harness.at_work():
                 await harness.ready()
                 harness.brokerage.pages = lambda after: OPENED
-                harness.trading.say(harness.trading.peer, FILL)
+                harness.trading.send_message(harness.trading.peer, FILL)
                 await until(lambda: harness.sink.lots, within=0.5)
                 assert [lot.id for lot in harness.sink.lots] == ["opened"]
                 assert [order.id for order in harness.sink.orders] == ["opened"]
@@ -616,7 +616,7 @@ class TestReadingBack:
             async with harness.at_work():
                 await harness.ready()
                 harness.brokerage.past = [fill("one")]
-                harness.trading.say(harness.trading.peer, FILL)
+                harness.trading.send_message(harness.trading.peer, FILL)
                 await until(lambda: harness.past.past, within=7.0)
 
     @pytest.mark.slow

@@ -44,7 +44,7 @@ def test_a_fill_causes_a_reading_of_positions(is_text):
         async with harness.at_work():
             await until(lambda: harness.state == "live")
             before = harness.traded
-            server.say(server.peer, FILL)
+            server.send_message(server.peer, FILL)
             await until(lambda: harness.traded == before + 1)
 
 
@@ -64,7 +64,7 @@ def test_any_order_event_is_a_hint(event):
         harness = TradingHarness(server)
         async with harness.at_work():
             await until(lambda: harness.state == "live")
-            server.say(server.peer, {"stream": "trade_updates", "data": {"event": event}})
+            server.send_message(server.peer, {"stream": "trade_updates", "data": {"event": event}})
             await until(lambda: harness.traded == 2)
 
 
@@ -153,7 +153,7 @@ def test_unreadable_frames_are_counted_and_cost_only_themselves(junk):
         async with harness.at_work():
             await until(lambda: harness.state == "live")
             server.peer.send(junk)
-            server.say(server.peer, FILL)
+            server.send_message(server.peer, FILL)
             await until(lambda: harness.traded == 2)
             assert (harness.state, harness.updates.refused) == ("live", {"tradeFrame": 1})
 
@@ -167,7 +167,7 @@ def test_unsolicited_messages_change_nothing(message):
         harness = TradingHarness(server)
         async with harness.at_work():
             await until(lambda: harness.state == "live")
-            server.say(server.peer, message)
+            server.send_message(server.peer, message)
             await settle()
             assert (harness.state, harness.traded, harness.updates.refused) == ("live", 1, {})
 
@@ -191,6 +191,6 @@ def test_messages_are_counted_by_kind_and_unknown_kinds_together():
         async with harness.at_work():
             await until(lambda: harness.state == "live")
             for message in (FILL, FILL, {"stream": "news"}, {"stream": "weather"}):
-                server.say(server.peer, message)
+                server.send_message(server.peer, message)
             await until(lambda: harness.updates.messages["other"] == 2)
             assert harness.updates.messages == {"authorization": 1, "listening": 1, "trade_updates": 2, "other": 2}

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { isRefusal, ticketsFrom } from '../src/tickets'
 
-const URL_OF_IT = 'http://condord.test/api/tickets'
+const TICKETS_URL = 'http://condord.test/api/tickets'
 const { signal } = new AbortController()
 
 /** Replaces `fetch` by an answer; returns the requests. */
@@ -18,22 +18,22 @@ describe('a ticket', () => {
   it('is fetched with the current token, which is in no address', async () => {
     const requests = answers(given)
     const tokens = ['first', 'second']
-    const ticket = ticketsFrom(URL_OF_IT, () => tokens.shift())
+    const ticket = ticketsFrom(TICKETS_URL, () => tokens.shift())
     expect(await ticket(signal)).toBe('T')
     await ticket(signal)
     await ticket(signal)
     const sent = requests.mock.calls.map(([url, init]) => [url, init.method, new Headers(init.headers).get('Authorization')])
     expect(sent).toEqual([
-      [URL_OF_IT, 'POST', 'Bearer first'],
-      [URL_OF_IT, 'POST', 'Bearer second'],
-      [URL_OF_IT, 'POST', null],
+      [TICKETS_URL, 'POST', 'Bearer first'],
+      [TICKETS_URL, 'POST', 'Bearer second'],
+      [TICKETS_URL, 'POST', null],
     ])
     expect(requests.mock.calls.every(([, init]) => init.signal === signal && init.cache === 'no-store')).toBe(true)
   })
 
   it('is fetched without a token if there is none', async () => {
     answers(given)
-    expect(await ticketsFrom(URL_OF_IT)(signal)).toBe('T')
+    expect(await ticketsFrom(TICKETS_URL)(signal)).toBe('T')
   })
 
   it.each([
@@ -42,13 +42,13 @@ describe('a ticket', () => {
     [500, false],
   ])('answered with %i rejects, as a refusal: %s', async (status, isOne) => {
     answers(() => new Response('', { status }))
-    const error: unknown = await ticketsFrom(URL_OF_IT)(signal).catch((error: unknown) => error)
+    const error: unknown = await ticketsFrom(TICKETS_URL)(signal).catch((error: unknown) => error)
     expect([error instanceof Error, isRefusal(error)]).toEqual([true, isOne])
   })
 
   it.each(['with space', 'new\nline', 'é', '“quoted”'])('is not requested with an invalid token: %s', async (token) => {
     const requests = answers(given)
-    const error: unknown = await ticketsFrom(URL_OF_IT, () => token)(signal).catch((error: unknown) => error)
+    const error: unknown = await ticketsFrom(TICKETS_URL, () => token)(signal).catch((error: unknown) => error)
     expect([isRefusal(error), requests.mock.calls.length]).toEqual([true, 0])
   })
 

@@ -7,10 +7,10 @@ import { useCondorStream, type StreamOptions } from '../src/useCondorStream'
 import { AS_OF, condor, document, status, totals, valuation } from './account'
 import { chance, Tab, World } from './world'
 
-const URL_OF_IT = 'http://condord.test/api/stream'
+const STREAM_URL = 'http://condord.test/api/stream'
 const scopes: EffectScope[] = []
 
-function use(tab: Tab, options: StreamOptions = {}, url: () => Address = () => URL_OF_IT) {
+function use(tab: Tab, options: StreamOptions = {}, url: () => Address = () => STREAM_URL) {
   const scope = effectScope()
   scopes.push(scope)
   let live!: LiveConnection
@@ -151,7 +151,7 @@ describe('the error', () => {
   const code = (number: number) => () => new Response('{}', { status: number })
 
   /** A tab whose first connection fails, and what `/api/status` answers then. */
-  async function failed(answer: (() => Response | Promise<Response>) | null, options: StreamOptions = {}, url = URL_OF_IT) {
+  async function failed(answer: (() => Response | Promise<Response>) | null, options: StreamOptions = {}, url = STREAM_URL) {
     const tab = new Tab()
     if (answer) tab.answers.push(answer)
     const { live } = use(tab, options, () => url)
@@ -162,18 +162,18 @@ describe('the error', () => {
   }
 
   it.each([
-    ['origin', null, URL_OF_IT, `add ${location.origin} to its server.allowed_origins`],
-    ['origin', code(403), URL_OF_IT, `http://condord.test does not allow this page: add ${location.origin}`],
+    ['origin', null, STREAM_URL, `add ${location.origin} to its server.allowed_origins`],
+    ['origin', code(403), STREAM_URL, `http://condord.test does not allow this page: add ${location.origin}`],
     ['unreachable', null, `${location.origin}/api/stream`, `condord does not answer at ${location.origin}`],
-    ['token', code(401), URL_OF_IT, 'needs a token: give it by the option ticket'],
-    ['token', code(401), `${URL_OF_IT}?access_token=x`, 'has another token than the one given'],
-    ['host', code(421), URL_OF_IT, 'add it to its server.allowed_hosts'],
+    ['token', code(401), STREAM_URL, 'needs a token: give it by the option ticket'],
+    ['token', code(401), `${STREAM_URL}?access_token=x`, 'has another token than the one given'],
+    ['host', code(421), STREAM_URL, 'add it to its server.allowed_hosts'],
     ['address', code(404), 'http://condord.test/stream', 'There is no condord at http://condord.test/stream'],
     ['address', () => new Response('<html>'), 'http://condord.test/stream?access_token=x', 'There is no condord at http://condord.test/stream:'],
-    ['address', () => new Response('null'), URL_OF_IT, 'its address ends with /api/stream'],
+    ['address', () => new Response('null'), STREAM_URL, 'its address ends with /api/stream'],
     ['address', condord, 'http://condord.test/api/positions', 'its address ends with /api/stream'],
-    ['unreachable', code(502), URL_OF_IT, 'does condord run behind it?'],
-    ['stream', condord, URL_OF_IT, 'it may have too many subscribers, or a proxy'],
+    ['unreachable', code(502), STREAM_URL, 'does condord run behind it?'],
+    ['stream', condord, STREAM_URL, 'it may have too many subscribers, or a proxy'],
   ] as const)('is %s if the status reports that', async (code, answer, url, words) => {
     const { live } = await failed(answer, {}, url)
     expect(live.error.value).toMatchObject({ code, message: expect.stringContaining(words) as string })
@@ -195,7 +195,7 @@ describe('the error', () => {
     const fetched: string[] = []
     const fetch = tab.fetch.bind(tab)
     tab.fetch = (url, init) => fetch((fetched.push(url), url), init)
-    use(tab, {}, () => `${URL_OF_IT}?access_token=x&condor=y`)
+    use(tab, {}, () => `${STREAM_URL}?access_token=x&condor=y`)
     tab.source.fails()
     expect(fetched).toEqual(['http://condord.test/api/status?access_token=x'])
   })
@@ -284,7 +284,7 @@ describe('open and close', () => {
     tab.source.fails()
     live.open()
     expect(tab.sources).toHaveLength(2)
-    expect(tab.source.url).toBe(`${URL_OF_IT}?lastEventId=e-1`)
+    expect(tab.source.url).toBe(`${STREAM_URL}?lastEventId=e-1`)
     expect(live.document.value?.version).toBe('e-1')
     tab.world.pass(1500)
     expect(tab.sources).toHaveLength(2)
@@ -304,7 +304,7 @@ describe('an address', () => {
     const url = ref<Address>()
     const { live } = use(tab, {}, () => url.value)
     expect([tab.sources.length, live.readyState.value, live.error.value]).toEqual([0, 'CONNECTING', null])
-    url.value = new URL(URL_OF_IT)
+    url.value = new URL(STREAM_URL)
     tab.source.sends('snapshot', document('e-1'), 'e-1')
     expect(live.document.value?.version).toBe('e-1')
     url.value = null
@@ -314,7 +314,7 @@ describe('an address', () => {
 
   it('that changes after close is used by the next open', () => {
     const tab = new Tab()
-    const url = ref<Address>(URL_OF_IT)
+    const url = ref<Address>(STREAM_URL)
     const { live } = use(tab, {}, () => url.value)
     live.close()
     url.value = 'http://other.test/api/stream'
@@ -341,7 +341,7 @@ describe('the connection', () => {
 
   it('is separate for another address', () => {
     const tab = new Tab()
-    const url = ref(URL_OF_IT)
+    const url = ref(STREAM_URL)
     const { live } = use(tab, {}, () => url.value)
     tab.source.sends('snapshot', document('e-1'), 'e-1')
     tab.paint()
@@ -361,7 +361,7 @@ describe('the connection', () => {
 
   it('ends with an error when the address becomes invalid and returns with a valid one', () => {
     const tab = new Tab()
-    const url = ref(URL_OF_IT)
+    const url = ref(STREAM_URL)
     const errors = vi.spyOn(console, 'error').mockImplementation(() => {})
     const warned = vi.spyOn(console, 'warn').mockImplementation(() => {})
     const { live } = use(tab, {}, () => url.value)
@@ -372,7 +372,7 @@ describe('the connection', () => {
     expect(tab.source.readyState).toBe(2)
     expect(live.document.value).toBeNull()
     expect(tab.world.pending).toBe(0)
-    url.value = URL_OF_IT
+    url.value = STREAM_URL
     expect(tab.sources.map((source) => source.readyState)).toEqual([2, 0])
     errors.mockRestore()
     warned.mockRestore()
@@ -380,7 +380,7 @@ describe('the connection', () => {
 
   it('stays if the address is only spelled differently', () => {
     const tab = new Tab()
-    const url = ref(URL_OF_IT)
+    const url = ref(STREAM_URL)
     use(tab, {}, () => url.value)
     url.value = 'http://condord.test/api/./stream'
     expect(tab.sources.map((source) => source.readyState)).toEqual([0])
@@ -406,7 +406,7 @@ describe('the connection', () => {
     tab.world.pass(499)
     expect(tab.sources).toHaveLength(1)
     tab.world.pass(1)
-    expect(tab.source.url).toBe(`${URL_OF_IT}?lastEventId=e-1`)
+    expect(tab.source.url).toBe(`${STREAM_URL}?lastEventId=e-1`)
     beat(tab, 0)
     expect(live.link.value.state).toBe('open')
     expect(live.condors.value.size).toBe(1)
@@ -548,7 +548,7 @@ describe('the connection', () => {
     tab.source.sends('delta', undefined, 'e-2')
     expect(live.link.value.state).toBe('reconnecting')
     tab.world.pass(500)
-    expect(tab.source.url).toBe(URL_OF_IT)
+    expect(tab.source.url).toBe(STREAM_URL)
   })
 
   it('is reconnecting from the daemon\'s bye on', () => {
@@ -568,7 +568,7 @@ describe('with tickets', () => {
     return { ticket, answers }
   }
   const refused = () => Promise.reject(Object.assign(new Error('401'), { status: 401 }))
-  const urls = (tab: Tab) => tab.sources.map(({ url }) => url.replace(URL_OF_IT, ''))
+  const urls = (tab: Tab) => tab.sources.map(({ url }) => url.replace(STREAM_URL, ''))
 
   /** A tab that has received its snapshot with its first ticket. */
   async function admitted() {
@@ -737,8 +737,8 @@ describe('shared across tabs', () => {
     const names: string[] = []
     const channel = tab.channel
     tab.channel = (name) => (names.push(name), channel(name))
-    use(tab, share, () => `${URL_OF_IT}?access_token=secret&only=SPY`)
-    expect(names).toEqual([`condord ${URL_OF_IT}?only=SPY`])
+    use(tab, share, () => `${STREAM_URL}?access_token=secret&only=SPY`)
+    expect(names).toEqual([`condord ${STREAM_URL}?only=SPY`])
     expect(tab.source.url).toContain('access_token=secret')
   })
 
@@ -750,7 +750,7 @@ describe('shared across tabs', () => {
     first.source.sends('snapshot', document('e-1'), 'e-1')
     world.pass(2000)
     const heard: string[] = []
-    const silent = world.channel(`condord ${URL_OF_IT}`)
+    const silent = world.channel(`condord ${STREAM_URL}`)
     silent.onmessage = ({ data }) => heard.push(data.kind === 'event' ? data.event.event : data.kind)
     first.source.sends('delta', tick(1), 'e-2')
     first.source.sends('heartbeat', { asOf: AS_OF })
@@ -784,7 +784,7 @@ describe('shared across tabs', () => {
     leader.leave()
     return settled().then(() => {
       expect(first.source.readyState).toBe(2)
-      expect(second.source.url).toBe(`${URL_OF_IT}?lastEventId=e-1`)
+      expect(second.source.url).toBe(`${STREAM_URL}?lastEventId=e-1`)
       second.source.opens()
       second.source.sends('delta', tick(4), 'e-2')
       second.paint()
@@ -817,7 +817,7 @@ describe('shared across tabs', () => {
     const hear = deaf(first)
     first.source.sends('snapshot', document('e-1'), 'e-1')
     const hellos: unknown[] = []
-    const listening = world.channel(`condord ${URL_OF_IT}`)
+    const listening = world.channel(`condord ${STREAM_URL}`)
     listening.onmessage = ({ data }) => (data as { kind: string }).kind === 'hello' && hellos.push(data)
     const { live } = useInTab(late)
     for (const mark of [1, 2, 3]) first.source.sends('delta', tick(mark), `e-${mark + 1}`)
@@ -846,7 +846,7 @@ describe('shared across tabs', () => {
     leader.leave()
     return settled().then(() => {
       third.paint()
-      expect(second.source.url).toBe(URL_OF_IT)
+      expect(second.source.url).toBe(STREAM_URL)
       expect([live.document.value?.version, live.link.value.state]).toEqual(['e-1', 'open'])
     })
   })
@@ -904,7 +904,7 @@ describe('shared across tabs', () => {
     await settled()
     tabs[0]!.source.sends('snapshot', document('e-1'), 'e-1')
     expect(lives.map(({ link }) => link.value.state)).toEqual(['open', 'open', 'open'])
-    expect(tabs.map((tab) => tab.sources.map(({ url }) => url))).toEqual([[`${URL_OF_IT}?ticket=T1`], [], []])
+    expect(tabs.map((tab) => tab.sources.map(({ url }) => url))).toEqual([[`${STREAM_URL}?ticket=T1`], [], []])
     expect(ticket).toHaveBeenCalledTimes(2)
   })
 
@@ -932,7 +932,7 @@ describe('shared across tabs', () => {
       world.pass(2000)
       await settled()
       expect(open(tabs)).toEqual([1, 1, 0, 0, 0, 0, 0, 0, 0, 0])
-      expect(tabs[1]!.source.url).toBe(`${URL_OF_IT}?lastEventId=e-1`)
+      expect(tabs[1]!.source.url).toBe(`${STREAM_URL}?lastEventId=e-1`)
       tabs[1]!.source.sends('delta', tick(7), 'e-2')
       for (const tab of tabs) tab.paint()
       expect(states(lives.slice(1))).toEqual(Array(9).fill('open'))
@@ -966,7 +966,7 @@ describe('shared across tabs', () => {
       await settled()
       leaves[leaves.length - 1]!()
       await settled()
-      expect(tabs[0]!.source.url).toBe(`${URL_OF_IT}?lastEventId=e-2`)
+      expect(tabs[0]!.source.url).toBe(`${STREAM_URL}?lastEventId=e-2`)
       tabs[0]!.source.sends('delta', tick(8), 'e-3')
       tabs[0]!.paint()
       expect([lives[0]!.document.value?.version, ...states(lives.slice(0, 1))]).toEqual(['e-3', 'open'])
@@ -1099,9 +1099,9 @@ describe('shared across tabs', () => {
   it('a tab follows a leader of an older page, which sends less', () => {
     const world = new World()
     const [old, tab] = [new Tab(world), new Tab(world)]
-    void world.locks.request(`condord ${URL_OF_IT}`, { signal: new AbortController().signal }, () => new Promise(() => {}))
+    void world.locks.request(`condord ${STREAM_URL}`, { signal: new AbortController().signal }, () => new Promise(() => {}))
     const { live } = useInTab(tab)
-    old.channel(`condord ${URL_OF_IT}`).postMessage({ kind: 'link', state: 'open', retryAt: null })
+    old.channel(`condord ${STREAM_URL}`).postMessage({ kind: 'link', state: 'open', retryAt: null })
     world.pass(34_999)
     expect(live.link.value.state).toBe('open')
     world.pass(1)
@@ -1138,7 +1138,7 @@ describe('shared across tabs', () => {
     if (locks) tab.locks = { request: (name, ...rest) => locks.request(name.replace(/#\d+/, ''), ...rest) }
     const open = tab.open.bind(tab)
     tab.open = (url) => open(url.replace(/#\d+/, ''))
-    const used = use(tab, ticket ? { ...share, ticket } : share, () => `${URL_OF_IT}#${id}`)
+    const used = use(tab, ticket ? { ...share, ticket } : share, () => `${STREAM_URL}#${id}`)
     leaves.push(used.leave)
     return used
   }

@@ -33,7 +33,7 @@ PROXIES = ("nginx", "caddy")
 NAME = "condord.example"
 TOKEN = "token-of-all-relays-1"
 SOON_SECONDS = 30.0
-"""Five times as long as a proxy waits for a relay that hangs, and half of what nginx waits without being told."""
+"""Five times as long as a proxy waits for a relay that hangs, and half of what nginx waits by default."""
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Host": NAME}
 
 

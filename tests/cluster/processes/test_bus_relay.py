@@ -85,7 +85,7 @@ def test_a_relay_of_a_bus_may_have_workers(on_bus):
         assert relay.stop() == 0
 
 
-def test_changed_positions_are_a_snapshot(on_bus):
+def test_changed_positions_bring_a_snapshot(on_bus):
     with closing(Follower(on_bus.relay.url)) as follower:
         until(lambda: follower.documents, "a first document")
         leg = on_bus.source.document()["unmatched"][0]["symbol"]

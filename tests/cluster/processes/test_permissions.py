@@ -13,7 +13,7 @@ REMEDY = "permit it to this user of the NATS server"
 
 
 def users(**publish):
-    """The line of a server with these users, who may publish what their value says."""
+    """The line of a server with these users, who may publish to the subjects in their value."""
     entries = [f"{{ user: {name}, password: p, permissions: {{ publish: {may} }} }}" for name, may in publish.items()]
     return f"authorization {{ users: [{', '.join(entries)}] }}"
 

@@ -117,7 +117,7 @@ def test_a_slow_subscriber_gets_a_snapshot_instead_of_the_events_it_missed(chain
     assert chain.far.status()["resyncs"]["ringOverflow"] >= 1
 
 
-def test_changed_positions_are_a_snapshot_at_the_far_relay(chain):
+def test_changed_positions_bring_a_snapshot_at_the_far_relay(chain):
     with closing(Follower(chain.far.url)) as follower:
         until(lambda: follower.documents, "first document")
         leg = chain.source.document()["unmatched"][0]["symbol"]

@@ -128,7 +128,7 @@ def test_a_suspended_daemon_of_another_kind_is_named_and_not_ended(ingesters, tm
             text = f"this ingester could not lead: another condord (process {pid})"
             until(
                 lambda: text in ingester.get("/api/status")[1].get("detail", ""),
-                "the status says why there is no leader",
+                "the status has the reason why there is no leader",
             )
         condord.await_state("live")
     ingester.await_live()

@@ -30,7 +30,9 @@ def test_a_price_gives_back_its_volatility(conditions, volatility, deviation):
 
 
 @given(all_conditions(), volatilities(), st.floats(-2, 0))
-def test_a_price_in_the_money_gives_its_volatility_as_exactly_as_it_depends_on_it(conditions, volatility, deviation):
+def test_a_price_in_the_money_gives_its_volatility_to_a_precision_that_depends_on_vega(
+    conditions, volatility, deviation
+):
     right, strike = out_of_the_money(conditions, volatility, deviation)
     other = "call" if right == "put" else "put"
     paid = price(other, strike, volatility, conditions)
