@@ -64,7 +64,7 @@ HOW_SOON: dict[HowSoon, str] = {
     "halt": "every 5 minutes, or on SIGHUP",
     "fewer": "at once, with fewer symbols",
     "retry": "after 1, 2, 4 s",
-    "asked": "when Alpaca says",
+    "asked": "when Alpaca permits it",
     "reading": "with the next reading",
     "breaker": "after `rest.breaker_reset_seconds`",
     "budget": "when there is room again",

@@ -15,10 +15,10 @@ from playwright.sync_api import sync_playwright
 
 from tests.e2e.running import Program, fetch, until
 
-PLACE = Path(__file__).parents[2] / "web" / "screenshots"
+FOLDER = Path(__file__).parents[2] / "web" / "screenshots"
 SIZE = {"width": 1080, "height": 1180}
 SETTLE_MS = 2000
-"""What is loaded after the first frame."""
+"""The time for what is loaded after the first frame."""
 TABLE_SIZE = {"width": 1440, "height": 900}
 PICTURES = {
     "light": ("light", "/", SIZE, ".condor-spark"),
@@ -35,7 +35,7 @@ def main() -> None:
     points = parser.parse_args().points
     if (program := shutil.which("chromium")) is None:
         sys.exit("Chromium is needed, and is not here (Debian: chromium)")
-    PLACE.mkdir(exist_ok=True)
+    FOLDER.mkdir(exist_ok=True)
     with closing(Program("start", "--demo", "--port", "0")) as demo:
         url = demo.await_line(r"serves at (\S+)")[1]
         until(lambda: _shortest_line(url) >= points, f"{points} points", timeout=70 * (points + 1), pause=1)
@@ -46,7 +46,7 @@ def main() -> None:
                 page.goto(url + view)
                 page.wait_for_selector(shown)
                 page.wait_for_timeout(SETTLE_MS)
-                page.screenshot(path=PLACE / f"{name}.png")
+                page.screenshot(path=FOLDER / f"{name}.png")
             browser.close()
         demo.stop()
 

@@ -14,7 +14,7 @@ STRIKES = (705, 715, 770, 780)
 
 
 def condor(entry):
-    """The condor or broken condor of an entry of the file, which has only what is not usual."""
+    """The condor or broken condor of an entry of the file, which has only the unusual fields."""
     own = {name: entry[name] for name in ("id", "underlying", "root", "expiration")}
     own |= {"daysToExpiration": entry["days"]}
     own |= {name: entry[name] for name in ("kind", "direction") if name in entry}

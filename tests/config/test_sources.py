@@ -28,7 +28,7 @@ def write(tmp_path):
 
 
 @pytest.fixture
-def nowhere(tmp_path, monkeypatch):
+def empty_folder(tmp_path, monkeypatch):
     """There is no file in any of the default directories."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "user"))
     monkeypatch.setattr(sources, "SYSTEM_PATH", tmp_path / "etc" / "condord.toml")
@@ -59,7 +59,7 @@ def loaded_or_faults(path, environ, flags):
 # Where the file is
 
 
-def test_without_any_file_everything_is_at_its_default(nowhere):
+def test_without_any_file_everything_is_at_its_default(empty_folder):
     loaded = sources.load(None, {}, {})
     assert loaded.path is None
     assert loaded.config == schema.Config()
@@ -67,9 +67,9 @@ def test_without_any_file_everything_is_at_its_default(nowhere):
     assert set(loaded.origins.values()) == {"default"}
 
 
-def test_the_first_file_found_is_the_only_one_read(nowhere):
-    user, system = nowhere / "user/condord/condord.toml", nowhere / "etc/condord.toml"
-    named, variable = nowhere / "named.toml", nowhere / "variable.toml"
+def test_the_first_file_found_is_the_only_one_read(empty_folder):
+    user, system = empty_folder / "user/condord/condord.toml", empty_folder / "etc/condord.toml"
+    named, variable = empty_folder / "named.toml", empty_folder / "variable.toml"
     for number, path in enumerate((system, user, variable, named), 1):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"[server]\nport = {number}\n")
@@ -82,13 +82,13 @@ def test_the_first_file_found_is_the_only_one_read(nowhere):
     assert (loaded.path, loaded.config.server.port) == (system, 1)
 
 
-def test_the_candidates_are_in_order(nowhere):
-    assert sources.candidates(None, {}) == (nowhere / "user/condord/condord.toml", sources.SYSTEM_PATH)
+def test_the_candidates_are_in_order(empty_folder):
+    assert sources.candidates(None, {}) == (empty_folder / "user/condord/condord.toml", sources.SYSTEM_PATH)
     assert sources.candidates(Path("/x"), {"CONDORD_CONFIG": "/y"}) == (Path("/x"),)
     assert sources.candidates(None, {"CONDORD_CONFIG": "/y"}) == (Path("/y"),)
 
 
-def test_an_empty_condord_config_names_no_file(nowhere):
+def test_an_empty_condord_config_names_no_file(empty_folder):
     assert sources.load(None, {"CONDORD_CONFIG": ""}, {}).path is None
 
 
@@ -246,7 +246,7 @@ def test_a_flag_beats_the_environment_which_beats_the_file_which_beats_the_defau
     assert loaded.origins["server.uds"] == "default"
 
 
-def test_a_value_that_a_command_sets_has_its_name_as_the_origin(nowhere):
+def test_a_value_that_a_command_sets_has_its_name_as_the_origin(empty_folder):
     flags = {"cluster.role": sources.SetByCommand("relay", "condord relay")}
     fault = "set by `condord relay`: cluster.role = 'relay': a relay needs the URL of another condord"
     assert faults_of(None, {}, flags)[0].startswith(fault)
@@ -278,11 +278,11 @@ def test_a_fault_is_reported_even_if_a_stronger_source_sets_the_key(write):
         ("expiry.etfs", "SPY, QQQ", ("SPY", "QQQ")),
     ],
 )
-def test_strings_of_the_environment_are_converted(nowhere, name, raw, value):
+def test_strings_of_the_environment_are_converted(empty_folder, name, raw, value):
     assert value_of(sources.load(None, {FIELDS[name].variable: raw}, {}), name) == value
 
 
-def test_variables_that_are_not_configuration_are_ignored(nowhere):
+def test_variables_that_are_not_configuration_are_ignored(empty_folder):
     environ = {
         "CONDORD_URL": "http://x",
         "CONDORD_TOKEN": "hush",
@@ -340,7 +340,7 @@ def test_an_unknown_key_is_a_fault_with_its_line_and_the_nearest_known(write, te
     assert nearest in fault
 
 
-def test_an_unknown_variable_is_a_warning_with_the_nearest_known_one_and_not_a_fault(nowhere):
+def test_an_unknown_variable_is_a_warning_with_the_nearest_known_one_and_not_a_fault(empty_folder):
     loaded = sources.load(None, {"CONDORD_SERVER_PROT": "9000", "CONDORD_URL": "http://x", "CONDORDE": "1"}, {})
     assert loaded.config == schema.Config()
     (warning,) = loaded.warnings
@@ -348,7 +348,7 @@ def test_an_unknown_variable_is_a_warning_with_the_nearest_known_one_and_not_a_f
     assert warning.endswith("CONDORD_SERVER_PORT")
 
 
-def test_a_variable_of_a_kubernetes_service_with_the_name_of_a_key_is_a_fault_with_its_cause(nowhere):
+def test_a_variable_of_a_kubernetes_service_with_the_name_of_a_key_is_a_fault_with_its_cause(empty_folder):
     environ = {"CONDORD_SERVER_PORT": "tcp://10.0.0.1:8420"}
     parsed = sources.read(None, environ, {})
     (fault,) = parsed.faults
@@ -361,7 +361,7 @@ def test_a_variable_of_a_kubernetes_service_with_the_name_of_a_key_is_a_fault_wi
     assert mixed.hint == f"Correct the values named above. {parsed.hint}"
 
 
-def test_without_a_home_directory_only_the_system_file_is_read_with_a_warning(nowhere, monkeypatch):
+def test_without_a_home_directory_only_the_system_file_is_read_with_a_warning(empty_folder, monkeypatch):
     monkeypatch.setattr(sources.directories, "config_directory", lambda: None)
     assert sources.load(None, {}, {}).warnings == (
         f"there is no home directory, so only {sources.SYSTEM_PATH} was looked for",
@@ -393,7 +393,7 @@ def test_an_unknown_key_is_shortened_in_its_fault(write):
     assert all(len(text) < len(str(path)) + 300 for text in texts)
 
 
-def test_bytes_in_the_environment_that_are_not_utf_8_are_a_fault(nowhere):
+def test_bytes_in_the_environment_that_are_not_utf_8_are_a_fault(empty_folder):
     for name in ("log.level", "server.uds", "server.host", "alpaca.data_url", "server.port"):
         (fault,) = faults_of(None, {FIELDS[name].variable: "http://x/\udcff"})
         assert name in fault
@@ -419,7 +419,7 @@ def test_a_fault_never_repeats_a_possible_secret(write, line):
     assert "alpaca." in fault
 
 
-def test_a_secret_in_a_misspelt_variable_is_not_repeated(nowhere):
+def test_a_secret_in_a_misspelt_variable_is_not_repeated(empty_folder):
     (warning,) = sources.load(None, {"CONDORD_SERVER_TOKEN": "hushhush"}, {}).warnings
     assert "hushhush" not in warning
     assert "CONDORD_SERVER_TOKEN_FILE" in warning
@@ -495,7 +495,7 @@ def test_a_secret_in_a_misspelt_variable_is_not_repeated(nowhere):
         ("cluster.account", ["", "paper_1-a", "x" * 40], ["a.b", "a b", "*", ">", "x" * 41]),
     ],
 )
-def test_a_key_accepts_values_within_its_limits_and_no_others(nowhere, name, good, bad):
+def test_a_key_accepts_values_within_its_limits_and_no_others(empty_folder, name, good, bad):
     for value in good:
         assert sources.load(None, {}, {name: value}).origins[name] == "flag"
     for value in bad:
@@ -513,7 +513,7 @@ def test_each_faulty_entry_of_a_table_of_numbers_is_named(write):
 
 
 @pytest.mark.parametrize("raw", ["SPX", "SPX=", "SPX=x", "SPX=0.01,SPX=0.02", "=,0.01"])
-def test_a_variable_that_is_not_a_table_of_numbers_is_a_fault(nowhere, raw):
+def test_a_variable_that_is_not_a_table_of_numbers_is_a_fault(empty_folder, raw):
     (fault,) = faults_of(None, {"CONDORD_MODEL_DIVIDEND_YIELD": raw})
     assert fault.startswith(f"environment CONDORD_MODEL_DIVIDEND_YIELD: model.dividend_yield = '{raw}': must be ")
 
@@ -659,7 +659,7 @@ def test_workers_serve_no_unix_socket():
         assert "must be an integer from 1 to 64" in faults_of(None, {"CONDORD_SERVER_WORKERS": wrong})[0]
 
 
-def test_an_ingester_may_have_a_bus_and_is_elected_only_then(nowhere):
+def test_an_ingester_may_have_a_bus_and_is_elected_only_then(empty_folder):
     alone = sources.load(None, {}, {"cluster.role": "ingest"}).config.cluster
     assert (alone.is_elected, alone.bus_urls) == (False, ())
     bus = "nats://127.0.0.1,tls://[::1]:4222, tls://b.example:65535"
@@ -685,7 +685,7 @@ def test_a_relay_has_either_a_source_or_a_bus(write):
 
 
 @pytest.mark.parametrize("role", ["ingest", "relay"])
-def test_credentials_go_over_tls_or_to_this_machine(nowhere, role):
+def test_credentials_go_over_tls_or_to_this_machine(empty_folder, role):
     def flags(bus, file="/x"):
         return {"cluster.role": role, "cluster.bus": bus, "cluster.credentials_file": file}
 
@@ -699,7 +699,7 @@ def test_credentials_go_over_tls_or_to_this_machine(nowhere, role):
     assert "brackets" in faults_of(None, {}, flags("tls://[1:2]:4222"))[0]
 
 
-def test_a_socket_path_that_is_too_long_is_refused(nowhere):
+def test_a_socket_path_that_is_too_long_is_refused(empty_folder):
     assert sources.load(None, {}, {"server.uds": "/" + "x" * 106}).config.server.uds
     (fault,) = faults_of(None, None, {"server.uds": "/" + "é" * 54})
     assert fault == f"flag: server.uds = '/{'é' * 54}': must be a path of at most 107 bytes, and has 109"
@@ -722,7 +722,7 @@ def test_without_a_working_directory_a_relative_socket_path_is_refused(tmp_path,
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org", "127.example.org"])  # noqa: S104
-def test_listening_beyond_this_machine_needs_a_token_file(nowhere, host):
+def test_listening_beyond_this_machine_needs_a_token_file(empty_folder, host):
     (fault,) = faults_of(None, {"CONDORD_SERVER_HOST": host})
     assert fault.startswith(f"environment CONDORD_SERVER_HOST: server.host = '{host}': ")
     assert "server.token_file" in fault
@@ -731,7 +731,7 @@ def test_listening_beyond_this_machine_needs_a_token_file(nowhere, host):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost", "LOCALHOST"])
-def test_listening_on_this_machine_needs_no_token_file(nowhere, host):
+def test_listening_on_this_machine_needs_no_token_file(empty_folder, host):
     assert sources.load(None, {}, {"server.host": host}).config.server.host == host
 
 
@@ -746,7 +746,7 @@ def test_listening_on_this_machine_needs_no_token_file(nowhere, host):
         ("stock_stream_url", "ws"),
     ],
 )
-def test_a_key_is_never_sent_beyond_this_machine_unencrypted(nowhere, key, scheme, host):
+def test_a_key_is_never_sent_beyond_this_machine_unencrypted(empty_folder, key, scheme, host):
     url = f"{scheme}://{host}/x"
     (fault,) = faults_of(None, {f"CONDORD_ALPACA_{key.upper()}": url})
     assert fault.startswith(f"environment CONDORD_ALPACA_{key.upper()}: alpaca.{key} = '{url}': ")
@@ -757,11 +757,11 @@ def test_a_key_is_never_sent_beyond_this_machine_unencrypted(nowhere, key, schem
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "127.9.9.9", "[::1]:8", "localhost", "LOCALHOST:1"])
-def test_a_url_on_this_machine_needs_no_tls(nowhere, host):
+def test_a_url_on_this_machine_needs_no_tls(empty_folder, host):
     assert sources.load(None, {}, {"alpaca.trading_url": f"http://{host}"}).config.alpaca.trading_url.endswith(host)
 
 
-def test_brackets_without_an_address_are_a_fault(nowhere):
+def test_brackets_without_an_address_are_a_fault(empty_folder):
     (fault,) = faults_of(None, {}, {"alpaca.data_url": "https://[1]"})
     assert "an IPv6 address" in fault
 

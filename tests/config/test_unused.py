@@ -12,7 +12,7 @@ def warnings(flags, environ=None, path=None):
 
 
 @pytest.fixture(autouse=True)
-def _nowhere(tmp_path, monkeypatch):
+def _empty_folder(tmp_path, monkeypatch):
     """There is no file in any of the default directories."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "user"))
     monkeypatch.setattr(sources, "SYSTEM_PATH", tmp_path / "etc" / "condord.toml")

@@ -15,7 +15,7 @@ from condord.core.model.assumptions import MINUTES_PER_YEAR, Assumptions
 from condord.core.model.black_scholes import Conditions, price
 from condord.core.model.spot import present_value
 
-PLACE = Path(__file__).parents[2] / "web" / "tests" / "curve.cases.json"
+CASES_FILE = Path(__file__).parents[2] / "web" / "tests" / "curve.cases.json"
 RIGHTS = ("put", "put", "call", "call")
 SMILE = (0.262, 0.2134, 0.1871, 0.1698)
 NOW = "2026-11-20T15:31:00Z"
@@ -158,7 +158,7 @@ def at(text):
 
 def main():
     lines = ",\n".join(json.dumps(case) for case in cases())
-    PLACE.write_text(f"[\n{lines}\n]\n")
+    CASES_FILE.write_text(f"[\n{lines}\n]\n")
 
 
 if __name__ == "__main__":

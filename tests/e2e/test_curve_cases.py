@@ -2,11 +2,11 @@ import json
 
 import pytest
 
-from tests.e2e.curve_cases import PLACE, cases
+from tests.e2e.curve_cases import CASES_FILE, cases
 
 
 def test_the_cases_of_the_cards_curve_match_the_model():
-    written = json.loads(PLACE.read_text())
+    written = json.loads(CASES_FILE.read_text())
     computed = json.loads(json.dumps(cases()))
     advice = "run `python -m tests.e2e.curve_cases`"
     assert [{**case, "pl": None} for case in written] == [{**case, "pl": None} for case in computed], advice

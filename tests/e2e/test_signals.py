@@ -53,8 +53,8 @@ def forked(folder: Path, ignoring: str, *command: str):
             process.wait(60)
 
 
-NOWHERE = ("start", "--port", "0")
-AWAY = {
+START = ("start", "--port", "0")
+UNREACHABLE = {
     **{f"CONDORD_ALPACA_{name}_URL": "http://127.0.0.1:9" for name in ("TRADING", "DATA")},
     # A unique stream URL: another test on this machine may hold the lock for this key and stream.
     **{f"CONDORD_ALPACA_{name}_STREAM_URL": f"ws://127.0.0.1:9/{os.getpid()}" for name in ("OPTION", "TRADING")},
@@ -63,11 +63,11 @@ AWAY = {
 
 @pytest.mark.parametrize("ignoring", ["HUP", "INT", "HUP INT TERM"])
 def test_the_daemon_keeps_ignoring_signals_that_were_ignored_at_its_start(monkeypatch, tmp_path, ignoring):
-    for name, value in AWAY.items():
+    for name, value in UNREACHABLE.items():
         monkeypatch.setenv(name, value)
     numbers = {signal.Signals[f"SIG{name}"] for name in ignoring.split()}
     of_a_shell = ignoring == "HUP INT TERM"
-    with started(ignoring, *NOWHERE) if of_a_shell else forked(tmp_path, ignoring, *NOWHERE) as process:
+    with started(ignoring, *START) if of_a_shell else forked(tmp_path, ignoring, *START) as process:
         lines = iter(process.stderr.readline, "")
         assert any("Serving" in line for line in lines)
         assert ignored(process.pid) == numbers
@@ -83,9 +83,9 @@ def test_the_daemon_keeps_ignoring_signals_that_were_ignored_at_its_start(monkey
 
 
 def test_only_the_started_process_logs_ignored_signals_and_not_its_workers(monkeypatch, tmp_path):
-    for name, value in {**AWAY, "CONDORD_SERVER_WORKERS": "2"}.items():
+    for name, value in {**UNREACHABLE, "CONDORD_SERVER_WORKERS": "2"}.items():
         monkeypatch.setenv(name, value)
-    with forked(tmp_path, "HUP", *NOWHERE) as process:
+    with forked(tmp_path, "HUP", *START) as process:
         lines = []
         for line in iter(process.stderr.readline, ""):
             lines.append(line)
@@ -103,7 +103,7 @@ class Forked(Running):
 
 
 def test_the_daemon_handles_all_signals_if_none_was_ignored():
-    with closing_program(Forked("start", "--port", "0", environ={**KEYS, **AWAY})) as program:
+    with closing_program(Forked("start", "--port", "0", environ={**KEYS, **UNREACHABLE})) as program:
         program.await_line("Serving")
         assert ignored(program.process.pid) == set()
         assert not any("stay ignored" in line for line in program.stderr)

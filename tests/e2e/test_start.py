@@ -143,9 +143,9 @@ def test_start_exits_with_78_if_the_key_would_be_sent_unencrypted_or_cannot_be_s
 
 
 def test_an_unreachable_alpaca_is_reported_in_the_status_and_does_not_stop_the_daemon():
-    nowhere = {f"CONDORD_ALPACA_{name}_URL": "http://127.0.0.1:9" for name in ("TRADING", "DATA")}
+    unreachable = {f"CONDORD_ALPACA_{name}_URL": "http://127.0.0.1:9" for name in ("TRADING", "DATA")}
     sockets = {f"CONDORD_ALPACA_{name}_STREAM_URL": "ws://127.0.0.1:9/x" for name in ("OPTION", "TRADING")}
-    environ = {**KEYS, **nowhere, **sockets, **QUICK, "CONDORD_REST_RETRIES": "0"}
+    environ = {**KEYS, **unreachable, **sockets, **QUICK, "CONDORD_REST_RETRIES": "0"}
     with closing_program(Starting("start", "--port", "0", environ=environ)) as program:
         url = program.await_line(r"serves at (\S+)")[1]
 

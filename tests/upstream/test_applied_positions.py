@@ -139,7 +139,7 @@ def test_splits_are_asked_for_when_other_stocks_are_held():
         assert harness.request_splits == 2
 
 
-def test_news_without_positions_waits_for_them():
+def test_new_facts_about_orders_wait_for_the_positions():
     @run_scenario
     async def _(harness):
         harness.has_learned.set()
@@ -147,7 +147,7 @@ def test_news_without_positions_waits_for_them():
         assert (harness.sink.regrouped, harness.applied) == (0, [])
 
 
-def test_news_during_a_grouping_is_applied_after_it():
+def test_new_facts_about_orders_during_a_grouping_are_applied_after_it():
     @run_scenario
     async def _(harness):
         harness.sink.seconds = 5.0

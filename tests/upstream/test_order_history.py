@@ -468,13 +468,13 @@ class TestPartialFills:
         known.date([*fills(self.TRUE_AT, number=2), *fills(self.TRUE_AT - HOUR, number=1)])
         assert self.at(known) == self.TRUE_AT
 
-    def test_the_same_activities_again_are_not_news(self):
+    def test_the_same_activities_again_change_nothing(self):
         known = self.known(partial())
         known.date(fills(self.TRUE_AT))
         assert not known.date(fills(self.TRUE_AT))
         assert not take(known, order_history.page([partial()], [].append), None, NOW_AT)
 
-    def test_other_activities_are_not_news(self):
+    def test_other_activities_change_nothing(self):
         known = self.known(partial())
         fee = Activity(id="fee", kind="FEE", symbol="", quantity=0, at=self.TRUE_AT, day=self.TRUE_AT.date())
         assert not known.date([fee, *(msgspec.structs.replace(row, order_id=None) for row in fills(self.TRUE_AT))])

@@ -10,11 +10,11 @@ import { LOOKS } from './looks'
 
 const apps: App[] = []
 const SEVERITIES: Record<string, string> = { critical: 'Critical', warning: 'Warning', info: 'Information' }
-const NOWHERE = { dollars: null, percent: null, sigmas: null }
+const NO_DISTANCE = { dollars: null, percent: null, sigmas: null }
 const UNKNOWN = risk('x', {
   delta: null,
   theta: null,
-  distance: { put: NOWHERE, call: NOWHERE },
+  distance: { put: NO_DISTANCE, call: NO_DISTANCE },
   probabilities: { profit: null, maxProfit: null, maxLoss: null, touchPut: null, touchCall: null, profitByCredit: null, profitByDelta: null },
 })
 
