@@ -369,7 +369,7 @@ def test_another_key_forgets_the_extremes():
     assert seen == [-5, None]
 
 
-def test_the_trade_book_gets_the_sessions():
+def test_the_trade_book_gets_the_calendar():
     harness = Harness()
     harness.feed.set_calendar(Calendar())
     assert harness.past.calls == [("set_calendar", Calendar())]

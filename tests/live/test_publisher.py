@@ -1004,7 +1004,7 @@ class Stream(RuleBasedStateMachine):
 
     @rule()
     def wait_for_a_window(self):
-        """Within one window of the last value of a burst it is published, and with those that set no pace."""
+        """A burst is published within one window of its last value, to clients without an interval, too."""
         self.wait(self.window_seconds + 1e-9)
         self.check_newest()
         for client in self.clients:

@@ -112,7 +112,7 @@ def test_a_trade_is_within_its_quote(exchange):
             assert event.conditions == (["@"] if event.size >= 100 else ["@", "I"])
 
 
-def test_a_minute_ends_with_its_own_bar_and_the_sessions(exchange):
+def test_a_minute_ends_with_a_bar_of_its_own_and_one_of_the_session(exchange):
     exchange.advance(59)
     ends = [event for event in exchange.advance(2) if isinstance(event, MinuteEnd)]
     assert {end.minute.symbol for end in ends} == set(STOCKS)

@@ -151,7 +151,7 @@ describe('the look of a card', () => {
     ['new', condor(), ['closed', 'new']],
     ['closed', condor(), ['closed', 'notice']],
     ['live', condor(), ['notice']],
-  ] as const)('is %s before those that come later', (look, shown, notes) => {
+  ] as const)('is %s before the looks later in this list', (look, shown, notes) => {
     expect(lookOf(shown, notes.map(note))).toBe(look)
   })
 

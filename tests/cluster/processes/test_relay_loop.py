@@ -11,7 +11,7 @@ from tests.e2e.running import Program, closing_program, free_port, token_environ
 
 pytestmark = pytest.mark.slow
 
-OWN, SOURCES = "token-of-the-relay-12", "token-of-the-source-1"
+RELAY_TOKEN, SOURCE_TOKEN = "token-of-the-relay-12", "token-of-the-source-1"
 
 
 @pytest.mark.parametrize("case", ["another name", "workers", "unix socket", "token of another"])
@@ -24,7 +24,7 @@ def test_a_relay_that_would_follow_itself_ends_with_78(case, tmp_path):
         case "unix socket":
             place, source = ("--uds", str(uds)), f"unix://{uds}"
         case "token of another":
-            environ |= {**token_environ(tmp_path, OWN), "CONDORD_TOKEN": SOURCES}
+            environ |= {**token_environ(tmp_path, RELAY_TOKEN), "CONDORD_TOKEN": SOURCE_TOKEN}
     with closing_program(Program("relay", "--source", source, *place, environ=environ)) as relay:
         assert relay.wait() == 78
         text = "".join(relay.stderr)

@@ -14,7 +14,7 @@ from tests.fakes import tls
 
 pytestmark = pytest.mark.slow
 
-SOURCES, OWN = "token-of-the-source-1", "token-of-the-relay-12"
+SOURCE_TOKEN, RELAY_TOKEN = "token-of-the-source-1", "token-of-the-relay-12"
 
 
 class Secured:
@@ -27,12 +27,12 @@ class Secured:
         (place / "source").mkdir()
         simulated = stack.enter_context(closing_program(Simulated(**replaced(**UNPACED))))
         self.source = stack.enter_context(
-            closing_program(Condord(simulated, **QUICK, **token_environ(place / "source", SOURCES)))
+            closing_program(Condord(simulated, **QUICK, **token_environ(place / "source", SOURCE_TOKEN)))
         )
         self.tls = stack.enter_context(closing_link(self.source.url, tls.served(certificate)))
         (place / "relay").mkdir()
         file = place / "source-token"
-        file.write_text(SOURCES)
+        file.write_text(SOURCE_TOKEN)
         file.chmod(0o600)
         self.relay = stack.enter_context(
             closing_program(
@@ -40,13 +40,13 @@ class Secured:
                     self.tls.url,
                     CONDORD_CLUSTER_SOURCE_TOKEN_FILE=str(file),
                     **self.trust,
-                    **token_environ(place / "relay", OWN),
+                    **token_environ(place / "relay", RELAY_TOKEN),
                 )
             )
         )
         until(lambda: self.get("/api/positions")[0] == 200, "a document over TLS")
 
-    def get(self, path, token=OWN, **options):
+    def get(self, path, token=RELAY_TOKEN, **options):
         return fetch(self.relay.url + path, headers={"Authorization": f"Bearer {token}"} if token else {}, **options)
 
 
@@ -59,28 +59,28 @@ def secured(tmp_path_factory):
 def test_the_relay_has_a_token_of_its_own_and_never_passes_one_on(secured):
     for path in ("/api/positions", "/api/stream", "/api/trades", "/metrics"):
         assert secured.get(path, None)[0] == 401, path
-        assert secured.get(path, SOURCES)[0] == 401, path
+        assert secured.get(path, SOURCE_TOKEN)[0] == 401, path
     assert secured.get("/api/trades")[0] == 200
     assert (
-        fetch(f"{secured.relay.url}/api/trades?access_token={OWN}")[0] == 200
+        fetch(f"{secured.relay.url}/api/trades?access_token={RELAY_TOKEN}")[0] == 200
     )  # the source would refuse the parameter
     assert secured.get("/api/refresh", method="POST")[0] == 202
     assert secured.get("/readyz", None)[::2] in [(200, ""), (503, "")]
     log = "".join([*secured.relay.stderr, *secured.source.stderr])
-    assert OWN not in log
-    assert SOURCES not in log
+    assert RELAY_TOKEN not in log
+    assert SOURCE_TOKEN not in log
 
 
 def test_a_page_of_another_origin_changes_nothing_at_the_source(secured):
-    headers = {"Authorization": f"Bearer {OWN}", "Origin": "https://evil.example"}
+    headers = {"Authorization": f"Bearer {RELAY_TOKEN}", "Origin": "https://evil.example"}
     assert fetch(f"{secured.relay.url}/api/refresh", method="POST", headers=headers)[0] == 403
 
 
 def test_a_ticket_of_one_relay_opens_one_stream_at_another_with_the_same_token(secured):
-    environ = {**secured.trust, **token_environ(secured.place / "relay", OWN), "CONDORD_TOKEN": SOURCES}
+    environ = {**secured.trust, **token_environ(secured.place / "relay", RELAY_TOKEN), "CONDORD_TOKEN": SOURCE_TOKEN}
     with closing_program(Relay(secured.tls.url, **environ)) as other:
         until(
-            lambda: fetch(other.url + "/api/status", headers={"Authorization": f"Bearer {OWN}"})[0] == 200,
+            lambda: fetch(other.url + "/api/status", headers={"Authorization": f"Bearer {RELAY_TOKEN}"})[0] == 200,
             "it has a document",
         )
         ticket = secured.get("/api/tickets", method="POST")[2]["ticket"]
@@ -108,7 +108,7 @@ def test_a_relay_without_a_token_reports_that_one_is_required(secured):
 
 
 def test_a_certificate_that_is_not_trusted_is_the_reason_why_nothing_is_read(secured):
-    with closing_program(Relay(secured.tls.url, CONDORD_TOKEN=SOURCES)) as relay:
+    with closing_program(Relay(secured.tls.url, CONDORD_TOKEN=SOURCE_TOKEN)) as relay:
         until(lambda: "not trusted" in str(relay.get("/api/positions")[1]), "the reason")
         assert relay.get("/readyz")[0] == 503
         assert relay.stop() == 0
@@ -116,7 +116,7 @@ def test_a_certificate_that_is_not_trusted_is_the_reason_why_nothing_is_read(sec
 
 def test_a_token_in_clear_beyond_this_machine_is_a_fault(secured):
     command = ("relay", "--source", "http://192.0.2.1:8420", "--port", "0")
-    with closing_program(Program(*command, environ={"CONDORD_TOKEN": SOURCES})) as relay:
+    with closing_program(Program(*command, environ={"CONDORD_TOKEN": SOURCE_TOKEN})) as relay:
         assert relay.wait() == 78
         assert "unencrypted" in relay.stderr[0]
         assert "TLS proxy" in "".join(relay.stderr)
@@ -124,7 +124,7 @@ def test_a_token_in_clear_beyond_this_machine_is_a_fault(secured):
 
 def test_a_unix_socket_is_a_source_and_sighup_keeps_the_subscribers(secured, tmp_path):
     uds = tmp_path / "relay.sock"
-    environ = {**secured.trust, "CONDORD_TOKEN": SOURCES}
+    environ = {**secured.trust, "CONDORD_TOKEN": SOURCE_TOKEN}
     with ExitStack() as stack:
         first = stack.enter_context(closing_program(Relay(secured.tls.url, "--uds", str(uds), **environ)))
         second = stack.enter_context(closing_program(Relay(first.url)))
@@ -144,7 +144,7 @@ def test_check_online_tries_the_source(secured, tmp_path):
     file.write_text(f'[server]\nport = 0\n[cluster]\nrole = "relay"\nsource = "{secured.tls.url}"\n')
     file.chmod(0o600)
     command = ("check", "--online", "--config", str(file))
-    with closing_program(Program(*command, environ={**secured.trust, "CONDORD_TOKEN": SOURCES})) as checking:
+    with closing_program(Program(*command, environ={**secured.trust, "CONDORD_TOKEN": SOURCE_TOKEN})) as checking:
         assert checking.wait() == 0, checking.stderr
         assert "ok    source" in checking.process.stdout.read()
     with closing_program(Program(*command, environ=secured.trust)) as checking:

@@ -48,7 +48,7 @@ def test_any_guess_leads_to_the_same_volatility(conditions, volatility, deviatio
     assert implied_volatility(right, paid, strike, conditions, guess) == pytest.approx(volatility, rel=1e-8)
 
 
-def test_volatilities_equal_vollibs():
+def test_vollib_gives_the_same_volatilities():
     for option in grid(200):
         paid = price(option.right, option.strike, option.volatility, option.conditions)
         found = implied_volatility(option.right, paid, option.strike, option.conditions)

@@ -58,7 +58,7 @@ def test_published_rules_of_thumb_are_reproduced():
     assert probabilities_of(condor(), deltas=(-0.0821, 0.0852)).profit_by_delta == pytest.approx(83.27)
 
 
-def test_touches_equal_quantlibs():
+def test_quantlib_gives_the_same_touches():
     for option in grid(150):
         level = option.conditions.spot * 1.001 if option.strike == option.conditions.spot else option.strike
         ours = touch(level, option.volatility, option.conditions)
