@@ -23,7 +23,7 @@ def top(locator) -> float:
     return locator.first.bounding_box()["y"]
 
 
-def test_the_first_card_is_in_sight_where_nothing_needs_its_owner(owner, visit):
+def test_the_first_card_is_in_sight_if_nothing_needs_its_owner(owner, visit):
     owner.need()
     page = visit(owner.url, viewport=PHONE).open()
     has_cards(page)
@@ -31,7 +31,7 @@ def test_the_first_card_is_in_sight_where_nothing_needs_its_owner(owner, visit):
     assert top(page.locator("article[data-condor]")) <= 300
 
 
-def test_the_first_entry_is_in_sight_where_something_does(owner, visit):
+def test_the_first_entry_is_in_sight_if_something_does(owner, visit):
     owner.need(("grave", "critical", "INTC-"), ("soon", "warning", "SPY-"))
     page = visit(owner.url, viewport=PHONE).open()
     has_cards(page)

@@ -183,7 +183,7 @@ def test_an_error_in_the_callback_of_a_subscription_ends_the_run(nats_server):
 
 
 @pytest.mark.slow
-def test_the_next_server_is_tried_where_one_is_gone(nats_server):
+def test_the_next_server_is_tried_if_one_is_gone(nats_server):
     async def scenario():
         stopped, started = nats_server(), nats_server()
         settings = started.settings()

@@ -105,9 +105,9 @@ def test_the_error_of_a_post_without_an_answer_states_whether_it_may_have_been_c
 
     async def scenario(harness):
         nobody = BusQuestions(harness.bus, account=lambda: "none", fence=lambda: 0, lost=lambda: None, now=lambda: 0.0)
-        with pytest.raises(Unavailable) as unheard:
+        with pytest.raises(Unavailable) as raised:
             await nobody.ask("POST", "/x")
-        assert str(unheard.value) == f"the leader does not answer: nobody answers on the bus{certain}"
+        assert str(raised.value) == f"the leader does not answer: nobody answers on the bus{certain}"
         monkeypatch.setattr(bus_questions, "ANSWER_SECONDS", 0.3)
         harness.gate = asyncio.Event()  # the leader hangs
         assert (await unavailable(harness, "POST")).endswith(uncertain)

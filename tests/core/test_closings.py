@@ -77,7 +77,7 @@ def test_the_oldest_part_that_is_closed_completely_comes_first():
     assert left(after(*opened, single, other)) == [("b", 1, ["P00080000", "P00085000"])]
 
 
-def test_a_part_that_is_closed_completely_comes_before_contracts_in_no_lot_and_these_before_other_parts():
+def test_a_part_that_is_closed_completely_comes_before_contracts_in_no_lot_and_those_before_other_parts():
     hedge = order("h", -1, opening(at("9", PUTS[:1])))
     broken = [hedge, OPENED, order("b", 1, closing(CALLS))]
     assert left(after(*broken, order("c", 2, closing(PUTS)))) == []

@@ -135,7 +135,7 @@ def test_a_close_of_zero_is_wrong_while_there_is_a_bid(bid, ask, expected):
     assert day_pl_e4([line], {"X": quoted("X", bid, ask)}, {"X": 0}) == e4(expected)
 
 
-def test_a_close_of_zero_is_unknown_where_nothing_is_quoted():
+def test_a_close_of_zero_is_unknown_if_nothing_is_quoted():
     line = DayLine(symbol="X", multiplier=100, now=0, traded=-1, cash_e4=e4("5"))
     assert day_pl_e4([line], {}, {"X": 0}) is None
     assert day_pl_e4([line], {}, {"X": e4("0.04")}) == e4("1")

@@ -47,7 +47,7 @@ def test_the_price_is_the_last_trade_if_the_quote_is_unusable(bid, ask):
     assert choose(quote(bid, ask), None, "iex") is None
 
 
-def test_the_price_is_the_last_trade_where_there_is_no_quote():
+def test_the_price_is_the_last_trade_if_there_is_no_quote():
     assert choose(None, TRADE, "sip") == ChosenPrice(e4("581.20"), "sipTrade", TRADE.at)
 
 

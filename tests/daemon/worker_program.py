@@ -19,7 +19,7 @@ from condord.http.merged_metrics import Family, SampleValue
 
 BEAT_SECONDS = 0.05
 """Half of what `worker_pool` waits between two checks; its import would take as long as all others together."""
-SPOILT = 13
+INVALID_FROM = 13
 """The limit of subscribers at which the worker sends invalid messages."""
 
 
@@ -63,7 +63,7 @@ async def main(handed, control, memory, number, workers):
     first = True
     while received := await reader.readline():
         settings = msgspec.json.decode(received, type=WorkerSettings)
-        if settings.server.max_subscribers == SPOILT:
+        if settings.server.max_subscribers == INVALID_FROM:
             writer.write(b"no report\n")
         for connection in kept:
             connection.send(f"most {settings.server.max_subscribers}\n".encode())

@@ -168,6 +168,6 @@ def test_without_a_range_nothing_is_known():
     assert "dayPl" not in quantities()
 
 
-def test_a_profit_that_rolls_have_made_counts_where_nothing_more_can_be_won():
+def test_a_profit_made_by_rolls_counts_if_nothing_more_can_be_gained():
     values = quantities(max_profit_e4=0, realized_e4=10_000)
     assert values["percentOfMaxProfit"] == pytest.approx(23_100.0)

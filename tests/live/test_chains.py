@@ -57,7 +57,7 @@ def test_the_style_that_alpaca_gives_precedes_the_roots():
     assert chain(position(C650, 1, style="european")).style == "european"
 
 
-def test_a_contract_knows_its_opposite_and_where_it_is_in_the_money():
+def test_a_contract_knows_its_opposite_and_the_prices_at_which_it_is_in_the_money():
     call, put = chain(position(C650, 1)).contracts[0], chain(position(P560, 1)).contracts[0]
     assert (call.opposite.symbol, call.opposite.right, call.opposite.strike) == (option(650), "put", 650.0)
     assert put.opposite.symbol == option(560, "C")

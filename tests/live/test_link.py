@@ -141,7 +141,7 @@ def test_only_a_connection_that_was_live_leaves_a_gap():
     assert {state for (state, _), (_, actions) in TABLE.items() if "gap" in actions} == {"live", "stale"}
 
 
-def test_a_connection_is_opened_only_where_none_is():
+def test_a_connection_is_opened_only_if_none_is_open():
     opening = {row for row, (_, actions) in TABLE.items() if "connect" in actions}
     assert {state for state, _ in opening}.isdisjoint(CONNECTED)
     assert "closing" not in {state for state, _ in opening}
@@ -306,7 +306,7 @@ def test_data_resets_the_wait():
 
 
 @pytest.mark.parametrize(("proves", "wait"), [(True, 1.0), (False, 4.0)])
-def test_a_pong_resets_the_wait_where_data_is_rare(proves, wait):
+def test_a_pong_resets_the_wait_while_data_is_rare(proves, wait):
     link, now = make_link(chance=lambda: 1.0, pong_counts_as_data=proves), 0.0
     link.handle("due", now)
     for _ in range(2):

@@ -50,8 +50,8 @@ def test_the_newest_message_of_a_live_stream_is_as_old_as_the_newest_quote():
     found = with_newest_message(status(), quotes(EPOCH_AT, newest_at, None))
     assert found.stream.last_message_at == newest_at
     assert with_newest_message(status(), []).stream.last_message_at == EPOCH_AT
-    unheard = msgspec.structs.replace(status().stream, last_message_at=None)
-    assert with_newest_message(status(stream=unheard), quotes(None)).stream.last_message_at is None
+    without_message = msgspec.structs.replace(status().stream, last_message_at=None)
+    assert with_newest_message(status(stream=without_message), quotes(None)).stream.last_message_at is None
 
 
 def test_newer_quotes_of_a_stream_that_is_not_live_are_no_messages():

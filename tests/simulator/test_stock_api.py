@@ -78,7 +78,7 @@ def test_bars_follow_the_exchanges_calendar(make_harness, at, expected):
         assert snapshots(harness)["SPY"]["prevDailyBar"]["c"] == close
 
 
-def test_before_the_open_the_price_is_where_the_market_opens(make_harness):
+def test_before_the_open_the_price_is_the_opening_price(make_harness):
     harness = make_harness("day")
     before = snapshots(harness)["SPY"]
     harness.tick(1.05)

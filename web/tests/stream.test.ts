@@ -40,7 +40,7 @@ const balances = (equity: number): NonNullable<Document['account']> => ({
 })
 
 /** A plain reference implementation of the contract: it copies everything and searches for each key. */
-function plainly(before: Document, change: Delta, id: string): Document {
+function applyPlainly(before: Document, change: Delta, id: string): Document {
   const after = structuredClone(before)
   after.version = id
   after.asOf = change.asOf
@@ -250,7 +250,7 @@ describe('the document after an event', () => {
         ...(next() < 0.2 && { status: status({ state: 'stale' }) }),
       })
       held = apply(held, { event: 'delta', id, data: structuredClone(data) })
-      model = plainly(model, data, id)
+      model = applyPlainly(model, data, id)
       expect(held).toEqual(model)
     }
   })

@@ -423,7 +423,7 @@ def test_n_times_the_contracts_is_n_times_the_money(book, n):
 
 @pytest.mark.slow
 @given(books())
-def test_shorts_are_uncovered_exactly_where_too_few_longs_expire_with_them_or_later(book):
+def test_shorts_are_uncovered_exactly_if_too_few_longs_expire_with_them_or_later(book):
     left = group(book).unmatched
     longs, shorts, flagged = Counter(), Counter(), Counter()
     for leftover in left:

@@ -150,7 +150,7 @@ def test_zero_quantities_are_ignored():
         ("P80:+1 P85:-1 P90:+1 P95:-1 C105:-1 C110:+1", ["90/95/105/110 x1"]),
     ],
 )
-def test_each_objective_decides_where_those_before_it_tie(held, expected):
+def test_each_objective_decides_if_those_before_it_tie(held, expected):
     assert cards(match(book(held))) == expected
 
 

@@ -73,7 +73,7 @@ def test_each_share_adds_one_to_delta_and_nothing_else():
 
 
 @given(st.lists(GREEKS), st.integers(-1000, 1000))
-def test_a_sum_adds_its_parts_and_is_unknown_where_one_of_them_is(parts, shares):
+def test_a_sum_adds_its_parts_and_is_unknown_if_one_of_them_is(parts, shares):
     whole = sum_greeks(parts, shares)
     for name in ("delta", "gamma", "theta", "vega"):
         values = [getattr(part, name) for part in parts]
