@@ -44,7 +44,7 @@ class EpochService(PublishingService):
 
 
 class Leader:
-    """Publishes `service` while `beats`; `lose` names what the next publishes lose."""
+    """Publishes `service` on a bus, with heartbeats while `beats`."""
 
     def __init__(self, bus, *, fence=1, epoch="k3f9", name="a:1", answer=None):
         self.bus, self.fence, self.name = bus, fence, name

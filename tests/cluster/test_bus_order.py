@@ -295,7 +295,7 @@ class ModelBus(RuleBasedStateMachine):
             epoch, _, number = each.id.rpartition("-")
             if self.seen:
                 last_epoch, last = self.seen[-1]
-                assert int(epoch[5:]) >= int(last_epoch[5:]), "a former leader was heard"
+                assert int(epoch[5:]) >= int(last_epoch[5:]), "an event of a former leader was passed on"
                 follows = epoch == last_epoch and int(number) == last + 1
                 if each.name == "delta" and not (is_answer and index == 0):
                     assert follows

@@ -20,13 +20,13 @@ FORBIDDEN = publishing("condord.acct.frames")
 
 
 class MemoryBus:
-    """Passes messages on at once. `is_heard`: somebody has subscribed to questions."""
+    """Passes messages on at once. `has_subscriber`: someone has subscribed to questions."""
 
     urls = "nats://a"
 
     def __init__(self):
         self.is_connected = True
-        self.is_heard = True
+        self.has_subscriber = True
         self.reason = OFFLINE
         self.denials = Denials(lambda: asyncio.get_running_loop().time())
         self.subscriptions, self.watchers, self.waiting = [], [], {}
@@ -44,7 +44,7 @@ class MemoryBus:
     async def ask(self, subject, payload, *, seconds):
         if not self.is_connected:
             raise BusError("the bus is not connected")
-        if not self.is_heard:
+        if not self.has_subscriber:
             raise BusError("nobody answers on the bus") from errors.NoRespondersError()
         reply = f"inbox.{len(self.waiting)}"
         answer = self.waiting[reply] = asyncio.get_running_loop().create_future()
@@ -185,18 +185,18 @@ def test_after_its_own_term_an_ingester_names_the_next_leader():
     run_scenario(scenario)
 
 
-@pytest.mark.parametrize("is_heard", [True, False])
-def test_the_reason_for_one_silence_stays_the_same(is_heard):
+@pytest.mark.parametrize("has_subscriber", [True, False])
+def test_the_reason_for_one_silence_stays_the_same(has_subscriber):
     async def scenario(scene):
         scene.silence()
-        scene.bus.is_heard = is_heard
+        scene.bus.has_subscriber = has_subscriber
         seen = set()
         for _ in range(100):
             await asyncio.sleep(0.1)
             seen.add(scene.reason)
         assert seen == {None, "host:1 sends no events"}
         scene.silence(is_silent=False)
-        scene.bus.is_heard = True
+        scene.bus.has_subscriber = True
         await asyncio.sleep(1)
         assert scene.reason is None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.e2e.running import Condord, Simulated, until
 
 NO_KEYS = {"APCA_API_KEY_ID": "", "APCA_API_SECRET_KEY": ""}
-ELSEWHERE = types.SimpleNamespace(urls={})
+WITHOUT_URLS = types.SimpleNamespace(urls={})
 """The environment takes precedence over the file, so only the file contains Alpaca's URLs."""
 STREAM = {"backoff_min_seconds": 0.05, "backoff_max_seconds": 0.5, "silence_seconds": 5, "window_ms": 50}
 
@@ -59,7 +59,7 @@ class Reloaded(Condord):
     """A daemon that is configured by files and reloaded by signals."""
 
     def __init__(self, files: Files, **environ: str) -> None:
-        super().__init__(ELSEWHERE, "--config", str(files.path), **NO_KEYS, **environ)
+        super().__init__(WITHOUT_URLS, "--config", str(files.path), **NO_KEYS, **environ)
 
     def reload(self, outcome: str) -> str:
         """Reload; returns the log line that contains `outcome`."""

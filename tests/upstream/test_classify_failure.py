@@ -100,7 +100,7 @@ def raised_by(url, **proxies):
     return caught.value
 
 
-class Unheard(Exception):
+class UnknownError(Exception):
     """An exception without a rule."""
 
 
@@ -188,7 +188,7 @@ STREAM = [  # row, what came, public code, how soon again, what the sentence mus
     ("protocol broken", ended_by(b"\xff\xff"), "malformed", "backoff", "invalid opcode"),
     ("no WebSocket", ws.InvalidUpgrade("Connection"), "malformed", "backoff", "InvalidUpgrade; check the stream URLs"),
     ("no WebSocket", caused(ws.InvalidMessage("x"), ValueError()), "malformed", "backoff", "InvalidMessage"),
-    ("socket other", Unheard(SECRET), "unreachable", "backoff", "Unheard"),
+    ("socket other", UnknownError(SECRET), "unreachable", "backoff", "UnknownError"),
 ]
 
 UNTIL = dt.datetime(2026, 11, 20, 15, 4, 5, tzinfo=dt.UTC)
@@ -223,7 +223,7 @@ REST = [  # row, what came, public code, how soon again, what the sentence must 
     ),
     ("rest other", APIError("{}"), "unreachable", "retry", "(no status)"),
     ("rest other", APIError("{}", requests.HTTPError()), "unreachable", "retry", "(no status)"),
-    ("rest other", Unheard(SECRET), "unreachable", "retry", "(Unheard)"),
+    ("rest other", UnknownError(SECRET), "unreachable", "retry", "(UnknownError)"),
     ("rest bad URL", raised_by("https://"), "unreachable", "reading", "InvalidURL; check alpaca.trading_url"),
     ("rest bad URL", raised_by("paper-api.example"), "unreachable", "reading", "MissingSchema"),
     (
@@ -335,7 +335,7 @@ words = st.text(st.characters(exclude_categories=())) | st.text("aZ09+/ ", min_s
 def exceptions(draw):
     """Errors of any class, known or not, with any arguments and causes, also circular ones."""
     known = [type(row[1]) for row in STREAM + REST if type(row[1]).__init__ in (Exception.__init__, OSError.__init__)]
-    plain = st.sampled_from([*known, Unheard, BaseException, Exception, OSError, ConnectionError, ssl.SSLError])
+    plain = st.sampled_from([*known, UnknownError, BaseException, Exception, OSError, ConnectionError, ssl.SSLError])
     name = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
     kinds = plain | st.builds(lambda name, base: type(name, (base,), {}), name, plain)
     arguments = st.lists(st.none() | st.integers() | words | st.binary(), max_size=3)

@@ -28,7 +28,7 @@ def logged_in(url, observed=lambda *_: None, *, paper=True):
     )
 
 
-def test_each_client_asks_with_the_key_and_its_answers_are_heard_by_host(server):
+def test_each_client_sends_the_key_and_reports_the_headers_of_answers_by_host(server):
     server.script = {
         POSITIONS: [Answer([], headers={"X-Part": "trading"})],
         LATEST: [Answer({"quotes": {}}, headers={"X-Part": "market"})],

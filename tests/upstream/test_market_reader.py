@@ -26,7 +26,7 @@ STOCKS = ("SPY", "QQQ")
 
 
 class Harness:
-    """A reader of fakes, whose clock is `later` than that of the loop.
+    """A reader of fakes, whose clock is ahead of the loop's by `later`.
 
     `failures` has the current failures by name; `streamed`, `held` and `is_open` are its inputs.
     """
