@@ -171,11 +171,11 @@ def test_an_unreachable_or_invalid_proxy_is_named_as_the_cause():
     outcome = posted("https://hooks.example/x", Proxied())
     assert outcome.text == "The proxy cannot be reached, or refuses the connection."
 
-    class BrokenCondor(Direct):
+    class InvalidProxy(Direct):
         def proxy(self, url):
             raise ConfigError(["HTTPS_PROXY"])
 
-    assert "environment" in posted("https://hooks.example/x", BrokenCondor()).text
+    assert "environment" in posted("https://hooks.example/x", InvalidProxy()).text
 
 
 @pytest.mark.parametrize(

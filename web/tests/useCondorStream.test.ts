@@ -799,7 +799,7 @@ describe('shared across tabs', () => {
     useInTab(second)
     first.source.opens()
     first.source.sends('snapshot', document('e-1'), 'e-1')
-    deaf(first)
+    cutOff(first)
     const { live } = useInTab(late)
     late.paint()
     expect(live.document.value).toBeNull()
@@ -814,7 +814,7 @@ describe('shared across tabs', () => {
     const world = new World()
     const [first, late] = [new Tab(world), new Tab(world)]
     useInTab(first)
-    const hear = deaf(first)
+    const receive = cutOff(first)
     first.source.sends('snapshot', document('e-1'), 'e-1')
     const hellos: unknown[] = []
     const listening = world.channel(`condord ${STREAM_URL}`)
@@ -822,7 +822,7 @@ describe('shared across tabs', () => {
     const { live } = useInTab(late)
     for (const mark of [1, 2, 3]) first.source.sends('delta', tick(mark), `e-${mark + 1}`)
     expect(hellos).toHaveLength(2)
-    hear()
+    receive()
     beat(first, 10)
     late.paint()
     expect(hellos).toHaveLength(3)
@@ -839,7 +839,7 @@ describe('shared across tabs', () => {
     const [first, second, third] = [new Tab(world), new Tab(world), new Tab(world)]
     const leader = useInTab(first)
     useInTab(second)
-    deaf(second)
+    cutOff(second)
     const { live } = useInTab(third)
     first.source.sends('snapshot', document('e-1'), 'e-1')
     third.paint()
@@ -975,9 +975,9 @@ describe('shared across tabs', () => {
     it('of several tabs that take over at once the last one leads', async () => {
       const { world, tabs, lives } = crowd(5)
       tabs[0]!.stops()
-      const hears = tabs.slice(1).map(deaf)
+      const restored = tabs.slice(1).map(cutOff)
       world.pass(32_000)
-      for (const hear of hears) hear()
+      for (const receive of restored) receive()
       await settled()
       expect(open(tabs)).toEqual([1, 0, 0, 0, 1])
       tabs[4]!.source.sends('delta', tick(7), 'e-2')
@@ -1122,11 +1122,11 @@ describe('shared across tabs', () => {
   const leaves: (() => void)[] = []
 
   /** Cuts the tab off its channel until the returned function is called. */
-  function deaf(tab: Tab): () => void {
+  function cutOff(tab: Tab): () => void {
     const [channel] = tab.joined
-    const hear = channel!.onmessage
+    const receive = channel!.onmessage
     channel!.onmessage = null
-    return () => (channel!.onmessage = hear)
+    return () => (channel!.onmessage = receive)
   }
 
   /** Does what `use` does in a new page, which shares no module state with this one. */
