@@ -52,7 +52,7 @@ def test_a_status_decides_whether_another_attempt_may_succeed(status, kind):
 
 
 @pytest.mark.parametrize(("has_token", "text"), [(True, "does not accept the token"), (False, "requires a token")])
-def test_a_refused_token_is_told_from_a_missing_one(has_token, text):
+def test_a_refused_token_is_distinguished_from_a_missing_one(has_token, text):
     for status in (401, 403):
         error = of_status(status, has_token=has_token)
         assert (type(error), str(error)) == (AccessDenied, f"{URL} {text}")

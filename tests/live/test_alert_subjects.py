@@ -164,7 +164,7 @@ def test_a_condor_that_was_broken_before_anything_was_evaluated_has_its_name_and
     assert shown.text == f"{NAME}: the position is gone, and this alert has ended with it."
 
 
-def test_two_condors_of_one_name_are_told_apart_by_the_number_of_their_id():
+def test_two_condors_of_one_name_are_distinguished_by_the_number_of_their_id():
     service = Watched(*(each for each in BUILT_IN if each.name == "broken-condor"))
     lots = lot(1), replace(lot(1), id="other")
     service.set_positions(spy(), lots=lots)

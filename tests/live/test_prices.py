@@ -18,7 +18,7 @@ LAST_SECOND = (dt.datetime.max.replace(tzinfo=dt.UTC) - EPOCH_AT).total_seconds(
 
 
 def confirm(prices, *batch, now=0.0, era=None):
-    """REST's answer, asked for in the era that is or in another one."""
+    """Pass on REST's answer, requested in the current era unless `era` is another one."""
     prices.confirm(batch, now, prices.era if era is None else era)
 
 

@@ -73,7 +73,7 @@ def quoted(service, second=0.0):
 
 
 def confirm(service, *batch, era=None):
-    """REST's answer, asked for in the era that is or in another one."""
+    """Pass on REST's answer, requested in the current era unless `era` is another one."""
     service.publisher.confirm(batch, service.now, service.prices.era if era is None else era)
     return service.turn()
 

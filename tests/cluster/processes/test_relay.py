@@ -91,7 +91,7 @@ def test_a_subscriber_of_the_far_relay_has_the_document_of_get_positions_at_ever
 
 
 @pytest.mark.parametrize("query", ["condor", "symbol", "interval=400", "condor+interval"])
-def test_filters_and_intervals_show_at_each_server_the_same(chain, query):
+def test_filters_and_intervals_show_the_same_at_each_server(chain, query):
     condor = chain.source.document()["condors"][0]
     query = {
         "condor": f"condor={condor['id']}",
