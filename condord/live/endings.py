@@ -30,7 +30,7 @@ from condord.core.expiry import Ending, Expiry, ending_of, expiry_of, last_tradi
 from condord.core.grouping.account import Grouping
 from condord.core.market_hours import exchange_day, start_of_day, wall_time
 from condord.core.position import Position
-from condord.live.notices import Notice, NoticeCode
+from condord.live.notices import AccountNoticeCode, Notice
 
 _AWAITS, _GONE = "expired, awaits settlement", "expired, no longer listed"
 
@@ -115,7 +115,7 @@ def _notice(group: _Group, ending: Ending, until: str, now_at: dt.datetime) -> N
     day = last_trading_day(ending)
     if now_at < (since := start_of_day(day)):
         return None
-    code: NoticeCode
+    code: AccountNoticeCode
     if now_at >= ending.settles_at:
         code, text, since = "expired", _AWAITS, ending.settles_at
     elif now_at >= ending.last_trading_at:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-NoticeCode = Literal["brokenCondor", "assignment", "expiresToday", "lastTradingDay", "expired", "greeksDiffer"]
+AccountNoticeCode = Literal["brokenCondor", "assignment", "expiresToday", "lastTradingDay", "expired", "greeksDiffer"]
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,7 +16,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     `condor_id` is set if the notice concerns exactly one condor.
     """
 
-    code: NoticeCode
+    code: AccountNoticeCode
     text: str
     symbols: tuple[str, ...]
     since: dt.datetime
