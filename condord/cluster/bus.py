@@ -224,7 +224,7 @@ class Bus:
     async def try_out(self, *, publish: _Subjects = (), subscribe: _Subjects = (), write: _Subjects = ()) -> str | None:
         """Send an empty message to each subject to publish to, and subscribe to the others for a moment.
 
-        Returns the first of these that the server forbids, or None. `write` are keys, which stay as they are.
+        Returns the first of these that the server forbids, or None. `write` are subjects of keys; nothing is stored.
 
         Raises:
             BusError: there is no connection, or no answer.

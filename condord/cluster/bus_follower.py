@@ -73,8 +73,8 @@ class BusFollower:
     def reason(self) -> str:
         """Why nothing is followed; otherwise the reason for the last loss.
 
-        It is about one loss only: nothing that was found before the present connection, or before events came again,
-        is in it. What the bus forbids now explains any.
+        What was found during an earlier connection or an earlier loss is left out. An operation that the bus forbids
+        now is the reason for any loss.
         """
         if not self._bus.is_connected:
             return self._bus.reason
@@ -89,7 +89,7 @@ class BusFollower:
     async def run(self) -> None:
         """Follow until cancelled; the bus runs elsewhere. It may be run again later.
 
-        If the bus is lost then, that is reported at once: what is shown has come from elsewhere until now.
+        If the bus is lost when it is run again, that is reported at once.
         """
         is_lost = not self._bus.is_connected or self._is_silent()
         self.order.restart(self._loop.time(), is_lost=self._has_run and is_lost)
@@ -109,7 +109,7 @@ class BusFollower:
     def note_suspension(self, seconds: float) -> None:
         """Report a loss, and ask the leader for its state, if nothing has been read for `LOST_SECONDS`.
 
-        This process has not run for `seconds`. That is not logged as a loss: the leader may well have been there.
+        This process has not run for `seconds`. That is not logged as a loss, as the leader may have run all the time.
         """
         if self._has_run and self.order.note_suspension(self._loop.time(), seconds):
             self._suspensions += 1

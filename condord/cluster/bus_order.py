@@ -65,7 +65,7 @@ class BusOrder:
     def note_suspension(self, now: float, seconds: float) -> bool:
         """Note that this process did not run for `seconds`. True if the leader counts as lost until it has answered.
 
-        The next frames have waited in the connection, so a snapshot among them does not end that.
+        A snapshot among the next frames is not an answer, as they have waited in the connection.
         """
         if max(seconds, now - self._fresh_at) < LOST_SECONDS:
             return False
@@ -97,8 +97,8 @@ class BusOrder:
     def catch_up(self, fence: int, events: Sequence[SourceEvent], now: float) -> list[SourceEvent] | None:
         """Take the missing events after `version`, and return them with the held frames that follow it.
 
-        None if it comes from a former leader, or is empty, or if the leader publishes nothing: then the caller asks
-        again. An answer does not end a silence, because nothing would follow it, and the leader would be lost again.
+        None if the caller has to ask again: the answer is empty or comes from a former leader, or no frame has come for
+        `LOST_SECONDS`. In that case nothing would follow the answer, and the leader would be lost again.
         """
         if fence < self.fence or not events or now - self._last_frame_at >= LOST_SECONDS:
             return None
@@ -209,7 +209,7 @@ class BusOrder:
     def _is_old(self, head: FrameHead) -> bool:
         """Whether this event or a later one was passed on.
 
-        The number of a snapshot or delta is its own. That of any other event is the number of the one before it.
+        A snapshot or delta has its own number. Any other event has the number of the last snapshot or delta before it.
         """
         if head.epoch != self._epoch:
             return False

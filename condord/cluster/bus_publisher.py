@@ -88,10 +88,10 @@ class BusPublisher:
         return self._bus.denials.first(self._needed)
 
     async def require_permission(self) -> None:
-        """Check a leader's permissions on the bus: one without them would keep others from leading.
+        """Check a leader's permissions on the bus. A leader without them would keep others from leading.
 
         Raises:
-            BusRefusal: it does not.
+            BusRefusal: a permission is missing.
             BusError: the bus is lost, or does not answer.
         """
         now = asyncio.get_running_loop().time()

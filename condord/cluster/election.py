@@ -71,8 +71,8 @@ Command = Acquire | Renew | Release | Lead | Extend | StopMaker
 class Election:
     """One ingester's part in the election. Each method returns the commands to carry out, in order.
 
-    `lease_seconds` is how long a lease lives. `last_fence` belongs to this process's
-    last maker, 0 before the first. `chance` returns a number in [0, 1), which spreads the attempts.
+    `lease_seconds` is how long a lease lives. `last_fence` is the fence of this process's last maker, 0 before the
+    first. `chance` returns a number in [0, 1), which spreads the attempts.
     """
 
     def __init__(self, lease_seconds: float, *, chance: Callable[[], float]) -> None:
@@ -90,7 +90,7 @@ class Election:
         self._is_leaving = False
 
     def set_lease_seconds(self, lease_seconds: float) -> None:
-        """Take how long the next lease lives."""
+        """Set how long the next lease lives."""
         self._lease_seconds = lease_seconds
 
     @property

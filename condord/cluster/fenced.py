@@ -80,7 +80,7 @@ class FencedKey:
 
         Raises:
             StaleFence: a leader with a higher fence has written.
-            BusError: it may be stored or not.
+            BusError: it may or may not be stored.
         """
         for _ in range(ATTEMPTS):
             if self._revision is None:

@@ -102,7 +102,7 @@ class KvBucket:
         """Set a key, and return its revision.
 
         Raises:
-            BusError: it may be set or not.
+            BusError: it may or may not be set.
         """
         return await self._write(lambda: self._keys().put(key, value))
 
@@ -111,7 +111,7 @@ class KvBucket:
 
         Raises:
             Conflict: it exists.
-            BusError: it may be set or not.
+            BusError: it may or may not be set.
         """
         return await self._write(lambda: self._keys().create(key, value))
 
@@ -120,7 +120,7 @@ class KvBucket:
 
         Raises:
             Conflict: it has another one, or does not exist.
-            BusError: it may be set or not.
+            BusError: it may or may not be set.
         """
         return await self._write(lambda: self._keys().update(key, value, last=revision))
 
@@ -129,7 +129,7 @@ class KvBucket:
 
         Raises:
             Conflict: it has another one.
-            BusError: it may be removed or not.
+            BusError: it may or may not be removed.
         """
         await self._call(lambda: self._keys().delete(key, last=revision))
 

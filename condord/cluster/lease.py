@@ -2,8 +2,8 @@
 
 The fencing token, or fence, rises with every leader: it is the revision that the key got when the lease was taken, plus
 the base, the time at which the bucket was made, in ms since 1970. Revisions begin again in a new bucket, if the bus has
-lost its store or someone has removed the bucket. The base then is higher by more than the old bucket had revisions, as
-these rise by fewer than 1000 a second. It is the clock of the bus, which must not be set back meanwhile.
+lost its store or someone has removed the bucket. The fence still rises: a bucket gets fewer than 1000 revisions a
+second, so the new base is higher than any old fence. The bus's clock must not be set back meanwhile.
 
 With its store, the bus also loses the lease of a leader that still counts on it. So no lease is taken from a bucket to
 which nothing was ever written, until it has been seen for the longest lease that is known of. By then no earlier lease
@@ -83,7 +83,7 @@ class Lease:
         """Take the lease under this name, and return the fence; None if someone else holds it, or still may.
 
         Raises:
-            BusError: it may be taken or not; another attempt finds out.
+            BusError: it may or may not be taken; another attempt finds out.
         """
         bucket = await self._bucket.ensure()
         self._learn_ttl(bucket.ttl_seconds)
@@ -109,7 +109,7 @@ class Lease:
         """Renew the lease; False if it is lost.
 
         Raises:
-            BusError: it may be renewed or not, and was not lost when it was last seen.
+            BusError: it may or may not be renewed, and was not lost when it was last seen.
         """
         try:
             self._revision = await self._bucket.update(self._key, self._value(fence), self._revision)

@@ -137,7 +137,7 @@ class NatsClient(Client):
     ) -> None:
         """Send an empty message to each subject of `publish`, and subscribe to the others until that is answered.
 
-        JetStream stores nothing of what is sent to the subjects of `write`, its keys.
+        `write` are the subjects of keys in JetStream, which stores none of these messages.
         """
         for subject in publish:
             await self.publish(subject, b"")

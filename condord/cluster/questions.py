@@ -76,7 +76,7 @@ class CopiedAnswers:
 
 
 class Questions:
-    """Asks one source, which errors call `name`. `is_lost` returns whether it is lost, `now` is a clock in seconds.
+    """Asks one source, called `name` in errors. `is_lost` returns whether it is lost, `now` is a clock in seconds.
 
     `refused` gets the error if the source does not accept the token.
     """

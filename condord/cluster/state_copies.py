@@ -45,7 +45,7 @@ class StateCopies:
 
         Raises:
             StaleFence: a later leader has written.
-            BusError: it may be written or not.
+            BusError: it may or may not be written.
         """
         value = copy.name.encode() + b"\n" + zlib.compress(copy.content, _LEVEL)
         await self._key(copy.kind).write(self._fence, value)

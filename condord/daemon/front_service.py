@@ -91,7 +91,7 @@ def run(
 
 
 def _own_state(startup: Startup, environ: Mapping[str, str]) -> contextlib.AbstractContextManager[None]:
-    """The lock of this ingester on its state, if that is in a directory that another could have."""
+    """The lock of this ingester on its state, if another ingester could use the same directory."""
     config = startup.loaded.config
     state = state_files.directory(environ, lasts=account_source.source(config) != "simulator")
     if state is None:

@@ -68,8 +68,8 @@ class Outlet(Protocol):
 class HttpConnection(H11Protocol):
     """A connection of our server.
 
-    `outlet` has the connection while a stream writes to it. `admission` is shared by all connections, and admits them.
-    `note_refusal` gets the status of each answer given instead of the application's.
+    `outlet` is the stream that writes to the connection, if there is one. `admission` is shared by all connections,
+    and admits them. `note_refusal` gets the status of each answer given instead of the application's.
     """
 
     def __init__(

@@ -108,7 +108,7 @@ def require_loopback(listeners: Sequence[socket.socket]) -> None:
 def reserve_files(subscribers: int, *, is_child: bool = False) -> None:
     """Raise the limit of open files for `subscribers`.
 
-    If the hard limit is lower, raise it to that and warn; a child of a condord leaves the warning to that one.
+    If the hard limit is lower, raise it to that and warn; a child process leaves the warning to its parent.
     """
     needed = subscribers + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

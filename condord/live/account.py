@@ -61,7 +61,7 @@ class AccountState:
         self.names: Names = {}
 
     def set_calendar(self, calendar: Calendar) -> None:
-        """Take the sessions of the exchange. What follows from them is shown when `outdated` is asked next."""
+        """Take the sessions of the exchange. `outdated` returns the shown reading if they change its meaning."""
         self.calendar = calendar
 
     def recall(self, names: Names) -> None:

@@ -49,7 +49,7 @@ def _is_beyond(side: Distance) -> bool:
 
 
 def _nearness(side: Distance, condition: Condition) -> tuple[bool, bool, float]:
-    """Sort the nearer side first, in the condition's unit: without a volatility, sigmas are not known."""
+    """A key that sorts the nearer side first, by the condition's unit, or by percent if sigmas are not known."""
     by_sigmas = condition.quantity != "distancePercent"
     figure = side.sigmas if by_sigmas and side.sigmas is not None else side.percent
     return not _is_beyond(side), by_sigmas and side.sigmas is None, figure or 0.0

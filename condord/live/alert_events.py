@@ -55,8 +55,8 @@ class AlertSource(Protocol):
 class AlertEvents:
     """The only writer of the alerts of `edition`.
 
-    `waiting` are transitions that have not been sent yet. `coalescer` is the one of quotes, whose window counts for
-    alerts too. `begin` begins an event. `on_changes` gets everything to be stored and delivered, at once; it must not
+    `waiting` are transitions that have not been sent yet. `coalescer` paces quotes; its window applies to alerts,
+    too. `begin` begins an event. `on_changes` gets everything to be stored and delivered, at once; it must not
     wait.
     """
 

@@ -59,7 +59,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     minute: dt.datetime
 
     def counts_as(self, other: Moment) -> bool:
-        """Whether facts that do not depend on quotes are the same at both moments: they count in whole minutes."""
+        """Whether facts that do not depend on quotes are the same at both moments. They change at most every minute."""
         return self is other or (
             self.minute == other.minute
             and (self.is_session, self.is_opening, self.is_dated)
@@ -68,7 +68,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_watched(self) -> bool:
-        """Whether an unknown value is worth reporting: not at night, when a simulated session may be open."""
+        """Whether an unknown value is worth reporting. It is not at night, although a simulated session may be open."""
         return self.is_session and self.is_dated and not self.is_opening
 
 

@@ -93,7 +93,7 @@ class Alert:
 
     @property
     def is_due(self) -> bool:
-        """Whether a pending alert has held for long enough; a silent one has, as it may have fired before."""
+        """Whether a pending alert has held for long enough. A silent one is due at once: it may have fired before."""
         assert self.rule is not None  # noqa: S101 - only rules in force are evaluated
         return self.record.is_silent or self.record.held_seconds >= self.rule.for_seconds - EXACT_SECONDS
 

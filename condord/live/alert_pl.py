@@ -33,7 +33,7 @@ class PlRange(NamedTuple):
 
 
 def pl_range(condor: Condor, value: Valuation, quotes: Mapping[str, Quote], basis: Basis) -> PlRange | None:
-    """The profit or loss at mark or at natural prices; None if it is not known, also within a range."""
+    """The profit or loss at mark or at natural prices; None if not even a range is known."""
     legs = [(leg, quotes[leg.symbol]) for leg in condor.legs]
     if not any(quote.state in _RANGED for _, quote in legs):
         if unreliable_reason(condor, value, quotes, is_opening=False) is not None:

@@ -68,7 +68,7 @@ class Subjects:
         self._pl: dict[Basis, dict[str, PlRange | None]] = {"mark": {}, "natural": {}}
 
     def set_bases(self, *, has_natural: bool) -> None:
-        """Take whether any rule is about natural prices. If not, condors get the facts at mark in their place."""
+        """Set whether any rule is about natural prices. If not, condors get the facts at mark in their place."""
         self._has_natural = has_natural
 
     def keys(self) -> Iterator[str]:

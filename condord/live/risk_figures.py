@@ -242,7 +242,7 @@ class RiskFigures:
     def judge(self, snapshots: Iterable[OptionSnapshot], market: PublishedMarket) -> Iterator[str | None]:
         """Compare Alpaca's deltas with the ones by its own convention for the prices of `market`.
 
-        Only deltas of about the published quote are compared: while the stream lags, both belong to other moments.
+        Deltas are compared only if Alpaca's quote is about the published one. While the stream lags, they would differ.
         Yields the symbol of each snapshot that differs, and None for each other one.
         """
         contracts = {held.symbol: (held, chain) for chain in self.chains for held in chain.contracts}

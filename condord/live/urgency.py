@@ -72,7 +72,7 @@ def by_need(document: wire.Document | None) -> Callable[[AlertJson], tuple[int, 
 
     The more severe first, then those not acknowledged, then by the nearness of their condors in the document, then the
     newest. Those of an underlying, of the account or of a condor that is not known are last of their severity. If a
-    part of a condor is broken, only the alert about that has the nearness of this part.
+    condor is partly broken, the nearness of the broken part counts only for the alert about that.
     """
     found = [] if document is None else [(each, nearness_of(each, document.as_of)) for each in held(document)]
     nearness: Mapping[str | None, Nearness] = {each.id: near for each, near in found}

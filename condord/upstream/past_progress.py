@@ -3,9 +3,9 @@
 Activities since the newest stored one are read oldest first, so that nothing is missing between what is stored and what
 a restart finds. Everything before the oldest stored one is read newest first, as people look at recent trades first.
 
-Alpaca dates a booking by the day that it is for, and books it days later. Its documentation leaves open by which of the
-two it sorts and selects. So a reading of the newest activities begins days before the newest stored one, and a page of
-the past proves only that the days after its oldest row are known.
+Alpaca dates a booking by the day that it is for, but books it up to days later. Its documentation leaves open by which
+of the two days it sorts and selects. So a reading of the newest activities begins days before the newest stored one,
+and a page of the past proves only that the days after its oldest row are known.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ class Budget:
         return True
 
     def pause(self, host: AlpacaHost, seconds: float, now: float) -> None:
-        """Send no request to `host` for `seconds`, a minute at most; a longer pause stays."""
+        """Send no request to `host` for `seconds`, a minute at most. A pause that ends later stays."""
         until = now + min(MAX_PAUSE_SECONDS, seconds)
         self._paused_until[host] = max(until, self._paused_until.get(host, until))
 

@@ -30,7 +30,7 @@ export const TICKET_LIMIT_MS = 10_000
 /** Receives what a stream delivers. */
 export interface Listener {
   event(event: StreamEvent): void
-  /** The error of a state that is not `open`, as far as it is known by then; it follows later. */
+  /** `error` is why the state is not `open`. It is missing while unknown; a second call then brings it. */
   link(state: Link['state'], retryAt: number | null, error?: LinkError): void
 }
 
