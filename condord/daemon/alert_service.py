@@ -149,7 +149,7 @@ class AlertService:
         if changes is None:
             return False
         self.show(changes)
-        if self._store.is_copied and not await self._is_kept():
+        if self._store.is_copied and not await self._save_for_next_leader():
             text = "the bus has not confirmed the acknowledgement, so the next leader may not know of it"
             raise Unavailable(text, "Try again in a few seconds.")
         return True
@@ -224,8 +224,8 @@ class AlertService:
             if not each.done():  # else it has waited for too long
                 each.set_result(is_kept)
 
-    async def _is_kept(self) -> bool:
-        """Save, also if nothing has changed since, and return whether the next leader would know of it."""
+    async def _save_for_next_leader(self) -> bool:
+        """Save, even if nothing has changed, and return whether the next leader would know of it."""
         kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._acknowledging.append(kept)
         self._wake()

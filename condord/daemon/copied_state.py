@@ -22,9 +22,9 @@ _log = logging.getLogger(__name__)
 
 
 class CopiedState:
-    """Has the `files` and the `alerts` in `copies`, and sends a maker's own copies once it is connected.
+    """The `files` and the `alerts` in `copies`. Once connected, it sends a maker's own copies.
 
-    Those are sent in order, only the newest of each kind.
+    These are sent in order, only the newest of each kind.
     """
 
     def __init__(self, copies: Sequence[StateCopy] = ()) -> None:

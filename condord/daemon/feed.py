@@ -78,7 +78,7 @@ class Feed(MarketFeed):
 
     @property
     def era(self) -> int:
-        """How often the stream was lost or came back, to be noted when quotes are requested over REST."""
+        """How often the stream was lost or came back; a request for quotes over REST notes it."""
         return self._prices.era
 
     @property

@@ -56,7 +56,7 @@ Follow = Callable[[Replica, RelayFeed, Callable[[CondordError], None]], RelaySou
 
 
 class FollowedSource:
-    """Implements `RelaySource` for another condord, which errors call `name`, by default with its address.
+    """Implements `RelaySource` for another condord, called `name` in errors, by default with its address.
 
     `relays` is made here, unless this process is a part of a relay. Attempts to connect are about `max_wait_seconds`
     apart at most.

@@ -93,7 +93,7 @@ class Announcements:
 
 
 class StandbySink(RecordedSink):
-    """Takes the events of the bus. While `is_taking_over`, no leader is lost: this process waits for its maker."""
+    """Takes the events of the bus. While `is_taking_over`, a lost leader is no loss: this process awaits its maker."""
 
     def __init__(self, feed: FrontSink, history: StandbyHistory, is_taking_over: Callable[[], bool]) -> None:
         super().__init__(feed, history)
@@ -209,7 +209,7 @@ class FollowedFront:
         return await self._source.ask(method, target)
 
     def _is_taking_over(self) -> bool:
-        """Whether this process holds the lease, and no maker of it has failed since one served."""
+        """Whether this process holds the lease, and no maker has failed since the last one that served."""
         return self.leadership.fence is not None and self.term.obstacle is None
 
     def _is_lost(self) -> bool:

@@ -149,7 +149,7 @@ class FrontSource:
         return self._announcements.forbidden
 
     def lead(self, fence: int) -> None:
-        """Follow the maker from now on, and publish its events. A loss before is not one of its own."""
+        """Follow the maker from now on, and publish its events. An earlier loss is not the maker's."""
         if self._feed.is_lost:
             self._feed.note_takeover()
         self._follow(self._of_maker(MakerSink(self._feed, self._announcements, fence)))

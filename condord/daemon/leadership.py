@@ -112,15 +112,12 @@ class Leadership:
 
     @property
     def fence(self) -> int | None:
-        """The fence while this process leads, else None; also once its lease has expired, while its maker ends."""
+        """The fence while this process leads, else None. None, too, if the lease expires while the maker ends."""
         return self._election.fence if self._election.is_leader else None
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether the bus has not answered the last request about the lease, of this term or of the last one.
-
-        It has as long for an answer as renewals are apart.
-        """
+        """Whether the last renewal has failed, or a request has had no answer for as long as renewals are apart."""
         is_waiting = self._asking is not None and not self._asking.done()
         is_late = self._now() - self._asked_at >= self._lease.seconds / RENEWALS
         return (is_waiting and is_late) or self._failing_since is not None

@@ -125,7 +125,7 @@ class Recorder:
 
 
 def _until(past: RecordedPast, second: float) -> RecordedPast:
-    """The past without points after `second`: a stop records the running minute, which may not have ended yet."""
+    """The past up to `second`. An earlier run that was stopped recorded its last minute, which may end after that."""
     ends = {identity: bisect_right(line.seconds, second) for identity, line in past.lines.items()}
     lines = {
         identity: HistoryJson(seconds=line.seconds[: ends[identity]], cents=line.cents[: ends[identity]])

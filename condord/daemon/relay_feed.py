@@ -26,8 +26,8 @@ class RelayFeed:
     code is None before the source counts as lost.
 
     A status of a loss is passed on by every relay behind this one. So it names `machine`, where this process runs, and
-    `source`, the URL that is followed, unless that is a bus. That the source passes such a status on is logged once,
-    and its end once. A worker names no source and leaves that log to its daemon, whose source it is.
+    `source`, the URL that is followed, unless that is a bus. If the source passes such a status on, that is logged
+    once, and its end once. A worker names no source and does not log it, as its daemon does.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ from condord.upstream.rest import AlpacaRest
 from condord.upstream.supervisor import Supervisor
 
 RELEASE_SECONDS = 30.0
-"""When the lock on an old key or stream is released: its connection may take 10 s for a step, and 3 s to close."""
+"""How long the lock on an old key or stream is kept: its connection may take 10 s for a step, and 3 s to close."""
 
 
 class Inputs:

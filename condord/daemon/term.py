@@ -34,8 +34,8 @@ CHECK_SECONDS = 0.25
 MIN_SILENCE_SECONDS = 2.0
 """A maker hangs, and is killed, if its event loop has not run for one lease, and for at least this long.
 
-A busy machine does not get a maker killed: if the front is stopped as well, it counts no checks, and it loses its
-lease in any case if that lasts as long as the lease.
+A busy machine does not get a maker killed: while the front does not run either, it counts no silence. If that lasts
+as long as the lease, the lease is lost anyway.
 """
 UNSERVED_SECONDS = 10.0
 """A maker that runs is killed, too, if nothing has come from its socket for this long."""

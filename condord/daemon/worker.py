@@ -46,10 +46,10 @@ from condord.live.relay_path import RelayPath
 from condord.live.replica import Replica
 
 COUNT_SECONDS = 0.1
-"""The interval at which the numbers that all processes share are corrected, and of a worker's beats."""
+"""How often a worker beats, and how often the numbers that all processes share are corrected."""
 
 MAX_WAIT_SECONDS = 0.5
-"""The daemon runs as long as its worker does. If it does not answer, it is paused, and nobody else waits for it."""
+"""The daemon runs as long as its workers do. If it does not answer, it is only paused, so they try again soon."""
 _READY_CHECK_SECONDS = 0.02
 
 _log = logging.getLogger(__name__)

@@ -128,9 +128,9 @@ def changes(before: Contents, now: Contents, since_at: dt.datetime, now_at: dt.d
     """The changes from the reading `before` (read at `since_at`) to the reading `now` (read at `now_at`)."""
     found = []
     for symbol in sorted(before.contracts.keys() | now.contracts.keys()):
-        was, is_now = before.contracts.get(symbol), now.contracts.get(symbol)
-        quantity, shares = was.quantity if was else 0, (is_now or was or HeldContract(quantity=0, shares={})).shares
-        moved = (is_now.quantity if is_now else 0) - quantity
+        old, new = before.contracts.get(symbol), now.contracts.get(symbol)
+        quantity, shares = old.quantity if old else 0, (new or old or HeldContract(quantity=0, shares={})).shares
+        moved = (new.quantity if new else 0) - quantity
         found.append(_change(symbol, moved, quantity, since_at, now_at, shares))
     for symbol in sorted(before.stocks.keys() | now.stocks.keys()):
         quantity = before.stocks.get(symbol, 0)

@@ -98,15 +98,15 @@ def candidates(
     quantities = {condor.id: condor.quantity for condor in grouping.condors}
     found = {}
     for broken in known:
-        is_now = quantities.get(broken.condor.id, 0)
-        back = max(0, is_now - broken.still_whole)
-        found[broken.condor.id] = _resized(broken, broken.condor.quantity - back, is_now)
+        whole_now = quantities.get(broken.condor.id, 0)
+        back = max(0, whole_now - broken.still_whole)
+        found[broken.condor.id] = _resized(broken, broken.condor.quantity - back, whole_now)
     for condor in before:
-        is_now = quantities.get(condor.id, 0)
-        if is_now < condor.quantity:
-            known_broken = found.get(condor.id) or _new(condor, is_now, now_at)
-            lost = condor.quantity - is_now
-            found[condor.id] = _resized(known_broken, known_broken.condor.quantity + lost, is_now)
+        whole_now = quantities.get(condor.id, 0)
+        if whole_now < condor.quantity:
+            known_broken = found.get(condor.id) or _new(condor, whole_now, now_at)
+            lost = condor.quantity - whole_now
+            found[condor.id] = _resized(known_broken, known_broken.condor.quantity + lost, whole_now)
     return [broken for broken in found.values() if broken.condor.quantity > 0]
 
 

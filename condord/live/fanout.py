@@ -256,7 +256,7 @@ class Fanout:
     def _begin(self, subscriber: Subscriber, version: str | None, now_at: dt.datetime) -> None:
         """Put the first frame into the ring of a subscriber that has joined its view."""
         since = self._edition.resume_from(version)
-        if since == "ahead":  # it was waited for: there is no such event
+        if since == "ahead":  # the wait is over: there is no such event
             since = "unknownEpoch"
         key = subscriber.view.selection, subscriber.view.coalescer.window_seconds
         if key not in self._views:  # the first of its view, or the view was dropped while it waited

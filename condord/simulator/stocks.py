@@ -208,7 +208,7 @@ class StockMarket:
         return stock
 
     def _past(self, stock: _Stock, day: dt.date) -> StockBar:
-        """The bar of a session of the past; that of a later session in which nobody asked for the stock is flat."""
+        """The bar of a past session; flat if the path of the past does not contain that day."""
         symbol = stock.root.underlying
         prices = self._path.day(symbol, day)
         if prices is None:

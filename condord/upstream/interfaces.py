@@ -112,7 +112,7 @@ class AccountSink(QuoteSink, Protocol):
 
     @property
     def era(self) -> int:
-        """How often the stream was lost or came back, to be noted when quotes are requested over REST."""
+        """How often the stream was lost or came back; a request for quotes over REST notes it."""
 
     @property
     def silent(self) -> frozenset[str]:

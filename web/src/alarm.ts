@@ -17,7 +17,7 @@ export interface Alarm {
   sentences: Sentence[]
 }
 
-/** What is shown beside an alert: its profit or loss, that of when it fired, and how many condors it is about. */
+/** What the text repeats of its surroundings: the P/L of when it fired, and that it is about one condor. */
 export const BESIDE = /\. P\/L .*(?=\.)| \(1 condor\)/g
 /** What was measured, and the price if it has one. */
 const MEASURED = / is (?=.*\d)(.*?(, \S+ [\d,.]+)?)(?=[;.]\B)/

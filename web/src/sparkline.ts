@@ -16,7 +16,7 @@ export interface Sparkline {
   path: string
   /** The y coordinate of zero, if it is inside the box. */
   zero: number | null
-  /** First its begin and its change, then its low and its high. */
+  /** First its start and its change, then its low and its high. */
   texts: string[]
 }
 

@@ -41,7 +41,7 @@ type Keys = readonly (string | number | boolean)[]
 
 /**
  * Returns what condors of one urgency are compared by at `now`, in milliseconds: the days left, whether it is too late for
- * orders, the profit in percent of the risk, the id. A broken condor is before every percentage, and one that is not known after it.
+ * orders, the profit in percent of the risk, the id. A broken condor is before every percentage, an unknown percentage after all.
  */
 export function nearnessOf(condor: Condor | Broken, now: number): Keys {
   const percent = isBroken(condor) ? -Infinity : condor.valuation.percentOfRisk

@@ -153,7 +153,7 @@ describe('a notice', () => {
   })
 })
 
-it('the gap has its begin and end', () => {
+it('the gap has its start and end', () => {
   const gap = { from: NOW - 5000, until: NOW }
   expect(gapSentence(gap, NOW)).toBe('Connected again. No data was received from 10:30:55 ET to 10:31:00 ET.')
 })
