@@ -56,7 +56,7 @@ def require_read(unread: str) -> None:
 
 
 def lost_legs(condor_id: str) -> NotFound:
-    """Return the error that a condor which is broken has no body of its own."""
+    """Return the error for a broken condor, which has no body of its own."""
     hint = f"`condord positions {condor_id}` shows what is left of it, and `condord positions --json` has it."
     return NotFound(f"{condor_id} has lost legs, so it is not among the condors", hint)
 

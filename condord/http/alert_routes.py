@@ -99,7 +99,7 @@ ALERT_ROUTES = (
         responses=(
             DocumentedResponse(status=204, description="It is acknowledged."),
             error(404, "There is no alert with this `id`."),
-            error(503, "Of several ingesters, the next leader may not know of it.", "Retry-After"),
+            error(503, "With several ingesters, the next leader may not know of the acknowledgement.", "Retry-After"),
         ),
     ),
     Route(

@@ -19,7 +19,7 @@ class AlertRecord(msgspec.Struct, frozen=True, kw_only=True):
     `opened_at` is when the condor's holding was opened. `definition` identifies the `when`, `clear`, `basis` and
     `match` of the rule: with another one the state does not count. `held_seconds` is how long `when` has held in
     session time, up to `as_of`. `serial` rises with each firing of this alert, even after its removal: with the id it
-    identifies one of them.
+    identifies a firing.
 
     `last` is how the last firing ended. It is None while the alert fires and if it never did: a `resolved` record
     without it only records that the rule was evaluated for this subject. `since`, `until`, `value`, `text`, `severity`

@@ -25,8 +25,7 @@ from condord.live.subscriber import Subscriber
 from condord.live.wire_risk import ModelJson
 
 LostCode = Literal["sourceLost", "busLost", "leaderLost"]
-"""The name of what is lost, by code: the source of a relay, the connection to the bus, or, while there is one, the
-leader on the bus."""
+"""What is lost: the source of a relay, the connection to the bus, or, while that lasts, the leader on the bus."""
 
 
 _EPOCH_AT = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

@@ -143,7 +143,7 @@ class Gateway:
         await send({"type": "http.response.body", "body": b""})
 
     async def _wait(self, seconds: object, request: Request) -> bool:
-        """Wait `seconds`, None for without limit; True if the client disconnected or the simulator stopped."""
+        """Wait `seconds`, indefinitely if None; True if the client disconnected or the simulator stopped."""
         disconnect = asyncio.ensure_future(_disconnected(request))
         stop = asyncio.ensure_future(self._stopping.wait())
         try:

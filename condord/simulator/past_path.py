@@ -33,7 +33,7 @@ Knots = Mapping[str, Sequence[tuple[float, float]]]
 
 
 class PastSession(msgspec.Struct, frozen=True, kw_only=True):
-    """A session of the past, and its hours in seconds since 1970."""
+    """A past session, and its hours in seconds since 1970."""
 
     day: dt.date
     open: float
@@ -101,7 +101,7 @@ class PastPath:
         return self._points(leader, index).at(min(self._time(second), self._now)) * ratio
 
     def day(self, name: str, day: dt.date) -> PastDay | None:
-        """The prices of a session of the past, of the newest one until the start; None if it has none on `day`.
+        """The prices of a past session, the newest only up to the start; None if there was no session on `day`.
 
         Raises:
             KeyError: there is no such underlying.
@@ -136,7 +136,7 @@ class PastPath:
         return self._days[key]
 
     def _outline(self, name: str) -> _Points:
-        """The given prices, with an opening price and a close for each session of the past."""
+        """The given prices, with an opening price and a close for each past session."""
         if name in self._outlines:
             return self._outlines[name]
         start, close = self._underlyings.start(name), self._underlyings.close_before_start(name)

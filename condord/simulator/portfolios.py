@@ -32,8 +32,8 @@ class PastLeg(msgspec.Struct, frozen=True, kw_only=True):
 class PastOrder(msgspec.Struct, frozen=True, kw_only=True):
     """An order filled `age_days` ago, with the underlying at `spot_factor` times its current price.
 
-    Strikes are `grid_start` plus a multiple of `grid` dollars. With `is_closing`, another order has been working since
-    yesterday, in place of one of four days ago: it closes this one for half of its credit.
+    Strikes are `grid_start` plus a multiple of `grid` dollars. With `is_closing`, an order that closes it for half of
+    its credit has been working since yesterday; it replaced one of four days ago.
     """
 
     root: str

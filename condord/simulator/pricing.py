@@ -50,7 +50,7 @@ def smile(base: float, spot: float, strike: float, years: float) -> float:
 class PricingTerms(msgspec.Struct, frozen=True, kw_only=True):
     """The terms that the value of an option depends on besides its strike, the price and the time.
 
-    `rate` and `dividend_yield` are a year, continuously compounded. `dividends` is the present value, in dollars a
+    `rate` and `dividend_yield` are per year, continuously compounded. `dividends` is the present value, in dollars a
     share, of known dividends until the expiration.
     """
 

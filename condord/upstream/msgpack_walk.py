@@ -25,7 +25,7 @@ _SIZED = (
 )
 """Binary, extension and string: bytes of the length, and bytes in addition to the content."""
 _CONTAINERS = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
-"""Array and map: bytes of the count, and values for each of the count."""
+"""Array and map: bytes of the count, and values per element: a map's has a key and a value."""
 
 
 def count(data: bytes) -> int | None:

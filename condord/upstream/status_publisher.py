@@ -1,4 +1,4 @@
-"""Publish the status: each second in any case, and in between only what has changed."""
+"""Publish the status: every second, and in between only what has changed."""
 
 from __future__ import annotations
 

@@ -1882,7 +1882,7 @@ export interface operations {
             431: components["responses"]["Problem431"];
             500: components["responses"]["Problem500"];
             501: components["responses"]["Problem501"];
-            /** @description Of several ingesters, the next leader may not know of it. */
+            /** @description With several ingesters, the next leader may not know of the acknowledgement. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];

@@ -29,7 +29,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The conditions that the options of one expiry share.
 
     `spot` is in dollars, above zero, and less the present value of known dividends; `years` is the time to the
-    settlement; `rate` and `dividend_yield` are a year, continuously compounded.
+    settlement; `rate` and `dividend_yield` are per year, continuously compounded.
     """
 
     spot: float

@@ -61,7 +61,7 @@ def written(condition: Condition) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The one of `known` that is spelled most like `name`, in any case; None if none is like it."""
+    """The one of `known` that is spelled most like `name`, ignoring case; None if none is like it."""
     from difflib import get_close_matches  # 9 ms, only after a typing error
 
     by_letters = {each.lower(): each for each in known}
