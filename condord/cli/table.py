@@ -113,7 +113,7 @@ def document_table(
 ) -> Table:
     """Return the table with the condors `shown` in that order; it depends only on the arguments.
 
-    The document is one of `unconfirmed_if_lost`, and `shown` are condors of it.
+    The document comes from `unconfirmed_if_lost`, and `shown` are condors of it.
     """
     if unread := why_positions_unread(document):
         lines = painted(formatting.capitalized(plain(unread)), "warn", screen)
