@@ -1,4 +1,4 @@
-"""The name of an account on the bus, where the configuration has none, and whether a new configuration has another one.
+"""The name of an account on the bus if the configuration has none, and whether a changed configuration has another.
 
 An ingester keeps the name and the account that it was started with: subscribers, the state on the bus and the other
 ingesters know nothing else of the account.
