@@ -119,7 +119,7 @@ def view(supervisor, past, alert_service, daemon):
         (0.0, None, True),
         (ALIVE_SECONDS - 1, None, True),
         (ALIVE_SECONDS + 1, None, False),
-        (0.0, "the readings have not turned for 99 s", False),
+        (0.0, "the readings have made no progress for 99 s", False),
     ],
 )
 def test_a_daemon_is_alive_while_its_supervisor_is_and_is_not_stuck(view, supervisor, silent_seconds, reason, is_alive):

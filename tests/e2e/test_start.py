@@ -251,21 +251,21 @@ async def end(self):
 Supervisor.run = end
 """
 STUCK = """
-Supervisor.stuck = lambda self, now: "the readings have not turned for 99 s" if NOW.exists() else None
+Supervisor.stuck = lambda self, now: "the readings have made no progress for 99 s" if NOW.exists() else None
 """
 BLOCKS = """
 import time
 publish_status = Supervisor.publish_status
-def dig_in(self):
+def blocked_publish(self):
     while NOW.exists():
         time.sleep(0.01)
     publish_status(self)
-Supervisor.publish_status = dig_in
+Supervisor.publish_status = blocked_publish
 """
 
 
 class Sabotaged(Condord):
-    """A daemon in which `strike` triggers a fault."""
+    """A daemon in which `start_fault` triggers a fault."""
 
     def __init__(self, simulated, folder, sabotage, **environ):
         prelude = folder / "sabotage.py"
@@ -274,10 +274,10 @@ class Sabotaged(Condord):
         super().__init__(simulated, **{PRELUDE: str(prelude)}, **QUICK, **environ)
         self.await_state("live")
 
-    def strike(self) -> None:
+    def start_fault(self) -> None:
         self._now.touch()
 
-    def relent(self) -> None:
+    def end_fault(self) -> None:
         self._now.unlink()
 
 
@@ -292,7 +292,7 @@ def test_the_daemon_exits_with_70_however_the_supervisor_ends(simulated, tmp_pat
         closing(Follower(condord.url)) as follower,
     ):
         until(lambda: follower.events, "a stream")
-        condord.strike()
+        condord.start_fault()
         assert condord.wait() == 70
         (line,) = error_lines(condord)
         assert "the supervisor ended by itself" in line
@@ -311,14 +311,14 @@ def test_a_supervisor_without_progress_fails_livez_and_the_daemon_exits_with_70(
         environ = {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"}
         with closing_program(Sabotaged(simulated, tmp_path, STUCK, **environ)) as condord:
             assert condord.get("/livez")[0] == 200
-            condord.strike()
+            condord.start_fault()
             assert condord.get("/livez")[0] == 503
             notify.setblocking(False)
             while pending(notify):
                 pass
             assert condord.wait() == 70
             (line,) = error_lines(condord)
-            assert "the readings have not turned for 99 s" in line
+            assert "the readings have made no progress for 99 s" in line
             assert "WATCHDOG=1" not in iter(lambda: pending(notify), "")
 
 
@@ -332,9 +332,9 @@ def pending(notify) -> str:
 
 def test_a_supervisor_that_is_slow_for_a_moment_does_not_stop_the_daemon(simulated, tmp_path):
     with closing_program(Sabotaged(simulated, tmp_path, "service.STUCK_CHECKS = 10\n" + STUCK)) as condord:
-        condord.strike()
+        condord.start_fault()
         until(lambda: condord.get("/livez")[0] == 503, "/livez reports it")
-        condord.relent()
+        condord.end_fault()
         until(lambda: condord.get("/livez")[0] == 200, "/livez has recovered")
         assert condord.stop() == 0
         assert error_lines(condord) == []
@@ -342,11 +342,11 @@ def test_a_supervisor_that_is_slow_for_a_moment_does_not_stop_the_daemon(simulat
 
 def test_the_process_exits_with_70_and_the_blocking_lines_if_the_event_loop_is_blocked(simulated, tmp_path):
     with closing_program(Sabotaged(simulated, tmp_path, BLOCKS)) as condord:
-        condord.strike()
+        condord.start_fault()
         assert condord.wait() == 70
         (line,) = error_lines(condord)
         assert "The event loop hangs" in line
-        assert " dig_in" in line
+        assert " blocked_publish" in line
         assert "secret-for-tests" not in line
 
 
@@ -355,7 +355,7 @@ def test_a_report_that_cannot_be_written_delays_the_exit_but_does_not_prevent_it
         "time.sleep(0.01)", "logging.getLogger().handlers[0].acquire(); time.sleep(0.01)"
     )
     with closing_program(Sabotaged(simulated, tmp_path, holding)) as condord:
-        condord.strike()
+        condord.start_fault()
         assert condord.wait() == 70
         assert error_lines(condord) == []
 

@@ -39,7 +39,7 @@ class Relay(Condord):
 
 
 class Raw:
-    """A stream client in a thread that keeps every event as it came. `pause` lets it take nothing."""
+    """A stream client in a thread that keeps every event as it came. After `pause` it reads nothing."""
 
     def __init__(self, url: str, path: str = "/api/stream", *, receive_bytes: int = 0) -> None:
         host, _, port = url.removeprefix("http://").rpartition(":")
