@@ -73,7 +73,7 @@ class Soak:
     def __init__(self, simulated: Simulated, condord: Condord, chance: random.Random) -> None:
         self.simulated = simulated
         self.condord = condord
-        self.struck: Counter[str] = Counter()
+        self.injected: Counter[str] = Counter()
         self.compared = 0
         self.followers: list[Follower] = []
         self._chance = chance
@@ -164,7 +164,7 @@ class Soak:
         if fault.name == "clock-skew":
             options["skew_seconds"] = self._chance.choice((-600, -30, 30, 600))
         self.simulated.fault(fault.name, **options)
-        self.struck[fault.name] += 1
+        self.injected[fault.name] += 1
         if fault.target in ("upgrade", "session"):
             self.simulated.fault("close-1001", stream=options["stream"])
 
@@ -253,7 +253,7 @@ def lag(numbers: dict[str, float], share: float) -> float:
 
 def report(soak: Soak, status: dict, state: dict, before: Held, after: Held) -> None:
     """Print the figures."""
-    print(f"faults struck          {soak.struck.total():>10}  of {len(soak.struck)} kinds")
+    print(f"faults injected        {soak.injected.total():>10}  of {len(soak.injected)} kinds")
     print(f"reconnects             {status['reconnects']:>10}")
     print(f"quotes sent            {state['quotesSent']:>10}")
     print(f"versions compared      {soak.compared:>10}")

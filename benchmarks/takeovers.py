@@ -71,7 +71,7 @@ class Member:
 class Harness:
     """The programs that a fault is injected into.
 
-    When the last fault began, `struck` led and `standby_before` stood by. `asked` are those who may lead.
+    When the last fault began, `leader_before` led and `standby_before` stood by. `asked` are those who may lead.
     """
 
     def __init__(self, stack: ExitStack) -> None:
@@ -86,7 +86,7 @@ class Harness:
         self.await_right()
         self.right_after = time.monotonic() - begun
         self.follower = stack.enter_context(closing(Follower(self.relay.url, keep=KEPT)))
-        self.struck, self.standby_before = self.leader(), self.standby()
+        self.leader_before, self.standby_before = self.leader(), self.standby()
 
     def leader(self) -> Member:
         """The ingester that leads."""
@@ -146,20 +146,20 @@ def send(number: signal.Signals, to: Callable[[Harness], Member]) -> Callable[[H
     return lambda harness: to(harness).program.process.send_signal(number)
 
 
-def struck(harness: Harness) -> Member:
+def leader_before(harness: Harness) -> Member:
     """The ingester that led when the fault began."""
-    return harness.struck
+    return harness.leader_before
 
 
 def again(harness: Harness) -> None:
     """Start the one that has ended again."""
-    harness.struck.program.wait()
-    harness.struck.start_again()
+    harness.leader_before.program.wait()
+    harness.leader_before.start_again()
 
 
 def stop_maker(harness: Harness) -> None:
     """Stop only the maker of the leader, which its front then kills."""
-    [maker] = makers_of(harness.struck.program)
+    [maker] = makers_of(harness.leader_before.program)
     os.kill(maker, signal.SIGSTOP)
 
 
@@ -172,24 +172,24 @@ def lose_store(harness: Harness) -> None:
 def hold_slot(harness: Harness) -> None:
     """Kill the leader; its connection goes on at Alpaca."""
     harness.made.simulated.fault("connection-406", seconds=4)
-    harness.struck.program.process.kill()
+    harness.leader_before.program.process.kill()
 
 
 FAULTS = (
-    Fault("leader ended (SIGTERM)", send(signal.SIGTERM, struck), again),
-    Fault("leader killed (SIGKILL)", send(signal.SIGKILL, struck), again),
+    Fault("leader ended (SIGTERM)", send(signal.SIGTERM, leader_before), again),
+    Fault("leader killed (SIGKILL)", send(signal.SIGKILL, leader_before), again),
     Fault("leader killed, Alpaca refuses for 4 s (406)", hold_slot, again),
-    Fault("leader stopped for 10 s", send(signal.SIGSTOP, struck), send(signal.SIGCONT, struck), 10.0),
+    Fault("leader stopped for 10 s", send(signal.SIGSTOP, leader_before), send(signal.SIGCONT, leader_before), 10.0),
     Fault("maker of the leader stopped", stop_maker, lambda _: None),
     Fault(
         "leader without the bus for 10 s",
-        lambda harness: harness.struck.link.do("stall"),
-        lambda harness: harness.struck.link.do("resume"),
+        lambda harness: harness.leader_before.link.do("stall"),
+        lambda harness: harness.leader_before.link.do("resume"),
         10.0,
     ),
     Fault(
         "connection of the leader to the bus reset",
-        lambda harness: harness.struck.link.do("reset"),
+        lambda harness: harness.leader_before.link.do("reset"),
         lambda _: None,
         moves=False,
     ),
@@ -224,17 +224,17 @@ FAULTS = (
 )
 
 
-def strike(harness: Harness, fault: Fault) -> tuple[float | None, float]:
+def run_fault(harness: Harness, fault: Fault) -> tuple[float | None, float]:
     """Run a fault; returns after how many seconds another led, if so, and after how many all was right."""
-    harness.struck, harness.standby_before = harness.leader(), harness.standby()
-    fence = harness.struck.cluster()["fence"]
+    harness.leader_before, harness.standby_before = harness.leader(), harness.standby()
+    fence = harness.leader_before.cluster()["fence"]
     begun = time.monotonic()
     fault.begin(harness)
     if fault.waits:
         finish(harness, fault, begun)
     else:
         # The other may be stopped, and would not answer.
-        harness.asked = [harness.standby_before if fault.moves else harness.struck]
+        harness.asked = [harness.standby_before if fault.moves else harness.leader_before]
     led = (harness.until_led(fence) and time.monotonic() - begun) if fault.moves else None
     harness.await_right()
     right = time.monotonic() - begun
@@ -266,7 +266,7 @@ def matrix(name: str | None) -> Iterator[str]:
         if name in (None, fault.name):
             with ExitStack() as stack:
                 harness = Harness(stack)
-                yield row(fault, *strike(harness, fault))
+                yield row(fault, *run_fault(harness, fault))
     if name is None:
         yield f"| both started at once, on a new bus | {harness.led_after:.1f} s | {harness.right_after:.1f} s |"
 
@@ -303,7 +303,7 @@ def soak(minutes: float, seed: int) -> int:
             if before is None and passed > 20 * minutes:
                 before = held(harness)
             fault = chance.choice(FAULTS)
-            print(f"{passed:5.0f} s  {row(fault, *strike(harness, fault))}", flush=True)
+            print(f"{passed:5.0f} s  {row(fault, *run_fault(harness, fault))}", flush=True)
             count += 1
         after = held(harness)
         cluster_part = harness.relay.status()["cluster"]

@@ -112,14 +112,14 @@ def test_a_configuration_that_turns_out_to_be_wrong_is_the_reason_for_the_stop(c
 
 
 def test_a_task_that_swallows_a_cancellation_is_cancelled_again():
-    async def deaf(times):
+    async def ignores_cancellation(times):
         for _ in range(times):
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
 
     async def scenario():
         loop = asyncio.get_running_loop()
-        tasks = [asyncio.create_task(work) for work in (waits(), returns(), deaf(3))]
+        tasks = [asyncio.create_task(work) for work in (waits(), returns(), ignores_cancellation(3))]
         await asyncio.sleep(1)
         began = loop.time()
         await stopped(tasks)

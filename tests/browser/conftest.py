@@ -114,7 +114,7 @@ def owner(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def wary():
+def detects_silence():
     """A daemon that detects silence after a second; each test must first pause or resume the market."""
     with running(CONDORD_STREAM_SILENCE_SECONDS="1", CONDORD_REST_SETTLE_SECONDS="0.5") as pair:
         yield pair

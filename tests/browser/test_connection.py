@@ -31,7 +31,7 @@ def liquid(page):
     return page.locator('article[data-condor^="SPY-"]')
 
 
-def ink(page) -> str:
+def heading_colour(page) -> str:
     return liquid(page).locator("h3").evaluate("(heading) => getComputedStyle(heading).color")
 
 
@@ -82,17 +82,17 @@ def settled(page) -> dict:
 class TestSilence:
     """The page while quotes are expected and none arrives."""
 
-    def test_cards_are_dimmed_and_show_their_last_numbers_with_their_age(self, wary, visit):
-        wary.simulated.post("market", frozen=False)
-        page = visit(wary.url).open()
+    def test_cards_are_dimmed_and_show_their_last_numbers_with_their_age(self, detects_silence, visit):
+        detects_silence.simulated.post("market", frozen=False)
+        page = visit(detects_silence.url).open()
         expect(liquid(page)).to_have_attribute("data-look", "live")
-        bright = ink(page)
+        bright = heading_colour(page)
         numbers = page.locator(".totals dd, .rows td")
         assert numbers.count() > page.locator(".totals dd").count()
         assert len(colours(numbers)) > 1
-        wary.simulated.post("market", frozen=True)
+        detects_silence.simulated.post("market", frozen=True)
         wait_for_look(page, "stale")
-        assert ink(page) != bright
+        assert heading_colour(page) != bright
         assert len(colours(numbers)) == 1
         expect(standing(page)).to_contain_text("Prices are old.")
         last = settled(page)
@@ -107,11 +107,11 @@ class TestSilence:
         until(lambda: seconds() >= young + 2, "the age grows")
         assert numbers_of(page) == last
 
-    def test_the_next_quote_ends_the_dimming_of_old_cards(self, wary, visit):
-        wary.simulated.post("market", frozen=True)
-        page = visit(wary.url).open()
+    def test_the_next_quote_ends_the_dimming_of_old_cards(self, detects_silence, visit):
+        detects_silence.simulated.post("market", frozen=True)
+        page = visit(detects_silence.url).open()
         wait_for_look(page, "stale")
-        wary.simulated.post("market", frozen=False)
+        detects_silence.simulated.post("market", frozen=False)
         expect(liquid(page)).to_have_attribute("data-look", "live")
         ticks(page)
 

@@ -280,9 +280,9 @@ class TestAxeFindsNothing:
             wait_for_look(page, "stale")
             assert findings(page, axe) == []
 
-    def test_while_prices_are_old(self, wary, visit, axe):
-        wary.simulated.post("market", frozen=True)
-        page = visit(wary.url, viewport=WIDE).open()
+    def test_while_prices_are_old(self, detects_silence, visit, axe):
+        detects_silence.simulated.post("market", frozen=True)
+        page = visit(detects_silence.url, viewport=WIDE).open()
         wait_for_look(page, "stale")
         assert findings(page, axe) == []
 

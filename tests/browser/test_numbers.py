@@ -54,15 +54,18 @@ def test_every_number_on_the_page_matches_the_document(still, visit):
     assert any(UNKNOWN in card["profit"] for card in shown["condors"].values())
 
 
-def test_a_changed_quote_updates_the_page(wary, visit):
-    wary.simulated.post("market", frozen=True)
-    page = visit(wary.url).open()
+def test_a_changed_quote_updates_the_page(detects_silence, visit):
+    detects_silence.simulated.post("market", frozen=True)
+    page = visit(detects_silence.url).open()
     has_cards(page)
-    agreed(page, wary.condord)
-    leg = wary.condord.document()["condors"][0]["legs"][1]["symbol"]
-    wary.simulated.post("quotes", quotes=[{"symbol": leg, "bp": 4.11, "ap": 4.19}])
-    until(lambda: any(quote["bid"] == 4.11 for quote in wary.condord.document()["quotes"]), "the quote is published")
-    shown = agreed(page, wary.condord)
+    agreed(page, detects_silence.condord)
+    leg = detects_silence.condord.document()["condors"][0]["legs"][1]["symbol"]
+    detects_silence.simulated.post("quotes", quotes=[{"symbol": leg, "bp": 4.11, "ap": 4.19}])
+    until(
+        lambda: any(quote["bid"] == 4.11 for quote in detects_silence.condord.document()["quotes"]),
+        "the quote is published",
+    )
+    shown = agreed(page, detects_silence.condord)
     assert ["4.11", "4.19", "4.15"] in [leg[2:5] for card in shown["condors"].values() for leg in card["legs"]]
 
 
@@ -121,22 +124,24 @@ class TestPositionsThatChange:
     """Positions that change while the page is open."""
 
     @pytest.fixture
-    def page(self, wary, visit):
-        wary.simulated.post("market", frozen=False)
-        page = visit(wary.url).open()
+    def page(self, detects_silence, visit):
+        detects_silence.simulated.post("market", frozen=False)
+        page = visit(detects_silence.url).open()
         has_cards(page)
         return page
 
-    def test_a_closed_condor_disappears_and_an_opened_one_is_marked_as_new(self, wary, page):
-        condor = next(card for card in wary.condord.document()["condors"] if card["id"].startswith("SPY-"))
-        held = wary.simulated.held()
+    def test_a_closed_condor_disappears_and_an_opened_one_is_marked_as_new(self, detects_silence, page):
+        condor = next(card for card in detects_silence.condord.document()["condors"] if card["id"].startswith("SPY-"))
+        held = detects_silence.simulated.held()
         legs = {leg["symbol"]: held[leg["symbol"]] for leg in condor["legs"]}
         card = page.locator(f'article[data-condor="{condor["id"]}"]')
         expect(card).to_have_count(1)
-        wary.simulated.post("positions", positions=[{"symbol": symbol, "qty": 0} for symbol in legs], fill=True)
+        detects_silence.simulated.post(
+            "positions", positions=[{"symbol": symbol, "qty": 0} for symbol in legs], fill=True
+        )
         expect(card).to_have_count(0)
         back = [{"symbol": symbol, "qty": quantity} for symbol, quantity in legs.items()]
-        wary.simulated.post("positions", positions=back, fill=True)
+        detects_silence.simulated.post("positions", positions=back, fill=True)
         expect(card).to_have_attribute("data-look", "new")
         expect(card).to_contain_text(re.compile(r"New since \d\d:\d\d:\d\d ET"))
         expect(page.locator('article[data-look="new"]')).to_have_count(1)

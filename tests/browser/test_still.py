@@ -101,7 +101,7 @@ def test_an_order_that_changes_waits_for_the_pointer_and_is_there_within_5_s_aft
     entry = page.locator(".condors [data-condor]").nth(1)
     entry.hover()
     shown = page.evaluate(IDS)
-    wanted = ruin(owner, shown)
+    wanted = make_last_lose_most(owner, shown)
     expect(page.get_by_role("button", name="sort again")).to_contain_text("The order has changed")
     places = page.evaluate(WATCH, PERIODS_MS)
     assert {tuple(line.split()[0] for line in each.splitlines()) for each in places} == {tuple(shown)}
@@ -116,19 +116,19 @@ def test_the_button_sorts_while_the_pointer_stays(owner, visit):
     page = visit(f"{owner.url}#sort=pl", viewport=TALL).open()
     has_cards(page)
     page.locator("article[data-condor]").nth(1).hover()
-    wanted = ruin(owner, page.evaluate(IDS))
+    wanted = make_last_lose_most(owner, page.evaluate(IDS))
     page.get_by_role("button", name="sort again").click()
     assert page.evaluate(IDS) == wanted
 
 
-def ruin(owner, shown: list[str]) -> list[str]:
+def make_last_lose_most(owner, shown: list[str]) -> list[str]:
     """Let the last of the condors lose the most, by quotes of a market that stays so; returns the order that follows."""
     profits = profits_of(owner)
     last = next(condor for condor in owner.condord.document()["condors"] if condor["id"] == shown[-1])
     price = 200 + round(abs(min(profits.values())) / 150)  # two short legs lose more than that times 200
-    ruinous = {"long": {"bp": 0.01, "ap": 0.02}, "short": {"bp": price, "ap": price + 0.02}}
+    losing = {"long": {"bp": 0.01, "ap": 0.02}, "short": {"bp": price, "ap": price + 0.02}}
     owner.simulated.post(
-        "quotes", quotes=[{"symbol": leg["symbol"], **ruinous[leg["side"]]} for leg in last["legs"]], pin=True
+        "quotes", quotes=[{"symbol": leg["symbol"], **losing[leg["side"]]} for leg in last["legs"]], pin=True
     )
     until(lambda: profits_of(owner)[last["id"]] < min(profits.values()), "it has lost the most")
     after = profits_of(owner)

@@ -89,8 +89,8 @@ def test_each_account_has_its_own_lease(nats_server):
     run_scenario(nats_server, scenario)
 
 
-class Deaf:
-    """Stands between a lease and its bucket: what is asked is done, and the answer is lost."""
+class AnswerLoss:
+    """A bucket of a lease that loses the answers named in `lost`, and does nothing for those in `undone`."""
 
     def __init__(self, lease):
         self._bucket = lease._bucket
@@ -116,33 +116,33 @@ class Deaf:
 def test_after_a_lost_answer_the_key_is_read_again(nats_server):
     async def scenario(_server, bus):
         one, two = lease(bus, "n1"), lease(bus, "n2")
-        deaf = Deaf(one)
-        deaf.lost = ["create"]
+        loss = AnswerLoss(one)
+        loss.lost = ["create"]
         fence = await one.acquire("a:1")
         assert await holder_of(bus, "acct") == ("a:1", fence)
-        deaf.lost = ["update"]
+        loss.lost = ["update"]
         assert await one.renew(fence)
         assert await one.renew(fence)
 
-        deaf.lost = ["update", "get"]  # whether it was stored is not known, and the next renewal finds out
+        loss.lost = ["update", "get"]  # whether it was stored is not known, and the next renewal finds out
         with pytest.raises(BusError):
             await one.renew(fence)
         assert await one.renew(fence)
 
-        deaf.undone = ["update"]
+        loss.undone = ["update"]
         with pytest.raises(BusError, match="not renewed"):
             await one.renew(fence)
-        deaf.undone = []
+        loss.undone = []
         assert await one.renew(fence)
         assert await holder_of(bus, "acct") == ("a:1", fence)
 
         await one.release(fence)
-        deaf.undone = ["create"]
+        loss.undone = ["create"]
         with pytest.raises(BusError, match="was not taken"):
             await one.acquire("a:1")
         await two.acquire("b:2")
-        deaf.undone = []
-        deaf.lost = ["create"]
+        loss.undone = []
+        loss.lost = ["create"]
         assert await one.acquire("a:1") is None
 
     run_scenario(nats_server, scenario)
@@ -151,11 +151,11 @@ def test_after_a_lost_answer_the_key_is_read_again(nats_server):
 def test_a_lease_that_ended_meanwhile_is_not_renewed_after_a_lost_answer(nats_server):
     async def scenario(_server, bus):
         one, two = lease(bus, "n1"), lease(bus, "n2")
-        deaf = Deaf(one)
+        loss = AnswerLoss(one)
         fence = await one.acquire("a:1")
         bucket = KvBucket(bus, LEASES)
         await bucket.delete("acct", (await bucket.get("acct")).revision)
-        deaf.undone = ["update"]
+        loss.undone = ["update"]
         assert not await one.renew(fence)
         await two.acquire("b:2")
         assert not await one.renew(fence)

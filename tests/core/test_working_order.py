@@ -147,14 +147,14 @@ def test_orders_for_both_sides_do_not_take_from_each_other():
     ]
 
 
-def twins():
+def lots_of_one_shape():
     """A lot of 1 and one of 3 of the same strikes."""
     lots = [lot((80, 85, 105, 110), quantity=1, name="a"), lot((80, 85, 105, 110), quantity=3, name="b", day=1)]
     return group(condor_holdings(STRIKES, ("1", "2", "2", "1"), 4), lots).condors
 
 
 def test_condors_with_the_same_strikes_share_orders_and_the_first_is_closed_first():
-    first, second = twins()
+    first, second = lots_of_one_shape()
     assert (first.quantity, second.quantity) == (1, 3)
     found = closing_orders([first, second], [closing(first, 2)])
     assert (listed(found, first), listed(found, second)) == ([("o", 1)], [("o", 1)])
@@ -175,7 +175,7 @@ def test_condors_that_share_one_side_share_the_orders_for_it():
     st.lists(st.tuples(st.integers(1, 5), st.sampled_from([slice(None), PUTS, CALLS]), st.integers(0, 3)), max_size=6)
 )
 def test_no_condor_is_closed_more_often_than_it_is_held(wanted):
-    condors = twins()
+    condors = lots_of_one_shape()
     orders = [
         closing(condors[0], quantity, name=f"{number}", legs=legs, at=at)
         for number, (quantity, legs, at) in enumerate(wanted)

@@ -193,7 +193,7 @@ class Harness:
         """Wait until `quote` has been replaced."""
         until(lambda: quoted_in(self.follower.document).get(self.symbol) != quote, f"{quote} goes", pause=0.01)
 
-    def has_struck(self, fault: str) -> bool:
+    def has_been_applied(self, fault: str) -> bool:
         """Whether `fault` has been applied as often as requested."""
         active = fetch(f"{self.simulated.url}/simulator/faults")[2]["active"]
         return all(entry["fault"] != fault for entry in active)
@@ -379,18 +379,18 @@ def _strike(row: Row, harness: Harness) -> tuple[float, float]:
     if row.arrives or options.get("symbol") == "":
         options["symbol"] = harness.symbol
     with MACHINE_FAULTS.get(row.fault, nullcontext)(harness):
-        struck = time.monotonic()
+        began_at = time.monotonic()
         for name, stream in ((row.fault, options), *((trigger, _stream_of(options)) for trigger in row.then)):
             if name not in MACHINE_FAULTS:
                 harness.simulated.fault(name, **stream)
         if row.arrives:
             harness.push(NEXT_QUOTE)
         _await_reports(row, harness)
-        report_seconds = time.monotonic() - struck
+        report_seconds = time.monotonic() - began_at
         _meanwhile(row, harness)
         harness.compare_version()
-    if _KINDS.get(row.fault) == "event" and harness.has_struck(row.fault) and not row.arrives and not row.ending:
-        return report_seconds, struck
+    if _KINDS.get(row.fault) == "event" and harness.has_been_applied(row.fault) and not row.arrives and not row.ending:
+        return report_seconds, began_at
     harness.simulated.clear()
     harness.simulated.post("quotes", release=True)
     if row.ending:
@@ -407,7 +407,7 @@ def _await_reports(row: Row, harness: Harness) -> None:
             PAUSE_SECONDS,
         )
     else:
-        until(lambda: harness.has_struck(row.fault), f"{row.fault} strikes", pause=PAUSE_SECONDS)
+        until(lambda: harness.has_been_applied(row.fault), f"{row.fault} strikes", pause=PAUSE_SECONDS)
 
 
 def _meanwhile(row: Row, harness: Harness) -> None:

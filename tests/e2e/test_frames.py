@@ -47,7 +47,7 @@ def test_the_first_block_contains_retry_the_reason_and_the_event(condord):
 
 
 @pytest.fixture
-def hasty(simulated):
+def short_minutes(simulated):
     """A daemon whose minutes have six seconds; tests/live/test_recording.py has real ones."""
     environ = {**QUICK, **replaced(**UNPACED, live__recording__STEP_SECONDS=MINUTE)}
     with closing_program(Condord(simulated, **environ)) as program:
@@ -56,11 +56,13 @@ def hasty(simulated):
         yield program
 
 
-def test_a_delta_appends_each_minute_for_every_subscriber_of_the_condor(hasty):
-    identity = hasty.document()["condors"][0]["id"]
+def test_a_delta_appends_each_minute_for_every_subscriber_of_the_condor(short_minutes):
+    identity = short_minutes.document()["condors"][0]["id"]
     queries = ("", f"?condor={identity}", "?interval=2000")
     with ExitStack() as stack:
-        followers = [stack.enter_context(closing(Follower(hasty.url, f"/api/stream{query}"))) for query in queries]
+        followers = [
+            stack.enter_context(closing(Follower(short_minutes.url, f"/api/stream{query}"))) for query in queries
+        ]
 
         def have_minutes():
             return all(
@@ -77,7 +79,7 @@ def test_a_delta_appends_each_minute_for_every_subscriber_of_the_condor(hasty):
         assert all(second % MINUTE == 0 for second in lines[0]["seconds"])
 
         def check():
-            document = hasty.document()
+            document = short_minutes.document()
             mine = followers[0].documents.get(document["version"])
             return mine is not None and (settled(mine), settled(document))
 

@@ -239,7 +239,7 @@ def test_a_missing_runtime_directory_of_the_user_is_not_created(tmp_path):
 
 
 def in_public(tmp_path, way):
-    """A directory for locks in one that everybody may write, as in /tmp."""
+    """A directory for locks inside one that everyone may write to, such as /tmp."""
     public, place = tmp_path / "public", tmp_path / "public" / "condord-7"
     public.mkdir()
     public.chmod(0o1777)

@@ -18,7 +18,7 @@ class Clocks:
         self.monitor = Suspensions(now=lambda: self.now, machine=lambda: self.machine)
         self.monitor.watch(self.noted.append)
 
-    def look_after(self, seconds, machine_seconds=None):
+    def check_after(self, seconds, machine_seconds=None):
         """Check after these seconds have passed; returns what was noted."""
         self.now += seconds
         self.machine += seconds if machine_seconds is None else machine_seconds
@@ -29,34 +29,34 @@ class Clocks:
 
 def test_a_loop_that_runs_was_not_suspended():
     clocks = Clocks()
-    assert [clocks.look_after(LEAST_SECONDS - 0.01) for _ in range(100)] == [[]] * 100
+    assert [clocks.check_after(LEAST_SECONDS - 0.01) for _ in range(100)] == [[]] * 100
 
 
 def test_a_stopped_process_is_noted_once_with_its_seconds(caplog):
     caplog.set_level("INFO")
     clocks = Clocks()
-    assert clocks.look_after(10.0) == [10.0]
-    assert clocks.look_after(0.0) == []
+    assert clocks.check_after(10.0) == [10.0]
+    assert clocks.check_after(0.0) == []
     [record] = caplog.records
     assert (record.message, record.fields) == ("The process was suspended or blocked", {"seconds": 10.0})
 
 
 def test_a_machine_that_slept_is_noted_though_the_clock_of_the_loop_stood_still():
     clocks = Clocks()
-    assert clocks.look_after(0.2, 3600.0) == [3600.0]
+    assert clocks.check_after(0.2, 3600.0) == [3600.0]
 
 
 def test_a_machine_clock_that_is_set_back_is_no_suspension():
     clocks = Clocks()
-    assert clocks.look_after(0.2, -3600.0) == []
-    assert clocks.look_after(0.2) == []
+    assert clocks.check_after(0.2, -3600.0) == []
+    assert clocks.check_after(0.2) == []
 
 
 def test_time_before_anybody_watches_is_not_a_suspension():
     clocks = Clocks()
     clocks.now += 60.0
     clocks.monitor.watch(clocks.noted.append)
-    assert clocks.look_after(0.1) == []
+    assert clocks.check_after(0.1) == []
 
 
 def test_without_a_watcher_nothing_is_logged(caplog):

@@ -711,12 +711,12 @@ def test_clients_without_the_token_that_read_nothing_never_keep_out_one_with_the
 
 def test_a_client_with_the_token_that_does_not_read_makes_room_only_after_all_clients_without():
     async def scenario(served):
-        deaf = await served.send(OWNER, receive_bytes=4096)
+        not_reading = await served.send(OWNER, receive_bytes=4096)
         await virtualtime.until(lambda: any(each.transport.get_write_buffer_size() for each in served.connections))
         for _ in range(6):
             await served.send(HALF)
             await virtualtime.settle(0.01)
-        assert len((await deaf.read(Answer())).body) == 4_000_000
+        assert len((await not_reading.read(Answer())).body) == 4_000_000
         for _ in range(3):
             await served.send(OWNER, receive_bytes=4096)
             await virtualtime.settle(0.01)
@@ -795,7 +795,7 @@ def test_leaving_a_connection_that_its_client_has_just_reset_is_not_a_fault(leav
 
 
 def test_ending_a_connection_that_was_reset_while_its_refusal_waits_in_the_transport_is_not_a_fault(caplog):
-    async def wordy(scope, receive, send):
+    async def large_answer(scope, receive, send):
         await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"4000000")]})
         await send({"type": "http.response.body", "body": bytes(4_000_000)})
 
@@ -810,7 +810,7 @@ def test_ending_a_connection_that_was_reset_while_its_refusal_waits_in_the_trans
         with pytest.raises(EOFError):
             await reader.some()
 
-    bounded(scenario, wordy, leave_seconds=5.0)
+    bounded(scenario, large_answer, leave_seconds=5.0)
     assert caplog.records == []
 
 

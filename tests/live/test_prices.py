@@ -704,9 +704,9 @@ class AgainstAPlainModel(RuleBasedStateMachine):
                     self.replace(each)
                 if not gaps:
                     self.confirm_symbol(symbol)
-                    self.owe(each)
+                    self.expect(each)
 
-    def owe(self, each):
+    def expect(self, each):
         if each.symbol in self.delivered:
             if each.at > self.delivered[each.symbol] and each.symbol not in self.expected:
                 self.expected[each.symbol] = each.at, self.now

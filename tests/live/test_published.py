@@ -692,7 +692,7 @@ def test_every_quote_is_unconfirmed_while_the_source_is_lost():
     assert edition.tally.unconfirmed == len(NAMES)
 
 
-def test_a_contract_that_was_never_read_is_known_as_such():
+def test_an_edition_knows_whether_it_has_an_assumed_multiplier():
     edition = make_edition()
     assert not edition.assumes_multipliers
     read = condor("one")

@@ -631,7 +631,7 @@ class Stream(RuleBasedStateMachine):
         ),
         is_one_sided=st.booleans(),
     )
-    def nudge(self, moves, is_one_sided):
+    def move_a_little(self, moves, is_one_sided):
         """Moves of a few contracts, mostly too small to count by themselves; numbered short legs first."""
         known = {**self.known, **self.pending}
         quoted = [symbol for symbol in self.service.book.symbols if symbol in known and known[symbol].bid > 1]
@@ -663,7 +663,7 @@ class Stream(RuleBasedStateMachine):
             assert confirmed >= {each.symbol for each in held}
 
     @rule(second=st.sampled_from([-300, 0, 0, 20, 55, 100, 320, 10**6]))
-    def tell_time(self, second):
+    def read_exchange_time(self, second):
         """The exchange's clock is read: the first time, again, or after it was set otherwise."""
         self.service.prices.set_exchange_time(at(second))
         self.clock.set_time(at(second))
@@ -704,7 +704,7 @@ class Stream(RuleBasedStateMachine):
         assert len(document["broken"]) == len(ACCOUNTS[pieces[0]]) - len(ACCOUNTS[pieces[1]])
 
     @rule(state=st.sampled_from(["live", "live", "stale", "reconnecting", "closed"]), read=st.integers(0, 3))
-    def tell(self, state, read):
+    def report_status(self, state, read):
         self.status = status(state, read=read, **({"market": CLOSED} if state == "closed" else {}))
         self.set_status()
         self.carry_out(self.service.turn)
@@ -748,7 +748,7 @@ class Stream(RuleBasedStateMachine):
         """Figures, prices and orders of a condor change for a client of any filter and interval, fast or slow."""
         if SPY_ID not in lines(self.service.document(EVERYTHING)):
             self.change("condor and a call")
-        self.tell("live", 0)
+        self.report_status("live", 0)
         self.join(selection, interval, "gzip", is_eager)
         for price in prices:
             self.quote_by_model(0.2, price)
@@ -860,7 +860,7 @@ class Stream(RuleBasedStateMachine):
     def end_day(self):
         """The status of the next day at the exchange removes what does not fire."""
         self.fire_and_resolve(ALERTS[0])
-        self.calm()
+        self.wait_until_delivered()
         self.days += 1
         self.service.clock_is_ahead_by += 24 * 3600
         self.recasts.append(self.service.edition.number + 1)
@@ -881,7 +881,7 @@ class Stream(RuleBasedStateMachine):
     @rule(price=st.sampled_from([1.0, 2.0]))
     def wait_for_a_minute(self, price):
         """Long enough for a point of each line, with quotes that are not too old for one."""
-        self.tell("live", 0)
+        self.report_status("live", 0)
         self.wait(max(0.0, self.seconds_to_point - 20.0))
         self.quote_all(price)
         self.wait(20.0)
@@ -894,7 +894,7 @@ class Stream(RuleBasedStateMachine):
     @rule(selection=st.sampled_from(SELECTIONS), is_eager=st.booleans(), resumes=st.booleans())
     def join_a_slow_view_that_holds_back_a_minute(self, selection, is_eager, resumes):
         """One whose interval has not passed, with one that has been there before."""
-        self.tell("live", 0)
+        self.report_status("live", 0)
         self.join(selection, max(INTERVALS), "identity", is_eager)
         self.wait(max(0.0, self.seconds_to_point - 1.0))
         self.quote_all(1.0)
@@ -985,7 +985,7 @@ class Stream(RuleBasedStateMachine):
     # What must then be true.
 
     @rule()
-    def calm(self):
+    def wait_until_delivered(self):
         """Once nothing waits, every client holds the daemon's document, and it is that of the newest quotes."""
         self.set_status()
         self.wait(3.0)
@@ -1015,13 +1015,13 @@ class Stream(RuleBasedStateMachine):
     @rule(which=st.integers(0, 20))
     def change_after_a_quiet_time(self, which):
         """A change leaves at once, to clients of any interval."""
-        self.calm()
+        self.wait_until_delivered()
         self.wait(max(INTERVALS))
         symbol = self.service.book.symbols[which % len(self.service.book.symbols)]
         is_locked = self.service.quote(symbol).state == "locked"
         bid, ask = (2.0, 0.0) if is_locked else (2.0, 2.0)
         second = 1 + max(((each.at - EPOCH_AT).total_seconds() for each in self.known.values()), default=0)
-        self.tell_time(second)
+        self.read_exchange_time(second)
         newest = tick(symbol, bid, ask, second)
         self.note([newest])
         self.carry_out(lambda: self.service.offer(newest))
@@ -1032,7 +1032,7 @@ class Stream(RuleBasedStateMachine):
 
     def teardown(self):
         if hasattr(self, "service"):
-            self.calm()
+            self.wait_until_delivered()
             self.service.fanout.close("the end")
             for client in self.clients:
                 assert [event for event, _, _ in client.take()] == ["bye"]

@@ -14,7 +14,7 @@ from condord.upstream.account_parsing import (
     transfers_e4,
     transfers_query,
 )
-from tests.upstream.test_market_parsing import ODD, RefusedRows, spoilt
+from tests.upstream.test_market_parsing import ODD, RefusedRows, with_other_values
 
 DAY = dt.date(2026, 11, 20)
 AT = dt.datetime(2026, 11, 20, 15, 30, tzinfo=dt.UTC)
@@ -91,7 +91,7 @@ class TestBalances:
         with pytest.raises(TypeError, match="list"):
             account_summary([ACCOUNT], AT, RefusedRows())
 
-    @given(spoilt(ACCOUNT))
+    @given(with_other_values(ACCOUNT))
     def test_every_balance_of_any_account_is_an_integer_or_none(self, answer):
         if isinstance(answer, dict):
             summary = account_summary(answer, AT, RefusedRows())
@@ -151,7 +151,7 @@ class TestTransfers:
         with pytest.raises(TypeError, match="dict"):
             transfers_e4({}, DAY, RefusedRows())
 
-    @given(spoilt(DEPOSIT) | ODD)
+    @given(with_other_values(DEPOSIT) | ODD)
     def test_any_row_is_counted_or_its_sum_is_not_known(self, row):
         total, refused = total_e4(row, DEPOSIT)
         assert (total is None) == bool(refused)
@@ -219,7 +219,7 @@ class TestFills:
         with pytest.raises(TypeError, match="dict"):
             fills({}, DAY, RefusedRows())
 
-    @given(spoilt(FILL) | ODD)
+    @given(with_other_values(FILL) | ODD)
     def test_the_fill_after_any_row_is_read(self, row):
         read, _ = page(row, FILL | {"id": "readable"})
         assert "readable" in read.fills

@@ -219,17 +219,17 @@ ODD = JSON | st.sampled_from(["NaN", "1e999999", "-0", "\ud800", "9999-12-31T23:
 
 
 @st.composite
-def spoilt(draw, whole):
+def with_other_values(draw, whole):
     """A good row of which any values are replaced, at any depth."""
     if not isinstance(whole, dict) or draw(st.integers(0, 9)) == 0:
         return draw(ODD) if draw(st.booleans()) else whole
-    return {name: draw(spoilt(value)) for name, value in whole.items() if draw(st.integers(0, 9))}
+    return {name: draw(with_other_values(value)) for name, value in whole.items() if draw(st.integers(0, 9))}
 
 
 class TestAnyRow:
     """A faulty row does not stop the next one from being read, and each row that is read can be encoded."""
 
-    @given(spoilt(STOCK) | ODD)
+    @given(with_other_values(STOCK) | ODD)
     def test_a_snapshot_of_a_stock(self, row):
         read = stock_snapshots({"QQQ": row, "SPY": STOCK}, RefusedRows())
         assert read[-1] == stock()[0]
@@ -238,13 +238,13 @@ class TestAnyRow:
             assert snapshot.quote is None or snapshot.quote.is_sane
             assert all(bar is None or bar.close_e4 > 0 for bar in (snapshot.today, snapshot.before))
 
-    @given(spoilt({"t": "2026-11-20T15:30:01Z", "v": 6543.21}) | ODD)
+    @given(with_other_values({"t": "2026-11-20T15:30:01Z", "v": 6543.21}) | ODD)
     def test_a_value_of_an_index(self, row):
         read = index_values({"values": {"VIX": row, "SPX": {"t": "2026-11-20T15:30:01Z", "v": 1}}}, RefusedRows())
         assert (read[-1].symbol, all(value.value_e4 > 0 for value in read)) == ("SPX", True)
         msgspec.json.encode(read)
 
-    @given(st.text(max_size=21) | st.just("SPY261218P00560000"), spoilt(SNAPSHOT) | ODD)
+    @given(st.text(max_size=21) | st.just("SPY261218P00560000"), with_other_values(SNAPSHOT) | ODD)
     def test_a_snapshot_of_an_option(self, symbol, row):
         read = option_snapshots({"snapshots": {symbol: row, OPTION: SNAPSHOT}}, RefusedRows())
         assert read[-1].symbol == OPTION
@@ -253,7 +253,7 @@ class TestAnyRow:
             assert json.loads(json.dumps(figures, allow_nan=False)) == list(figures)
             assert any(figure is not None for figure in figures)
 
-    @given(spoilt(PAID) | ODD)
+    @given(with_other_values(PAID) | ODD)
     def test_a_dividend(self, row):
         refused = RefusedRows()
         read = dividends({"corporate_actions": {"cash_dividends": [row, PAID]}}, refused)

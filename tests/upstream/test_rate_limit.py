@@ -184,7 +184,7 @@ class BudgetMachine(RuleBasedStateMachine):
             budget.pause(host, seconds, self.now)
 
     @rule(share=st.sampled_from(sorted(SHARES)), host=st.sampled_from(["trading", "data"]))
-    def go_as_soon_as_may_be(self, share, host):
+    def go_at_the_announced_time(self, share, host):
         """A caller that returns at the announced time may go, and that time is within the bound of its share."""
         wait = self.budget.share_seconds(share, self.now)
         assert wait <= MAX_WAIT[share] + 1e-6

@@ -499,7 +499,7 @@ WHOLE = (
 
 
 @st.composite
-def spoilt(draw):
+def with_other_values(draw):
     """A good answer with one value replaced, at any depth."""
     answer = json.loads(json.dumps(draw(st.sampled_from(WHOLE))))
     place = answer
@@ -544,7 +544,7 @@ class TestAnyAnswer:
         asyncio.run(ask_all())
 
     @pytest.mark.slow
-    @given(spoilt() | JSON | st.lists(JSON, max_size=3))
+    @given(with_other_values() | JSON | st.lists(JSON, max_size=3))
     @hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     def test_an_answer_of_any_json(self, canned_harness, answer):
         self.answer(canned_harness, json.dumps(answer).encode())

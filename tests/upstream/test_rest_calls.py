@@ -387,8 +387,8 @@ class TestTimeouts:
         assert len(calls.waits) == 1
 
     def test_a_server_that_accepts_no_connection_times_out(self, harness):
-        with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf:
-            url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as full_backlog:
+            url = f"http://127.0.0.1:{full_backlog.getsockname()[1]}"
             assert harness(trading_url=url, timeout_seconds=0.1, retries=0).fault().code == "timeout"
 
     @pytest.mark.slow

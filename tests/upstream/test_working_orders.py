@@ -6,7 +6,7 @@ from hypothesis import given
 
 from condord.core.working_order import OrderLeg, WorkingOrder
 from condord.upstream.working_orders import working_orders
-from tests.upstream.test_market_parsing import ODD, RefusedRows, spoilt
+from tests.upstream.test_market_parsing import ODD, RefusedRows, with_other_values
 
 AT = dt.datetime(2026, 11, 20, 15, 11, 25, tzinfo=dt.UTC)
 SYMBOLS = ("SPY261218P00560000", "SPY261218P00570000", "SPY261218C00630000", "SPY261218C00640000")
@@ -203,7 +203,12 @@ class TestLists:
         with pytest.raises(TypeError, match="dict"):
             working_orders({}, RefusedRows())
 
-    @given(spoilt(SINGLE) | spoilt(CLOSING) | spoilt(CLOSING["legs"][0] | {"order_class": "simple"}) | ODD)
+    @given(
+        with_other_values(SINGLE)
+        | with_other_values(CLOSING)
+        | with_other_values(CLOSING["legs"][0] | {"order_class": "simple"})
+        | ODD
+    )
     def test_the_order_after_any_row_is_read(self, row):
         orders = working_orders([row, SINGLE | {"id": "readable"}], RefusedRows())
         assert "readable" in [order.id for order in orders]

@@ -1,4 +1,4 @@
-/** The page and the terminal write the sentence of an alert in the same form: both are held to one file of cases. */
+/** The page and the terminal write the sentence of an alert in the same form: both are tested with one file of cases. */
 import { expect, it } from 'vitest'
 import { presentText } from '../src/alarm'
 import type { Alert } from '../src/document'

@@ -1,4 +1,4 @@
-/** The card and the terminal close what is left of a broken condor by the same order: both are held to one file of cases. */
+/** The card and the terminal close what is left of a broken condor by the same order: both are tested with one file of cases. */
 import { expect, it } from 'vitest'
 import { closingOrder } from '../src/closingOrder'
 import type { Broken, Quote } from '../src/document'

@@ -1,4 +1,4 @@
-/** The page and the terminal name what a broken condor has lost in the same words: both are held to one file of cases. */
+/** The page and the terminal name what a broken condor has lost in the same words: both are tested with one file of cases. */
 import { expect, it } from 'vitest'
 import type { Broken } from '../src/document'
 import { missingOf } from '../src/page/missing'

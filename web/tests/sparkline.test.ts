@@ -90,7 +90,7 @@ describe('the line of the session', () => {
     expect(line(history([0, 0], [1, 1000]), 20, -5)!.path).toBe('M1 21L101 11L101 1')
   })
 
-  it('is described by its begin, its change and its extremes', () => {
+  it('is described by its beginning, its change and its extremes', () => {
     const session = history([0, -500], [1, -1500], [2, 1000])
     expect(line(session, null, 3)!.texts).toEqual([
       'P/L by the minute since 09:30:00 ET: change +15.00',

@@ -1,4 +1,4 @@
-/** The page and the terminal put condors into the same order: both are held to one file of cases. */
+/** The page and the terminal put condors into the same order: both are tested with one file of cases. */
 import { expect, it } from 'vitest'
 import type { Alert, Broken, Condor } from '../src/document'
 import { entriesOf } from '../src/page/needs'
