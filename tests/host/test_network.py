@@ -113,12 +113,12 @@ class TestProxies:
 
 
 class TestCertificates:
-    def test_named_certificates_are_trusted_in_addition_to_the_systems(self, certificate):
+    def test_named_certificates_are_trusted_in_addition_to_those_of_the_system(self, certificate):
         plain, more = Network({}), Network({"SSL_CERT_FILE": f"{certificate}.cert"})
         assert more.context.cert_store_stats()["x509"] == plain.context.cert_store_stats()["x509"] + 1
         assert more.certificate_sources == f"{plain.certificate_sources}, SSL_CERT_FILE ({certificate}.cert)"
 
-    def test_each_variable_adds_its_certificates_but_curls_only_if_the_one_for_requests_is_unset(
+    def test_each_variable_adds_its_certificates_but_curl_ca_bundle_only_if_requests_ca_bundle_is_unset(
         self, certificate, tmp_path
     ):
         other = tls.certificate(tmp_path)

@@ -1,4 +1,4 @@
-"""When the rules are evaluated, and for what of a whole publisher."""
+"""When the rules are evaluated with a whole publisher, and for which subjects."""
 
 import datetime as dt
 
