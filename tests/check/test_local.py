@@ -16,7 +16,7 @@ from tests.fakes.daemon import json, problem, unread
 pytestmark = pytest.mark.slow
 
 
-def test_a_daemon_of_another_source_uses_the_port_but_not_the_stream_which_is_tried(machine):
+def test_a_daemon_of_another_source_uses_the_port_and_the_stream_is_still_tried(machine):
     with machine.running_daemon(source="alpaca-live"):
         checks = machine.check()
     assert failed(checks) == ["port-free"]
@@ -52,7 +52,7 @@ def test_an_ingester_on_a_bus_may_have_its_lock_in_another_process(machine, role
     assert "ingester on a bus" in checks["stock-stream"].text
 
 
-def test_a_daemon_with_a_lock_on_another_key_uses_the_port_but_not_the_stream_which_is_tried(machine):
+def test_a_daemon_with_a_lock_on_another_key_uses_the_port_and_the_stream_is_still_tried(machine):
     machine.alpaca["option_stream_url"] = ""
     with locked(machine, "OTHERKEY"), machine.running_daemon(pid=os.getpid(), source="simulator"):
         machine.alpaca.clear()

@@ -89,7 +89,7 @@ def test_each_account_has_its_own_lease(nats_server):
     run_scenario(nats_server, scenario)
 
 
-class AnswerLoss:
+class FaultyBucket:
     """A bucket of a lease that loses the answers named in `lost`, and does nothing for those in `undone`."""
 
     def __init__(self, lease):
@@ -116,33 +116,33 @@ class AnswerLoss:
 def test_after_a_lost_answer_the_key_is_read_again(nats_server):
     async def scenario(_server, bus):
         one, two = lease(bus, "n1"), lease(bus, "n2")
-        loss = AnswerLoss(one)
-        loss.lost = ["create"]
+        faulty = FaultyBucket(one)
+        faulty.lost = ["create"]
         fence = await one.acquire("a:1")
         assert await holder_of(bus, "acct") == ("a:1", fence)
-        loss.lost = ["update"]
+        faulty.lost = ["update"]
         assert await one.renew(fence)
         assert await one.renew(fence)
 
-        loss.lost = ["update", "get"]  # whether it was stored is not known, and the next renewal finds out
+        faulty.lost = ["update", "get"]  # whether it was stored is not known, and the next renewal finds out
         with pytest.raises(BusError):
             await one.renew(fence)
         assert await one.renew(fence)
 
-        loss.undone = ["update"]
+        faulty.undone = ["update"]
         with pytest.raises(BusError, match="not renewed"):
             await one.renew(fence)
-        loss.undone = []
+        faulty.undone = []
         assert await one.renew(fence)
         assert await holder_of(bus, "acct") == ("a:1", fence)
 
         await one.release(fence)
-        loss.undone = ["create"]
+        faulty.undone = ["create"]
         with pytest.raises(BusError, match="was not taken"):
             await one.acquire("a:1")
         await two.acquire("b:2")
-        loss.undone = []
-        loss.lost = ["create"]
+        faulty.undone = []
+        faulty.lost = ["create"]
         assert await one.acquire("a:1") is None
 
     run_scenario(nats_server, scenario)
@@ -151,11 +151,11 @@ def test_after_a_lost_answer_the_key_is_read_again(nats_server):
 def test_a_lease_that_ended_meanwhile_is_not_renewed_after_a_lost_answer(nats_server):
     async def scenario(_server, bus):
         one, two = lease(bus, "n1"), lease(bus, "n2")
-        loss = AnswerLoss(one)
+        faulty = FaultyBucket(one)
         fence = await one.acquire("a:1")
         bucket = KvBucket(bus, LEASES)
         await bucket.delete("acct", (await bucket.get("acct")).revision)
-        loss.undone = ["update"]
+        faulty.undone = ["update"]
         assert not await one.renew(fence)
         await two.acquire("b:2")
         assert not await one.renew(fence)

@@ -402,7 +402,7 @@ class TestFaults:
         asyncio.run(use())
 
     @pytest.mark.parametrize("place", ["header", "middle"])
-    def test_a_damaged_file_is_replaced_by_a_new_one_which_is_a_fault_until_the_next_start(self, path, place):
+    def test_a_damaged_file_is_replaced_and_is_a_fault_until_the_next_start(self, path, place):
         async def use():
             with opened(path) as store:
                 await begin(store)

@@ -450,7 +450,7 @@ def test_the_source_names_the_feed(prices):
     assert shown(prices) == (582, "sipMid", None)
 
 
-def test_another_feed_replaces_the_prices_of_the_one_before(prices):
+def test_another_feed_replaces_the_prices_of_the_previous_one(prices):
     prices.confirm([snapshot(tick(582.0, second=9), ("581", 9))], 0.0)
     settle(prices, 9.0)
     prices.offer([tick(583.0, second=10)], 0.0)

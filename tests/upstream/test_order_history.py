@@ -700,7 +700,7 @@ class TestReader:
                     await harness.reader.read()
             assert (harness.reader.was_tried, harness.learned) == (True, 1)
 
-    def test_a_reading_with_the_key_before_does_not_count(self):
+    def test_a_reading_with_the_previous_key_does_not_count(self):
         @run_scenario
         async def _(harness):
             harness.reader.set_aside()
