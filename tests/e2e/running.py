@@ -171,10 +171,12 @@ class Program:
     def close(self) -> None:
         """Kill the program if it still runs, and close its pipes."""
         self._is_read.set()
-        if self.process.poll() is None:
+        if (code := self.process.poll()) is None:
             self.process.kill()
             self.process.wait()
         self._reader.join(TIMEOUT_SECONDS)
+        if code:  # shown with the failure of the test
+            print(f"{type(self).__name__} {self.process.pid} has ended with {code}:", *self.stderr[-40:], sep="\n")
         self.process.stdout.close()
         self.process.stderr.close()
 
