@@ -175,8 +175,8 @@ class Program:
             self.process.kill()
             self.process.wait()
         self._reader.join(TIMEOUT_SECONDS)
-        if code:  # shown with the failure of the test
-            print(f"{type(self).__name__} {self.process.pid} has ended with {code}:", *self.stderr[-40:], sep="\n")
+        if code:  # pytest shows it with a failure
+            sys.stdout.write(f"{type(self).__name__} {self.process.pid} has ended with {code}:\n{''.join(self.stderr[-40:])}")
         self.process.stdout.close()
         self.process.stderr.close()
 
