@@ -176,7 +176,9 @@ class Program:
             self.process.wait()
         self._reader.join(TIMEOUT_SECONDS)
         if code:  # pytest shows it with a failure
-            sys.stdout.write(f"{type(self).__name__} {self.process.pid} has ended with {code}:\n{''.join(self.stderr[-40:])}")
+            sys.stdout.write(
+                f"{type(self).__name__} {self.process.pid} has ended with {code}:\n{''.join(self.stderr[-40:])}"
+            )
         self.process.stdout.close()
         self.process.stderr.close()
 
