@@ -114,7 +114,7 @@ def nearness_of(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> Nearness
 
 
 def are_orders_over(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> bool:
-    """Return whether Alpaca is known to take no more orders for the condor."""
+    """Return whether the time for orders of the condor has passed; False if that is not known."""
     cutoff_at = orders_cutoff(condor)
     return condor.days_to_expiration < 0 if cutoff_at is None else cutoff_at <= as_of
 
