@@ -137,7 +137,7 @@ def pytest_runtestloop(session):
 def pytest_runtest_protocol(item, nextitem):
     """Report only what is printed: most of a small test's time goes into sending reports from a worker to the main process.
 
-    Those of a setup and a teardown that passed contain their duration, which only `--durations` and `--junit-xml` use.
+    A setup or a teardown that passed reports only its duration, which `--durations` and `--junit-xml` need.
     """
     options = item.config.option
     if not os.environ.get("PYTEST_XDIST_WORKER") or options.durations is not None or options.xmlpath:

@@ -8,7 +8,7 @@ from tests.e2e.preloaded import PRELUDE
 
 _CODE = """\
 import os, signal, sys
-ignored, session, files, closed = {given!r}
+ignored, session, files, closed = {arguments!r}
 for number in ignored:
     signal.signal(number, signal.SIG_IGN)
 if session:
@@ -37,6 +37,6 @@ def given(
     into `folder`.
     """
     path = folder / "prelude.py"
-    told = ([int(number) for number in ignored], session, [*(files or {}).items()], [*closed])
-    path.write_text(_CODE.format(given=told))
+    arguments = ([int(number) for number in ignored], session, [*(files or {}).items()], [*closed])
+    path.write_text(_CODE.format(arguments=arguments))
     return {PRELUDE: str(path)}

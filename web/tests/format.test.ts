@@ -29,7 +29,7 @@ describe('numbers', () => {
 })
 
 describe('headlines', () => {
-  it('have no more digits than their accuracy', () => {
+  it('have no digits beyond their accuracy', () => {
     expect([6390, 6389.5, 0, -20.2, -0.2].map((value) => usd(value))).toEqual(['$6,390', '$6,390', '$0', '−$20', '$0'])
     expect([54.3, -12.5, 0.4, -0.4].map((value) => wholePercent(value))).toEqual(['54 %', '−13 %', '0 %', '0 %'])
     expect([0.9, 1.25, -0.42, -0.01].map((value) => sigmas(value))).toEqual(['0.9 σ', '1.3 σ', '−0.4 σ', '0.0 σ'])
