@@ -49,7 +49,12 @@ def condord(start):
         yield condord
 
 
+HELD_ROOTS: set[str] = set()
+"""The underlyings of all tests so far, as the account keeps them."""
+
+
 def hold(simulated, book, **options):
+    HELD_ROOTS.update(symbol[:-15] or symbol for symbol in book)
     changes = [{"symbol": symbol, "qty": quantity, "avg_entry_price": 2} for symbol, quantity in book.items()]
     simulated.post("positions", positions=changes, **options)
 
@@ -71,12 +76,10 @@ def await_book(condord, book):
 
 
 def notices(condord, *roots, code="assignment"):
-    """The notices on contracts of `roots`: those of other tests stay for the day."""
-    return [
-        notice
-        for notice in condord.status()["notices"]
-        if notice["code"] == code and any(root in f"{notice}" for root in roots)
-    ]
+    """The notices on contracts of `roots`: those of other tests stay for the day. None is about anything else."""
+    found = [notice for notice in condord.status()["notices"] if notice["code"] == code]
+    assert [notice for notice in found if not any(root in f"{notice}" for root in HELD_ROOTS)] == []
+    return [notice for notice in found if any(root in f"{notice}" for root in roots)]
 
 
 def await_notices(condord, count, *roots, code="assignment"):
