@@ -583,6 +583,7 @@ class Chain(RuleBasedStateMachine):
         now = self.origin.now
         service = self.service()
         service.now = max(service.now, now)
+        service.turn()  # what is due by now leaves with a version of its own
         self.origin.service = service
         self.note()
 
