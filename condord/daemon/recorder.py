@@ -125,10 +125,14 @@ class Recorder:
 
 
 def _until(past: RecordedPast, second: float) -> RecordedPast:
-    """The past up to `second`. An earlier run that was stopped recorded its last minute, which may end after that."""
+    """The past up to `second`. An earlier run that was stopped recorded its last minute, which may end after that.
+
+    A condor for which nothing else was recorded has no line.
+    """
     ends = {identity: bisect_right(line.seconds, second) for identity, line in past.lines.items()}
     lines = {
-        identity: HistoryJson(seconds=line.seconds[: ends[identity]], cents=line.cents[: ends[identity]])
+        identity: HistoryJson(seconds=line.seconds[:end], cents=line.cents[:end])
         for identity, line in past.lines.items()
+        if (end := ends[identity])
     }
     return msgspec.structs.replace(past, lines=lines)

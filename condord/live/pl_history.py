@@ -157,11 +157,11 @@ def _preceded(
     history: wire_condor.HistoryJson, recorded: wire_condor.HistoryJson, day: dt.date
 ) -> wire_condor.HistoryJson:
     """Return `history` with the recorded points of `day` that are older than all of its own, the last `MAX_POINTS`."""
-    first = history.seconds[0] if history.seconds else recorded.seconds[-1] + 1
+    end = bisect_left(recorded.seconds, history.seconds[0]) if history.seconds else None
     points = [
         (second, cents)
-        for second, cents in zip(recorded.seconds, recorded.cents, strict=True)
-        if second < first and _day_of(second) == day
+        for second, cents in zip(recorded.seconds[:end], recorded.cents[:end], strict=True)
+        if _day_of(second) == day
     ]
     points = [*points, *zip(history.seconds, history.cents, strict=True)][-MAX_POINTS:]
     return wire_condor.HistoryJson(seconds=[second for second, _ in points], cents=[cents for _, cents in points])

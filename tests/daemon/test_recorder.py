@@ -97,7 +97,12 @@ def test_a_stop_writes_the_running_minute_and_a_start_recalls_no_point_of_it(run
             now = int(NOW_AT.timestamp())
             await harness.recorder.finish(minute(now // 60 + 1))
             assert harness.written == [("one", now // 60 + 1)]
-            harness.store.past = RecordedPast(lines={"SPY-1": HistoryJson(seconds=[now, now + 60], cents=[1, 2])})
+            harness.store.past = RecordedPast(
+                lines={
+                    "SPY-1": HistoryJson(seconds=[now, now + 60], cents=[1, 2]),
+                    "QQQ-1": HistoryJson(seconds=[now + 60], cents=[3]),
+                }
+            )
             past = await harness.begin()
             assert past.lines == {"SPY-1": HistoryJson(seconds=[now], cents=[1])}
 

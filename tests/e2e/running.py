@@ -175,10 +175,9 @@ class Program:
             self.process.kill()
             self.process.wait()
         self._reader.join(TIMEOUT_SECONDS)
-        if code:  # pytest shows it with a failure
-            sys.stdout.write(
-                f"{type(self).__name__} {self.process.pid} has ended with {code}:\n{''.join(self.stderr[-40:])}"
-            )
+        # pytest shows it with a failure.
+        state = "still ran" if code is None else f"had ended with {code}"
+        sys.stdout.write(f"{type(self).__name__} {self.process.pid} {state}:\n{''.join(self.stderr[-40:])}")
         self.process.stdout.close()
         self.process.stderr.close()
 

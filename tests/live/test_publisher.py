@@ -761,16 +761,20 @@ class Stream(RuleBasedStateMachine):
         minutes=st.lists(st.integers(1, 30), unique=True).map(sorted),
     )
     def recall(self, worst, terms, minutes):
-        """What was recorded of the condor of SPY, read from the database after its positions."""
+        """What was recorded of the condor of SPY, read from the database after its positions; of others no point was."""
         first = int((EPOCH_AT - dt.timedelta(hours=1)).timestamp())
         line = [(first + 60 * minute, minute) for minute in minutes]
+        shown = {condor["id"]: condor for condor in self.service.document(EVERYTHING)["condors"]}
         past = RecordedPast(
-            lines={SPY_ID: HistoryJson(seconds=[second for second, _ in line], cents=minutes)},
-            quantities={SPY_ID: terms[0]},
-            credits_e4={SPY_ID: e4(terms[1])},
+            lines={
+                **dict.fromkeys(shown, HistoryJson()),
+                SPY_ID: HistoryJson(seconds=[second for second, _ in line], cents=minutes),
+            },
+            quantities={**{each: condor["quantity"] for each, condor in shown.items()}, SPY_ID: terms[0]},
+            credits_e4={**{each: e4(condor["credit"]) for each, condor in shown.items()}, SPY_ID: e4(terms[1])},
             extremes={Holding(condor_id=SPY_ID, opened_at=None): Extremes(worst=worst, best=worst + 100)},
         )
-        if SPY_ID in lines(self.service.document(EVERYTHING)):  # else it waits for a reading that has the condor
+        if SPY_ID in shown:  # else it waits for a reading that has the condor
             self.service.book.recall_past(past)
             self.record.recall(SPY_ID, [worst, worst + 100], terms, line)
 

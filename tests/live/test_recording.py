@@ -30,6 +30,7 @@ from .accounts import (
     tick,
 )
 from .clocks import at
+from .plain_record import e4
 
 MARKS = {P560: 0.90, P570: 1.70, C630: 1.30, C640: 0.90}
 """The mark is 1.20, and the profit 230 dollars."""
@@ -593,6 +594,22 @@ def test_minutes_that_are_in_the_line_already_are_not_doubled(service):
     again.quote()
     again.end_minute()
     assert again.line == [(0, 1), (1, 2)]
+
+
+def test_a_line_is_continued_beside_a_condor_of_which_no_point_was_recorded():
+    service = RecordingService([*spy(), *qqq()])
+    [shown] = [condor for condor in service.document(EVERYTHING)["condors"] if condor["id"] == QQQ_ID]
+    past = recorded(line=[(1, 100)])
+    service.book.recall_past(
+        RecordedPast(
+            lines={**past.lines, QQQ_ID: HistoryJson()},
+            quantities={**past.quantities, QQQ_ID: shown["quantity"]},
+            credits_e4={**past.credits_e4, QQQ_ID: e4(shown["credit"])},
+        )
+    )
+    service.set_status(status())
+    lines = {condor["id"]: condor["history"]["cents"] for condor in service.document(EVERYTHING)["condors"]}
+    assert lines == {SPY_ID: [100], QQQ_ID: []}
 
 
 @pytest.mark.parametrize("other", [{"quantity": 1}, {"credit_e4": 23_501}, {"credit_e4": None}])
