@@ -32,8 +32,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def simulated():
-    """A market that costs little, as no quote moves."""
-    with closing_program(Simulated("--scenario", "frozen", **replaced(**UNPACED))) as program:
+    with closing_program(Simulated(**replaced(**UNPACED))) as program:
         yield program
 
 
