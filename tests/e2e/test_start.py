@@ -231,11 +231,11 @@ def test_sighup_applies_valid_changes_and_refuses_invalid_ones(simulated, tmp_pa
 SABOTAGE = """
 import asyncio
 from pathlib import Path
-from condord.daemon import service
+from condord.daemon import serving
 from condord.host import hang_watchdog
 from condord.upstream.supervisor import Supervisor
 NOW = Path(__file__).with_name("now")
-hang_watchdog.STEP_SECONDS, hang_watchdog.STEPS, service.STUCK_CHECKS = 0.3, 10, 2
+hang_watchdog.STEP_SECONDS, hang_watchdog.STEPS, serving.STUCK_CHECKS = 0.3, 10, 2
 """
 """This is run before the daemon, whose code is unchanged; the file `now` triggers the fault."""
 
@@ -330,7 +330,7 @@ def pending(notify) -> str:
 
 
 def test_a_supervisor_that_is_slow_for_a_moment_does_not_stop_the_daemon(simulated, tmp_path):
-    with closing_program(Sabotaged(simulated, tmp_path, "service.STUCK_CHECKS = 10\n" + STUCK)) as condord:
+    with closing_program(Sabotaged(simulated, tmp_path, "serving.STUCK_CHECKS = 10\n" + STUCK)) as condord:
         condord.start_fault()
         until(lambda: condord.get("/livez")[0] == 503, "/livez reports it")
         condord.end_fault()
