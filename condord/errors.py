@@ -31,6 +31,9 @@ EXIT_REFUSED = 77
 EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130
 
+CORRECT_HINT = "Correct the values named above."
+SOON_HINT = "Try again in a few seconds."
+
 _MAX_SHOWN = 60  # characters of a value
 
 
@@ -64,7 +67,7 @@ class ConfigError(CondordError):
     code = "config"
     exit_code = EXIT_CONFIG
 
-    def __init__(self, faults: Sequence[str], hint: str = "Correct the values named above.") -> None:
+    def __init__(self, faults: Sequence[str], hint: str = CORRECT_HINT) -> None:
         self.faults = tuple(faults)
         self.hint = hint
         super().__init__("\n".join(self.faults))

@@ -20,6 +20,7 @@ from condord.host import instance_lock
 from condord.host.thread_pool import DaemonPool
 from condord.http import server
 from condord.live import wire
+from condord.live.channel_remedies import DISABLED_REMEDY
 from condord.live.remedies import sentence, split_loss
 from condord.live.wire_alerts import AlertsJson
 from condord.upstream import state_files
@@ -162,7 +163,7 @@ class LocalProbes:
             state = f"{report.state}: {report.reason}" if report.reason else report.state
             text = f"condord {report.version}, process {report.pid}, {state}"
             if self._disabled:
-                hint = "The receiver has answered 410. Restart condord, or change the channel and send SIGHUP."
+                hint = f"The receiver has answered 410. {DISABLED_REMEDY}"
                 return warn(name, f"{text}; it sends nothing to {', '.join(self._disabled)}, which is disabled", hint)
             if report.feed != self._config.alpaca.feed:
                 hint = "Send it SIGHUP, so that it reads the configuration again."

@@ -16,7 +16,7 @@ from condord.cli.screen import plain, screen
 from condord.client.http import Daemon, decoded
 from condord.errors import EXIT_FAILED, CondordError
 from condord.live import wire
-from condord.live.channel_remedies import channel_remedy
+from condord.live.channel_remedies import DISABLED_REMEDY, channel_remedy
 from condord.live.never_read import why_positions_unread
 from condord.live.wire_alerts import AlertsJson, ChannelTestJson
 
@@ -52,7 +52,7 @@ class ChannelDisabled(CondordError):
 
     code = "channel-disabled"
     exit_code = EXIT_FAILED
-    hint = "It has answered 410 before. Restart condord, or change the channel and send SIGHUP."
+    hint = f"It has answered 410 before. {DISABLED_REMEDY}"
 
     def __init__(self, channel: str) -> None:
         super().__init__(f"the channel {channel} is disabled, so no alert is sent to it")

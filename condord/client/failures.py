@@ -8,7 +8,7 @@ from email.message import Message
 
 import msgspec
 
-from condord.errors import EXIT_FAILED, AccessDenied, CondordError, Unavailable
+from condord.errors import EXIT_FAILED, SOON_HINT, AccessDenied, CondordError, Unavailable
 from condord.live.remedies import split_loss
 from condord.live.wire import Problem, UnreadProblem
 
@@ -80,7 +80,7 @@ def status_error(status: int, headers: Message, body: bytes, *, url: str, has_to
         after = headers.get("Retry-After", "")
         seconds = float(after) if re.fullmatch("[0-9]{1,3}", after) else 0.0
         if status == http.client.TOO_MANY_REQUESTS:
-            hint = f"Try again in {seconds:g} s." if seconds else "Try again in a few seconds."
+            hint = f"Try again in {seconds:g} s." if seconds else SOON_HINT
             return TooManyRequests(text, hint, seconds)
         if (unread := _unread(body)) is not None:
             return NothingRead(text, unread, seconds)

@@ -20,7 +20,7 @@ import msgspec
 from condord import quoting
 from condord.config import tables, toml_text, unused, variables
 from condord.config.schema import TABLES, Cluster, Config, Field, fields, fields_of_table
-from condord.errors import ConfigError
+from condord.errors import CORRECT_HINT, ConfigError
 from condord.host import bounded_file, directories
 from condord.host.loopback import BUS_IN_CLEAR, SENT_IN_CLEAR, is_clear, is_loopback, refusal
 
@@ -274,7 +274,7 @@ class _ConfigDraft:
     def _hint(self) -> str:
         if self.link_hints and len(self.link_hints) == len(self.faults):
             return " ".join(self.link_hints)
-        return " ".join([self._file_hint or "Correct the values named above.", *self.link_hints])
+        return " ".join([self._file_hint or CORRECT_HINT, *self.link_hints])
 
     def _nearest(self, name: str) -> str:
         from difflib import get_close_matches  # 9 ms, only after a typing error

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from condord.core.rules.rule import Rule
 from condord.daemon.store_notice import StoreNotice
-from condord.errors import Unavailable
+from condord.errors import SOON_HINT, Unavailable
 from condord.live import alert_events, render_alerts
 from condord.live.alert_records import AlertRecord, Transition
 from condord.live.alert_watch import AlertWatch
@@ -151,7 +151,7 @@ class AlertService:
         self.show(changes)
         if self._store.is_copied and not await self._save_for_next_leader():
             text = "the bus has not confirmed the acknowledgement, so the next leader may not know of it"
-            raise Unavailable(text, "Try again in a few seconds.")
+            raise Unavailable(text, SOON_HINT)
         return True
 
     def answer(self) -> AlertsJson:

@@ -16,7 +16,7 @@ from condord.daemon.counts import Counts
 from condord.daemon.recorded_account import RecordedAccount
 from condord.daemon.status_report import status_report
 from condord.daemon.subscribers import Subscribers
-from condord.errors import Unavailable
+from condord.errors import SOON_HINT, Unavailable
 from condord.http.tickets import Tickets
 from condord.live import wire
 from condord.live.publisher import Publisher
@@ -137,7 +137,7 @@ class RunningDaemon:
             return
         reasons = [notice.text for notice in status.notices if notice.code == "accountUnavailable"]
         reasons += [] if error is None else [error.text]
-        raise Unavailable(": ".join([text, *reasons[:1]]), "Try again in a few seconds.")
+        raise Unavailable(": ".join([text, *reasons[:1]]), SOON_HINT)
 
     def _unrecorded(self, condor_id: str | None) -> RecordedJson | None:
         """The history without rows: of the account, or of a condor that is held now."""

@@ -16,6 +16,9 @@ _NOT_REACHED = (
 _ANY_OTHER = "Check the URL in the file that `url_file` names, and see the log of the receiver."
 _MOVED = "Redirects are not followed: write the final URL into the file that `url_file` names."
 
+DISABLED_REMEDY = "Restart condord, or change the channel and send SIGHUP."
+"""What to do about a channel that gets no messages any longer, because its receiver has answered 410."""
+
 _REMEDIES: Mapping[int, str] = {
     http.HTTPStatus.UNAUTHORIZED: _REFUSED,
     http.HTTPStatus.FORBIDDEN: _REFUSED,

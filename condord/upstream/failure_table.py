@@ -43,6 +43,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 _KEY = "check the key, the secret and alpaca.paper, then restart, or send SIGHUP if only files changed"
+_HOLDER = "stop the other program that uses this key; a dead connection can hold the slot for a while"
 _OTHERS = "if it lasts, stop other programs that use this key"
 _FEED = 'set alpaca.feed = "indicative" or sign the OPRA agreement, then send SIGHUP'
 _STOCK_FEED = 'set alpaca.stock_feed = "iex" or subscribe to SIP, then send SIGHUP'
@@ -73,7 +74,7 @@ FAILURES: dict[str, Failure] = {
         "connectionLimit",
         "longest",
         "another connection holds the account's one option stream (406)",
-        "stop the other program that uses this key; a dead connection can hold the slot for a while",
+        _HOLDER,
     ),
     "stream 407": Failure(
         "slowClient",
@@ -101,7 +102,7 @@ FAILURES: dict[str, Failure] = {
         "connectionLimit",
         "longest",
         "another connection holds the account's one stock stream (406)",
-        "stop the other program that uses this key; a dead connection can hold the slot for a while",
+        _HOLDER,
     ),
     "stock stream 409": Failure(
         "insufficientSubscription", "halt", "the plan does not include this stock feed (409)", _STOCK_FEED
