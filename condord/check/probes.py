@@ -55,7 +55,7 @@ async def run_checks(
     login = Login(found.key.key_id.reveal, found.key.secret_key.reveal) if found.key else None
     local = LocalProbes(config, login, daemon=daemon, environ=environ)
     channels = ChannelProbes(
-        lambda: wiring.channels(config, environ), lambda configured: _delivery(configured, environ)
+        lambda: wiring.read_channels(config, environ), lambda configured: _delivery(configured, environ)
     )
     is_elected = config.cluster.is_elected
     schedule = Schedule(note, ELECTED_NAMES if is_elected else NAMES)

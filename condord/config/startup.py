@@ -14,6 +14,7 @@ import msgspec
 from condord.config import bus_credentials as of_bus
 from condord.config import channel_files, credentials, hints, sources
 from condord.config.bus_credentials import BusCredentials
+from condord.config.channel_files import ChannelSecrets
 from condord.config.credentials import Credentials
 from condord.config.sources import LoadedConfig, ParsedConfig
 from condord.errors import CondordError, ConfigError, CredentialsMissing
@@ -23,19 +24,23 @@ _KEY_FILES = ("alpaca.key_id_file", "alpaca.secret_key_file")
 
 
 class Startup(msgspec.Struct, frozen=True, kw_only=True):
-    """The inputs of a daemon; `token` and `bus_credentials` are None if none is configured."""
+    """The inputs of a daemon; `token` and `bus_credentials` are None if none is configured.
+
+    `channels` has the contents of the files of each [[notify]].
+    """
 
     loaded: LoadedConfig
     key: Credentials
     token: Secret | None = None
+    channels: tuple[ChannelSecrets, ...] = ()
     bus_credentials: BusCredentials | None = None
 
 
 class StartupFindings(msgspec.Struct, frozen=True, kw_only=True):
     """The inputs of a daemon that were found, and the faults of the others.
 
-    `token` and `bus_credentials` are None if none is configured. `is_key_unknown`: no key was found, and a fault may be
-    the reason.
+    `token` and `bus_credentials` are None if none is configured, and `channels` are complete if there is no
+    `config_error`. `is_key_unknown`: no key was found, and a fault may be the reason.
     """
 
     loaded: LoadedConfig
@@ -43,6 +48,7 @@ class StartupFindings(msgspec.Struct, frozen=True, kw_only=True):
     token: Secret | None
     config_error: ConfigError | None
     key_error: CredentialsMissing | None
+    channels: tuple[ChannelSecrets, ...] = ()
     bus_credentials: BusCredentials | None = None
     is_key_unknown: bool = False
 
@@ -65,7 +71,13 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
         faults = (*found.config_error.faults, str(found.key_error))
         raise ConfigError(faults, hints.joined([found.config_error.hint, found.key_error.hint]))
     assert found.key is not None  # noqa: S101 - without a key there is an error
-    return Startup(loaded=found.loaded, key=found.key, token=found.token, bus_credentials=found.bus_credentials)
+    return Startup(
+        loaded=found.loaded,
+        key=found.key,
+        token=found.token,
+        channels=found.channels,
+        bus_credentials=found.bus_credentials,
+    )
 
 
 def find(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> StartupFindings:
@@ -74,12 +86,14 @@ def find(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     token, token_error = _token(parsed, environ)
     key, key_error, is_key_unknown = _key(parsed, environ)
     bus_credentials, bus_error = _bus_credentials(parsed, environ)
+    channels, channel_error = _channels(parsed, environ)
     return StartupFindings(
         loaded=parsed.loaded,
         key=key,
         token=token,
-        config_error=_joined(parsed, token_error, bus_error, _channel_error(parsed, environ)),
+        config_error=_joined(parsed, token_error, bus_error, channel_error),
         key_error=key_error,
+        channels=channels,
         bus_credentials=bus_credentials,
         is_key_unknown=is_key_unknown,
     )
@@ -124,15 +138,20 @@ def _is_role_uncertain(parsed: ParsedConfig) -> bool:
     return "cluster.role" in parsed.uncertain or (cluster.role == "all" and bool(cluster.bus or cluster.source))
 
 
-def _channel_error(parsed: ParsedConfig, environ: Mapping[str, str]) -> ConfigError | None:
-    """The faults of the files that [[notify]] names, with their places. A faulty [[notify]] keeps them unread."""
+def _channels(
+    parsed: ParsedConfig, environ: Mapping[str, str]
+) -> tuple[tuple[ChannelSecrets, ...], ConfigError | None]:
+    """The contents of the files that [[notify]] names, and the faults with their places.
+
+    A faulty [[notify]] keeps the files unread.
+    """
     if "notify" in parsed.uncertain:
-        return None
+        return (), None
     found = channel_files.read(parsed.loaded.config.notify, environ)
     if not found.faults:
-        return None
+        return found.files, None
     texts = [f"{parsed.locations[fault.key]}: {fault.text}" for fault in found.faults]
-    return ConfigError(texts, found.hint)
+    return (), ConfigError(texts, found.hint)
 
 
 def _joined(parsed: ParsedConfig, *others: ConfigError | None) -> ConfigError | None:

@@ -39,7 +39,7 @@ class Inputs:
 
     Raises:
         CondordError: another daemon has the stream, or the environment names a proxy or certificates that cannot be
-            used, or a file of a channel cannot be used.
+            used.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Inputs:
         self._locks = locks
         self._process = process
         self._secrets: list[Secret] = []
-        self.channels = self._read_channels(self.config)
+        self.channels = self._masked(wiring.channels(self.config, startup.channels))
         self._configure_logs(startup.key.key_id, startup.key.secret_key, *([self.token] if self.token else []))
         self.network.check(wiring.urls(self.config))
         locks.take(**wiring.slot(self.config, self.login))
@@ -72,12 +72,13 @@ class Inputs:
             The configuration keys that need a restart.
 
         Raises:
-            CondordError: as at the start, or no key was found; nothing has changed then.
+            CondordError: as at the start, or no key was found, or a file of a channel cannot be used. Nothing has
+            changed then.
         """
         new = self._reread()
         key = keys.find(self.environ, new.alpaca.key_id_file, new.alpaca.secret_key_file)
         self._configure_logs(key.key_id, key.secret_key)
-        channels = self._read_channels(new)  # all of [[notify]] is live
+        channels = self._masked(wiring.read_channels(new, self.environ))  # all of [[notify]] is live
         config = live_keys.taken(self.config, new)
         # If [alpaca] waits for a restart, so does the API key, which may belong to the other account.
         keeps_login = config.alpaca != new.alpaca or _is_of(key, self.login)
@@ -92,13 +93,8 @@ class Inputs:
         """Release all locks but the one on the key and stream in force. No connection may use the others any longer."""
         self._locks.keep_only(**wiring.slot(self.config, self.login))
 
-    def _read_channels(self, config: Config) -> tuple[Channel, ...]:
-        """Read the files of the channels, and let the log mask the secrets in them.
-
-        Raises:
-            ConfigError: one of them cannot be used.
-        """
-        channels = wiring.channels(config, self.environ)
+    def _masked(self, channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
+        """Let the log mask the secrets of `channels`, and return them."""
         secrets = (secret for channel in channels for secret in (channel.url, channel.signing_key))
         self._configure_logs(*(secret for secret in secrets if secret is not None))
         return channels

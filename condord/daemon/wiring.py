@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
 from condord.config import channel_files, quiet_hours
+from condord.config.channel_files import ChannelSecrets
 from condord.config.schema import Config
 from condord.core.condor import Condor
 from condord.core.cutoffs import CutoffSettings
@@ -119,7 +120,7 @@ def exits(config: Config) -> Callable[[Condor], ExitsJson]:
     return of
 
 
-def channels(config: Config, environ: Mapping[str, str]) -> tuple[Channel, ...]:
+def read_channels(config: Config, environ: Mapping[str, str]) -> tuple[Channel, ...]:
     """The channels of the configuration, with their URLs and signing keys read from their files.
 
     Raises:
@@ -128,6 +129,11 @@ def channels(config: Config, environ: Mapping[str, str]) -> tuple[Channel, ...]:
     found = channel_files.read(config.notify, environ)
     if found.faults:
         raise ConfigError([fault.text for fault in found.faults], found.hint)
+    return channels(config, found.files)
+
+
+def channels(config: Config, secrets: Sequence[ChannelSecrets]) -> tuple[Channel, ...]:
+    """The channels of the configuration, with the contents of their files, which are in the same order."""
     return tuple(
         Channel(
             name=each.name,
@@ -137,7 +143,7 @@ def channels(config: Config, environ: Mapping[str, str]) -> tuple[Channel, ...]:
             min_severity=each.min_severity,
             quiet=ChannelQuietHours(**quiet_hours.parse(each.quiet)._asdict()) if each.quiet else None,
         )
-        for each, files in zip(config.notify, found.files, strict=True)
+        for each, files in zip(config.notify, secrets, strict=True)
     )
 
 

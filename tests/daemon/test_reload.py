@@ -8,7 +8,8 @@ import pytest
 import tests.upstream.conftest  # noqa: F401 - imports alpaca-py without its warning
 
 # isort: split
-from condord.config import credentials
+from condord.config import channel_files, credentials
+from condord.config import startup as of_start
 from condord.config.schema import AlertTable, Alpaca, ChannelTable, Config, Log, Rest, Server, Stream
 from condord.daemon.reload import RELEASE_SECONDS, Inputs, Reload
 from condord.daemon.wiring import supervisor
@@ -70,8 +71,9 @@ class Machine:
         alpaca, token_file = self.config.alpaca, self.config.server.token_file
         key = credentials.find(self.environ, alpaca.key_id_file, alpaca.secret_key_file)
         token = credentials.read_token(token_file) if token_file else None
-        reread = reread or (lambda: self.config)
-        return Inputs(startup(self.config, key, token), environ=self.environ, reread=reread, locks=self.locks)
+        channels = channel_files.read(self.config.notify, self.environ).files
+        found = startup(self.config, key, token, channels=channels)
+        return Inputs(found, environ=self.environ, reread=reread or (lambda: self.config), locks=self.locks)
 
     def is_free(self, key_id, feed="indicative"):
         """Whether another daemon would get this key on this feed."""
@@ -99,6 +101,25 @@ def test_at_the_start_the_key_is_locked(machine):
     inputs = machine.inputs()
     assert (inputs.login.key_id, inputs.login.secret_key, inputs.token) == ("KEYONE", "secret-one", None)
     assert not machine.is_free("KEYONE")
+
+
+def test_a_start_reads_the_files_of_the_key_the_token_and_the_channels_once(machine, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef")
+    token.chmod(0o600)
+    machine.set_channel("hook", "https://hooks.example/a")
+    alpaca, [channel] = machine.config.alpaca, machine.config.notify
+    file = tmp_path / "condord.toml"
+    file.write_text(
+        f"[alpaca]\nkey_id_file = '{alpaca.key_id_file}'\nsecret_key_file = '{alpaca.secret_key_file}'\n"
+        f"[server]\ntoken_file = '{token}'\n[[notify]]\nname = 'hook'\ntype = 'webhook'\nurl_file = '{channel.url_file}'\n"
+    )
+    found = of_start.load(file, {}, {})
+    for path in (machine.key_file, machine.secret_file, token, file, tmp_path / "hook-url"):
+        path.unlink()
+    inputs = Inputs(found, environ={}, reread=lambda: machine.config, locks=machine.locks)
+    assert (inputs.login.key_id, inputs.token.reveal()) == ("KEYONE", "0123456789abcdef")
+    assert [each.url.reveal() for each in inputs.channels] == ["https://hooks.example/a"]
 
 
 def test_a_new_key_is_taken_and_the_old_one_stays_locked_until_it_is_released(machine):

@@ -108,7 +108,7 @@ def test_channels_have_their_url_and_key_and_quiet_hours(tmp_path):
         (tmp_path / name).chmod(0o600)
     keys = {"secret_file": "key", "min_severity": "critical", "quiet": "22:00-08:00 Europe/Berlin"}
     config = Config(notify=(channel(tmp_path / "url"), channel("url", name="b", **keys)))
-    first, second = wiring.channels(config, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    first, second = wiring.read_channels(config, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
     assert first == Channel(name="hook", type="webhook", url=Secret("https://example.org/x"))
     quiet = ChannelQuietHours(begin=dt.time(22), end=dt.time(8), zone=zoneinfo.ZoneInfo("Europe/Berlin"))
     assert (second.name, second.url, second.quiet, second.min_severity) == ("b", first.url, quiet, "critical")
@@ -117,7 +117,7 @@ def test_channels_have_their_url_and_key_and_quiet_hours(tmp_path):
 
 def test_unusable_files_of_channels_are_reported_together(tmp_path):
     with pytest.raises(ConfigError) as caught:
-        wiring.channels(Config(notify=(channel(tmp_path / "a"), channel(tmp_path / "b", name="b"))), {})
+        wiring.read_channels(Config(notify=(channel(tmp_path / "a"), channel(tmp_path / "b", name="b"))), {})
     assert [fault.split(" ", 1)[1] for fault in caught.value.faults] == [
         f"(notify[{index}].url_file) cannot be read: No such file or directory" for index in (0, 1)
     ]

@@ -20,8 +20,8 @@ def key(key_id="id", secret=HUSH):
     return Credentials(key_id=Secret(key_id), secret_key=Secret(secret), origin="environment")
 
 
-def startup(config, key, token=None, warnings=()):
-    return Startup(loaded=loaded(config, warnings), key=key, token=token)
+def startup(config, key, token=None, warnings=(), channels=()):
+    return Startup(loaded=loaded(config, warnings), key=key, token=token, channels=channels)
 
 
 def found(**changes):
