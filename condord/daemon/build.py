@@ -16,7 +16,6 @@ from pathlib import Path
 import msgspec
 
 from condord import __version__
-from condord.config import schema
 from condord.config.schema import Config
 from condord.core.calendar import Calendar
 from condord.daemon import account_source, metrics_source, serving, web, wiring, worker_pool
@@ -32,6 +31,7 @@ from condord.daemon.reload import Inputs, Reload
 from condord.daemon.shared_extremes import SharedExtremes
 from condord.daemon.subscribers import Subscribers
 from condord.daemon.view import RunningDaemon
+from condord.daemon.worker_pool import WorkerPool
 from condord.http import app
 from condord.http.interfaces import GuardSettings, MetricValues
 from condord.http.metrics import Metrics
@@ -57,15 +57,21 @@ from condord.upstream.state_files import Store
 from condord.upstream.supervisor import Supervisor
 
 
-class Upstream(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts that talk to Alpaca or store its data, which have to be closed in the end."""
+class AccountParts(msgspec.Struct, frozen=True, kw_only=True):
+    """The published document of the account, and what is stored of it: its state, its past and its alerts."""
+
+    publisher: Publisher
+    store: Store
+    past: RecordedAccount
+    alerts: AlertService
+
+
+class Upstream(AccountParts, frozen=True, kw_only=True):
+    """An account with the parts that talk to Alpaca. They and the stores have to be closed in the end."""
 
     supervisor: Supervisor
     brokerage: AlpacaRest
-    store: Store
     grouper: Grouper
-    past: RecordedAccount
-    alerts: AlertService
 
     def close(self) -> None:
         """Close files, connections and threads, after the supervisor has ended."""
@@ -113,41 +119,17 @@ def build(
         return metrics_source.numbers(
             supervisor=upstream.supervisor,
             brokerage=upstream.brokerage,
-            book=publisher.book,
-            counts=counts(),
+            book=upstream.publisher.book,
+            counts=view.counts(),
             max_subscribers=inputs.config.server.max_subscribers,
             recorder=upstream.past.recorder,
             alerts=upstream.alerts,
         )
 
-    def counts() -> Counts:
-        own = counting.own(publisher.fanout, subscribers, log_dropped=log_dropped())
-        return own if pool is None else counting.summed(own, pool.counts)
-
-    def server_section() -> schema.Server:
-        return place.own_section(inputs.config.server)
-
     clock = ExchangeClock(utc_now)
     metrics = Metrics(__version__, numbers)  # calls `numbers` at the first scrape, when all parts exist
-    book = _book(inputs.config)
-    alerts = _alerts(
-        inputs, book, clock=clock, directory=history, calendar=lambda: publisher.account.calendar, copied=copied
-    )
-    store = Store(state) if copied is None else Store(state, copy=copied.copy_file, handed_over=copied.files)
-    shared = None if copied is None else SharedExtremes(store)
-    past = _past(inputs, book, clock=clock, directory=history, shared=shared)
-    publisher = _publisher(inputs.config, book, past=past, alerts=alerts)
-    upstream = _upstream(
-        inputs,
-        publisher=publisher,
-        past=past,
-        alerts=alerts,
-        metrics=metrics,
-        clock=clock,
-        store=store,
-        copied=copied,
-    )
-    subscribers = Subscribers(publisher.fanout, settings=server_section, now_at=clock)
+    account = _account(inputs, clock=clock, state=state, directory=history, copied=copied)
+    upstream = _upstream(inputs, account, metrics=metrics, clock=clock, copied=copied)
     pool = worker_pool.build(
         place,
         registry=metrics.registry,
@@ -155,11 +137,58 @@ def build(
         token=inputs.token,
         environ=inputs.environ,
     )
-    view = RunningDaemon(
-        publisher=publisher,
+    view = _view(inputs, upstream, place=place, metrics=metrics, pool=pool, clock=clock, log_dropped=log_dropped)
+    return _served(inputs, upstream, place=place, metrics=metrics, pool=pool, view=view)
+
+
+def _account(
+    inputs: Inputs, *, clock: ExchangeClock, state: Path | None, directory: Path | None, copied: CopiedState | None
+) -> AccountParts:
+    """The document, which is empty until positions are read, and the stores beside it."""
+    config = inputs.config
+    account = AccountState(config.rest.settle_seconds)
+    book = _book(config)
+    alerts = _alerts(inputs, book, clock=clock, directory=directory, calendar=lambda: account.calendar, copied=copied)
+    store = Store(state) if copied is None else Store(state, copy=copied.copy_file, handed_over=copied.files)
+    past = RecordedAccount(
+        directory,
+        source=account_source.source(config),
+        is_enabled=config.history.enabled,
+        keep_days=lambda: inputs.config.history.keep_days,
+        recall=book.recall_past,
+        machine_at=utc_now,
+        now_at=clock,
+        shared=None if copied is None else SharedExtremes(store),
+    )
+    return AccountParts(
+        publisher=_publisher(config, account, book, past=past, alerts=alerts), store=store, past=past, alerts=alerts
+    )
+
+
+def _view(
+    inputs: Inputs,
+    upstream: Upstream,
+    *,
+    place: Place,
+    metrics: Metrics,
+    pool: WorkerPool | None,
+    clock: ExchangeClock,
+    log_dropped: Callable[[], int],
+) -> RunningDaemon:
+    """The daemon as the routes see it, with its subscribers."""
+
+    def counts() -> Counts:
+        own = counting.own(upstream.publisher.fanout, subscribers, log_dropped=log_dropped())
+        return own if pool is None else counting.summed(own, pool.counts)
+
+    subscribers = Subscribers(
+        upstream.publisher.fanout, settings=lambda: place.own_section(inputs.config.server), now_at=clock
+    )
+    return RunningDaemon(
+        publisher=upstream.publisher,
         supervisor=upstream.supervisor,
-        past=past,
-        alerts=alerts,
+        past=upstream.past,
+        alerts=upstream.alerts,
         subscribers=subscribers,
         tickets=Tickets(inputs.token.reveal() if inputs.token else "", now_at=clock),
         registry=metrics.registry if pool is None else pool.registry,
@@ -168,6 +197,18 @@ def build(
         settings=lambda: inputs.config.server,
         address=place.address,
     )
+
+
+def _served(
+    inputs: Inputs,
+    upstream: Upstream,
+    *,
+    place: Place,
+    metrics: Metrics,
+    pool: WorkerPool | None,
+    view: RunningDaemon,
+) -> Parts:
+    """All parts, with the web server of `view`, and what applies another configuration to them."""
 
     def guard_settings(config: Config) -> GuardSettings:
         return web.guard_settings(
@@ -178,21 +219,21 @@ def build(
         app.build(view),
         guard_settings(inputs.config),
         metrics=metrics,
-        max_subscribers=lambda: server_section().max_subscribers,
+        max_subscribers=lambda: place.own_section(inputs.config.server).max_subscribers,
     )
     reload = Reload(
         inputs,
-        publisher=publisher,
-        alerts=alerts,
+        publisher=upstream.publisher,
+        alerts=upstream.alerts,
         brokerage=upstream.brokerage,
         supervisor=upstream.supervisor,
         guard=built.guard,
         guard_settings=guard_settings,
     )
     return Parts(
-        publisher=publisher,
+        publisher=upstream.publisher,
         upstream=upstream,
-        subscribers=subscribers,
+        subscribers=view.subscribers,
         metrics=metrics,
         view=view,
         listeners=place.listeners,
@@ -214,10 +255,12 @@ def _book(config: Config) -> Book:
     return Book(edition=edition, prices=prices, min_change_e4=config.stream.min_change_e4)
 
 
-def _publisher(config: Config, book: Book, *, past: RecordedAccount, alerts: AlertService) -> Publisher:
+def _publisher(
+    config: Config, account: AccountState, book: Book, *, past: RecordedAccount, alerts: AlertService
+) -> Publisher:
     """The publisher of `book` and its fan-out."""
     publisher = Publisher(
-        account=AccountState(config.rest.settle_seconds),
+        account=account,
         book=book,
         coalescer=Coalescer(config.stream.window_seconds),
         fanout=Fanout(book.edition, ring_size=config.server.ring_size),
@@ -259,32 +302,11 @@ def _alerts(
     return service
 
 
-def _past(
-    inputs: Inputs, book: Book, *, clock: ExchangeClock, directory: Path | None, shared: SharedExtremes | None
-) -> RecordedAccount:
-    return RecordedAccount(
-        directory,
-        source=account_source.source(inputs.config),
-        is_enabled=inputs.config.history.enabled,
-        keep_days=lambda: inputs.config.history.keep_days,
-        recall=book.recall_past,
-        machine_at=utc_now,
-        now_at=clock,
-        shared=shared,
-    )
-
-
 def _upstream(
-    inputs: Inputs,
-    *,
-    publisher: Publisher,
-    past: RecordedAccount,
-    alerts: AlertService,
-    metrics: Metrics,
-    clock: ExchangeClock,
-    store: Store,
-    copied: CopiedState | None,
+    inputs: Inputs, account: AccountParts, *, metrics: Metrics, clock: ExchangeClock, copied: CopiedState | None
 ) -> Upstream:
+    """The connections to Alpaca, whose data the feed passes to the publisher."""
+    past, alerts = account.past, account.alerts
     brokerage = AlpacaRest(
         wiring.rest(inputs.config),
         inputs.login,
@@ -294,7 +316,7 @@ def _upstream(
     )
     grouper = Grouper()
     feed = Feed(
-        publisher,
+        account.publisher,
         loop=asyncio.get_running_loop(),
         now_at=clock,
         work=grouper.run,
@@ -312,11 +334,11 @@ def _upstream(
         past=past.trade_book,
         login=inputs.login,
         network=inputs.network,
-        store=store,
+        store=account.store,
         clock=clock,
         chance=random.random,
     )
-    return Upstream(supervisor=supervisor, brokerage=brokerage, store=store, grouper=grouper, past=past, alerts=alerts)
+    return Upstream(supervisor=supervisor, brokerage=brokerage, grouper=grouper, **msgspec.structs.asdict(account))
 
 
 def _take_any(_account_key: str) -> None:

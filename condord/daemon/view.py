@@ -60,7 +60,7 @@ class RunningDaemon:
         self._past = past
         self._alerts = alerts
         self._now_at = now_at
-        self._counts = counts
+        self.counts = counts
         self._settings = settings
         self._started = time.monotonic()
 
@@ -97,7 +97,7 @@ class RunningDaemon:
             book.edition.status,
             stocks=self._supervisor.stocks(),
             cluster=wire.ClusterJson(role="all"),
-            counts=self._counts(),
+            counts=self.counts(),
             settings=self._settings(),
             refused=metrics_source.refused(book, self._supervisor),
             address=self.address,

@@ -230,5 +230,5 @@ def test_the_upstream_closes_threads_then_connections_then_files():
         name: types.SimpleNamespace(close=lambda name=name: closed.append(name))
         for name in ("store", "brokerage", "grouper", "past", "alerts")
     }
-    Upstream(supervisor=None, **parts).close()
+    Upstream(publisher=None, supervisor=None, **parts).close()
     assert closed == ["grouper", "past", "alerts", "brokerage", "store"]
