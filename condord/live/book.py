@@ -17,11 +17,9 @@ from condord.core.account_summary import AccountSummary
 from condord.core.calendar import Calendar
 from condord.core.condor import Condor
 from condord.core.cutoffs import CutoffSettings
-from condord.core.grouping.account import Grouping
 from condord.core.market_hours import exchange_day
-from condord.core.position import Position
 from condord.core.working_order import WorkingOrder, closing_orders
-from condord.live import render, render_risk, wire, wire_broken, wire_condor, wire_risk
+from condord.live import render, render_risk, wire, wire_condor, wire_risk
 from condord.live.broken import BrokenCondor
 from condord.live.day import Day
 from condord.live.held_contracts import HeldContracts
@@ -33,15 +31,13 @@ from condord.live.published import Edition
 from condord.live.quote_changes import QuoteChanges, unique
 from condord.live.recording import Minutes
 from condord.live.risks import Risks, RiskSettings
+from condord.live.shown_account import CondorExits, ShownAccount, shown_account
 from condord.live.underlying_prices import UnderlyingPrices
 from condord.live.versioned import Versioned
 
 Core = TypeVar("Core")
 Json = TypeVar("Json")
-_Inputs = tuple[frozenset[Position], Grouping, frozenset[str], Calendar, CutoffSettings]
 _Rendered = tuple[Condor, values.Valuation, wire_condor.CondorJson]
-_Exits = dict[str, wire_condor.ExitsJson]
-_Published = tuple[_Inputs, dt.date, dict[str, str], list[wire.NoticeJson], list[wire_broken.BrokenJson], _Exits]
 
 
 class Book:
@@ -60,47 +56,33 @@ class Book:
         self.risks = Risks(edition, RiskSettings(), self.underlying_prices)
         self.day = Day()
         self.cutoffs = CutoffSettings()
-        self._exits_by_rules: Callable[[Condor], wire_condor.ExitsJson] = lambda _condor: wire_condor.ExitsJson()
-        self._exits: _Exits = {}
-        self._exits_of: tuple[object, Grouping] | None = None
+        self._exits = CondorExits()
         self.symbols: tuple[str, ...] = ()
         self.broken: dict[str, BrokenCondor] = {}
-        self._published: _Published | None = None
+        self._shown = ShownAccount()
         self._held = HeldContracts()
-        self._problems: dict[str, str] = {}
-        self._notices: list[wire.NoticeJson] = []
-        self._broken: list[wire_broken.BrokenJson] = []
         self._upstream_status = edition.status
         self._quotes = edition.quotes
         self.changes = QuoteChanges(prices=prices, edition=edition, held=self._held, min_change_e4=min_change_e4)
-        self._is_begun = self._is_other_account = False
-        self._day_inputs = self.day.inputs
+        self._is_begun = False
         self._orders: Sequence[WorkingOrder] = ()
         self._has_other_orders = False
         self._summary: wire_risk.AccountJson | None = None
 
     def set_account(self, reading: AccountReading, now: float, now_at: dt.datetime, lifecycle: Lifecycle) -> bool:
         """Publish `reading` and what `lifecycle` found at `now_at`, the exchange's time; True if it made an event."""
-        before, day = self._published, exchange_day(now_at)
+        before = self._shown
         self.risks.set_shares(reading.stocks)
         self.day.follow(reading, reading.traded, now_at)
-        problems, notices = dict(lifecycle.problems), [render.notice(notice) for notice in lifecycle.notices]
-        broken = [render.broken(condor, day) for condor in lifecycle.memory.broken]
-        held = frozenset(reading.positions), reading.grouping, reading.settled, reading.calendar, self.cutoffs
-        if self._exits_of != (self._exits_by_rules, reading.grouping):
-            self._exits_of = self._exits_by_rules, reading.grouping
-            self._exits = {condor.id: self._exits_by_rules(condor) for condor in reading.grouping.condors}
-        self._published = held, day, problems, notices, broken, self._exits
-        if before == self._published and not self._is_other_account:
+        self._shown = shown_account(reading, lifecycle, exchange_day(now_at), self.cutoffs, self._exits)
+        if before == self._shown:
             return False
-        self._is_other_account = False
         self.broken = {each.condor.id: each for each in lifecycle.memory.broken}
         self.minutes.note_time(now_at)
         self.minutes.hold(reading.grouping.condors, self.broken.keys(), reading.calendar)
         self.pl_history.hold(reading.grouping.condors, self.broken.keys())
-        if before is None or before[0] != held:
+        if before.held != self._shown.held:
             self._regroup(reading)
-        self._problems, self._notices, self._broken = problems, notices, broken
         self._publish_all(reading, now, now_at)
         return True
 
@@ -152,7 +134,7 @@ class Book:
 
     def set_exits(self, exits: Callable[[Condor], wire_condor.ExitsJson]) -> None:
         """Take the function that returns where the rules in force would take profit and stop, for `set_account`."""
-        self._exits_by_rules = exits
+        self._exits.set_rules(exits)
 
     def begin(self) -> None:
         """Begin an event that no quote, position or status brings."""
@@ -168,7 +150,8 @@ class Book:
         """
         self.minutes.recall(past)
         self.pl_history.recall(past)
-        self._is_other_account = self._is_other_account or past is None
+        if past is None:  # the next account is another one, even if it holds the same
+            self._shown = msgspec.structs.replace(self._shown, day=None)
 
     def set_working_orders(self, orders: Sequence[WorkingOrder]) -> None:
         """Take all working orders; `publish` publishes those that close condors."""
@@ -204,7 +187,7 @@ class Book:
     def _with_notices(self, status: wire.Status) -> wire.Status:
         """Return the status of the upstream with the account's notices before its own."""
         self._upstream_status = status
-        own = [*self._notices, *(render.notice(notice) for notice in (self.risks.notice,) if notice is not None)]
+        own = [*self._shown.notices, *(render.notice(notice) for notice in (self.risks.notice,) if notice is not None)]
         return msgspec.structs.replace(status, notices=[*own, *status.notices])
 
     def _regroup(self, reading: AccountReading) -> None:
@@ -225,11 +208,11 @@ class Book:
         edition.unmatched.fill((symbol, *self._rendered_leftover(symbol)) for symbol in self._held.leftover_of)
         edition.recast(
             condors=[json for _, _, json in condors],
-            broken=render.with_expiry(self._broken, self.risks.figures.chains, reading.calendar, self.cutoffs),
+            broken=render.with_expiry(self._shown.broken, self.risks.figures.chains, reading.calendar, self.cutoffs),
             totals=self._totals(),
             status=self._with_notices(self._upstream_status),
         )
-        self._day_inputs = self.day.inputs
+        self.day.take_change()
         self.pl_history.take_restart()
 
     def _rendered_condors(self, calendar: Calendar, day: dt.date) -> list[_Rendered]:
@@ -239,7 +222,7 @@ class Book:
             value, chain = self._value(condor), chains[condor.id]
             ends = chain.cutoffs(calendar, self.cutoffs)
             terms = render.ContractTerms(
-                style=chain.style, ending=chain.ending, cutoffs=ends, exits=self._exits[condor.id]
+                style=chain.style, ending=chain.ending, cutoffs=ends, exits=self._shown.exits[condor.id]
             )
             history = self.pl_history.of(condor.id)
             rendered.append((condor, value, render.condor(condor, value, terms, day, history)))
@@ -277,8 +260,7 @@ class Book:
 
         If the inputs of today's profit or loss have changed, put those of all condors and unmatched contracts.
         """
-        edition, grouping = self.edition, self._held.grouping
-        is_whole, self._day_inputs = self.day.inputs != self._day_inputs, self.day.inputs
+        edition, grouping, is_whole = self.edition, self._held.grouping, self.day.take_change()
         legs = unique(self._held.condors_of.get(symbol, ()) for symbol in sorted(due))
         for condor in grouping.condors if is_whole else legs:
             value = self._value(condor)
@@ -341,7 +323,7 @@ class Book:
         return msgspec.structs.replace(value, day_pl_e4=day_e4, worst_e4=worst_e4, best_e4=best_e4)
 
     def _totals(self) -> wire.TotalsJson:
-        if self._published is None:
+        if self._shown.held is None:
             return self.edition.totals  # positions were not read, so nothing is known
         edition, closed = self.edition, values.ClosedToday(self.day.closed_condors_e4, self.day.closed_contracts_e4)
         total = values.total(edition.valuations.core, edition.unmatched.core.values(), self._held.max_losses_e4, closed)
@@ -353,5 +335,5 @@ class Book:
         quotes, left = self._quotes.core, self._held.leftover_of[symbol]
         mark_e4 = quotes[symbol].mark_e4 if symbol in quotes else None
         pl = values.LeftoverPl(values.leftover_unrealized_e4(left, quotes), self.day.unmatched_e4(symbol, quotes))
-        problem = "; ".join(text for text in (left.position.problem, self._problems.get(symbol)) if text)
+        problem = "; ".join(text for text in (left.position.problem, self._shown.problems.get(symbol)) if text)
         return pl, render.unmatched(left, mark_e4, pl, problem or None)

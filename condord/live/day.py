@@ -106,6 +106,7 @@ class Day:
     def __init__(self) -> None:
         self.memory = DayMemory()
         self._forget()
+        self._taken: tuple[object, ...] = (self._lines, self._closes_e4, self._adjusted)
 
     def _forget(self) -> None:
         self._fills: tuple[dt.date, tuple[DayFill, ...]] | None = None
@@ -185,10 +186,11 @@ class Day:
         self._remember(replace(self.memory, sessions=tuple(sessions[-2:])))
         self._update()
 
-    @property
-    def inputs(self) -> tuple[object, ...]:
-        """The inputs of each profit or loss besides marks; equal while none of them has changed."""
-        return self._lines, self._closes_e4, self._adjusted
+    def take_change(self) -> bool:
+        """Whether an input of the profits and losses, other than marks, has changed since the last call."""
+        inputs = self._lines, self._closes_e4, self._adjusted
+        has_changed, self._taken = inputs != self._taken, inputs
+        return has_changed
 
     def condor_e4(self, condor_id: str, quotes: Mapping[str, Quote]) -> int | None:
         """The profit or loss of a condor at the marks of `quotes`, by symbol."""
