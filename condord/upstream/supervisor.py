@@ -23,27 +23,25 @@ from condord.live.wire_risk import StocksJson
 from condord.tasks import lasting
 from condord.upstream.account_identity import AccountIdentity
 from condord.upstream.account_memory import AccountMemory
+from condord.upstream.account_polls import AccountPolls
 from condord.upstream.applied_positions import AppliedPositions
 from condord.upstream.health import Health
+from condord.upstream.hours_polls import HoursPolls
 from condord.upstream.interfaces import Brokerage, Login, Sink, TradeSink
 from condord.upstream.market_hours import HoursReader
 from condord.upstream.market_supervisor import MarketSupervisor
 from condord.upstream.option_stream import OptionStream
-from condord.upstream.poller import Poller
 from condord.upstream.quote_polls import QuotePolls
 from condord.upstream.quote_reader import QuoteReader
 from condord.upstream.state_files import Store
 from condord.upstream.status_publisher import StatusPublisher
 from condord.upstream.supervisor_settings import (
-    HISTORY_SECONDS,
     SUBSCRIBE_SECONDS,
     SupervisorSettings,
     link_settings,
     set_bounds,
 )
 from condord.upstream.trade_updates import TradeUpdates
-
-TRADE_DEBOUNCE_SECONDS = 0.1
 
 
 class Supervisor:
@@ -80,13 +78,13 @@ class Supervisor:
             learned=has_learned.set,
             keep_days=lambda: self.settings.keep_days,
         )
-        self._account = Poller(self._read_account, settings.refresh_seconds, backs_off=True)
-        self._positions = Poller(self._read_positions, settings.refresh_seconds)
-        self._clock = Poller(self._read_clock, settings.refresh_seconds)
-        self._calendar = Poller(self._read_calendar, settings.refresh_seconds, is_due=False, backs_off=True)
-        self._contracts = Poller(self._read_contracts, settings.refresh_seconds, backs_off=True)
-        self._orders = Poller(self._read_orders, max(settings.refresh_seconds, HISTORY_SECONDS), backs_off=True)
-        self._activities = Poller(self._read_activities, max(settings.refresh_seconds, HISTORY_SECONDS), backs_off=True)
+        self._hours_polls = HoursPolls(
+            self._hours,
+            sink=sink,
+            refresh_seconds=settings.refresh_seconds,
+            noting=self._noting,
+            is_good=self._is_good,
+        )
         self._applied = AppliedPositions(
             sink=sink,
             identity=self._identity,
@@ -94,8 +92,21 @@ class Supervisor:
             hours=self._hours,
             now_at=now_at,
             has_learned=has_learned,
-            request_splits=self._activities.ask,
+            request_splits=lambda: self._account_polls.ask_activities(),  # noqa: PLW0108 - it is built after this
             applied=self._follow_positions,
+        )
+        self._account_polls = AccountPolls(
+            brokerage=brokerage,
+            sink=sink,
+            identity=self._identity,
+            memory=self._memory,
+            applied=self._applied,
+            refresh_seconds=settings.refresh_seconds,
+            login=lambda: self._login,
+            prepare=self._subscribe,
+            recognized=lambda: self.market.recognize(),  # noqa: PLW0108 - it is built after this
+            noting=self._noting,
+            is_good=self._is_good,
         )
         self._status = StatusPublisher(self.status, self.stocks, publish=sink.set_status)
         self.stream = OptionStream(
@@ -126,7 +137,7 @@ class Supervisor:
             is_open=lambda: self._is_open(self._applied.expiries),
             polled=lambda: self._freshness.polled(self.stream.now()),
             noting=self._noting,
-            is_good=lambda reading: self._health.is_good(reading),  # noqa: PLW0108 - it is built after this
+            is_good=self._is_good,
         )
         self._health = Health(
             stream=self.stream,
@@ -156,16 +167,11 @@ class Supervisor:
         async with asyncio.TaskGroup() as tasks:
             for work in (
                 self._tick(),
-                self._clock.run(),
-                self._calendar.run(),
-                self._account.run(),
-                self._identity.save_names(),
-                self._positions.run(TRADE_DEBOUNCE_SECONDS),
+                *self._hours_polls.tasks(),
+                *self._account_polls.tasks(),
                 *self._quotes.tasks(),
-                self._contracts.run(),
                 self._applied.apply_all(),
-                self._orders.run(TRADE_DEBOUNCE_SECONDS),
-                self._activities.run(TRADE_DEBOUNCE_SECONDS),
+                self._identity.save_names(),
                 self._memory.save_changes(),
                 self.stream.run(),
                 self.trades.run(),
@@ -175,8 +181,8 @@ class Supervisor:
 
     def refresh(self) -> None:
         """Read everything again now, but the account and contracts only if they are not known yet."""
-        for poller in (self._account, self._positions, self._clock, self._contracts, self._orders, self._activities):
-            poller.ask()
+        self._hours_polls.ask()
+        self._account_polls.ask()
         self._quotes.ask()
         self.market.ask()
 
@@ -216,7 +222,7 @@ class Supervisor:
         is_open = self._is_open(self._applied.expiries)
         self.stream.watch(is_expecting=self._is_open(self.stream.streamed))
         self.market.tick()
-        self._set_exchange_time()
+        self._hours_polls.pass_time()
         observed = TickInputs(
             is_open=is_open,
             is_missing=bool(self.stream.missing),
@@ -268,7 +274,11 @@ class Supervisor:
         self._status.publish()
 
     def _noting(self, what: str) -> contextlib.AbstractContextManager[None]:
-        return self._health.noting(what, self._status.publish_change)
+        # Another calendar may settle contracts, which is published with the status even if that stays the same.
+        return self._health.noting(what, self.publish_status if what == "calendar" else self._status.publish_change)
+
+    def _is_good(self, reading: str) -> bool:
+        return self._health.is_good(reading)
 
     async def _tick(self) -> None:
         while True:
@@ -288,7 +298,7 @@ class Supervisor:
                 self.market.retry()
                 self.refresh()
             elif action == "readClock":
-                self._clock.ask()
+                self._hours_polls.ask()
             elif action == "lapse":
                 self._sink.lapse(self._quote_reader.lacking)
             else:
@@ -298,41 +308,6 @@ class Supervisor:
         """Whether any of these contracts is known to trade now; expired ones do not count."""
         expiries = {self._applied.expiries[symbol] for symbol in symbols if symbol in self._applied.expiries}
         return bool(expiries) and self._hours.is_open(expiries) is True
-
-    def _set_exchange_time(self) -> None:
-        if (exchange_time := self._hours.exchange_time) is not None:
-            self._sink.set_exchange_time(exchange_time)
-
-    async def _read_clock(self) -> bool:
-        with self._noting("clock"):
-            await self._hours.read_clock()
-        self._set_exchange_time()
-        self._calendar.ask()
-        return self._health.is_good("clock")
-
-    async def _read_calendar(self) -> bool:
-        # Not with the clock, which is vital and must not wait for a call that is not.
-        with self._health.noting("calendar", self.publish_status):
-            await self._hours.read_calendar()
-            self._sink.set_calendar(self._hours.calendar)
-        return self._health.is_good("calendar")
-
-    async def _read_account(self) -> bool:
-        with self._noting("account"):
-            await self._identity.read()
-        self.market.recognize()
-        return self._health.is_good("account")
-
-    async def _read_positions(self) -> bool:
-        login = self._login
-        with self._noting("positions"):
-            held = await self._brokerage.holdings()
-            await self._identity.wait()
-            if login is not self._login:
-                return True  # these belong to the account of the last key, and another poll is due
-            await self._subscribe(held)
-            self._applied.take(held)
-        return self._health.is_good("positions")
 
     async def _subscribe(self, held: Holdings) -> None:
         """Subscribe to new contracts before they are shown, and wait for the answer, `SUBSCRIBE_SECONDS` at most.
@@ -347,29 +322,9 @@ class Supervisor:
             self.stream.want((*shown, *sorted(new)))
             await self.stream.settled(SUBSCRIBE_SECONDS)
 
-    async def _read_contracts(self) -> bool:
-        with self._noting("contracts"):
-            await self._identity.wait()
-            await self._identity.known.contracts.read(lambda: self._sink.symbols)
-        return self._health.is_good("contracts")
-
-    async def _read_orders(self) -> bool:
-        with self._noting("orders"):
-            await self._identity.wait()
-            await self._identity.known.orders.read()
-        return self._health.is_good("orders")
-
-    async def _read_activities(self) -> bool:
-        with self._noting("activities"):
-            await self._identity.wait()
-            await self._memory.activity_reader.read()
-        return self._health.is_good("activities")
-
     def _traded(self) -> None:
         """Read everything that a fill may have changed."""
-        self._positions.ask()
-        self._orders.ask()
-        self._activities.ask()
+        self._account_polls.traded()
         self.market.traded()
 
     def _follow_positions(self, has_new: bool) -> None:  # noqa: FBT001 - the only argument of a callback
@@ -378,5 +333,5 @@ class Supervisor:
         self.market.want()
         if has_new:
             self._quotes.ask()
-        self._contracts.ask()
+        self._account_polls.ask_contracts()
         self.publish_status()

@@ -19,17 +19,14 @@ from condord.live.exchange_clock import ExchangeClock
 from condord.live.freshness import STUCK_SECONDS
 from condord.live.lifecycle import Memory, ReadingSummary
 from condord.live.past import Past
+from condord.upstream.account_polls import TRADE_DEBOUNCE_SECONDS
 from condord.upstream.interfaces import ActivityPage, Login, OrderPage
 from condord.upstream.market_reader import PRICE_SECONDS
 from condord.upstream.poller import BURST, PACE_SECONDS
 from condord.upstream.rest_fault import RestFault
 from condord.upstream.state_files import Store
-from condord.upstream.supervisor import (
-    HISTORY_SECONDS,
-    TRADE_DEBOUNCE_SECONDS,
-    Supervisor,
-)
-from condord.upstream.supervisor_settings import SupervisorSettings
+from condord.upstream.supervisor import Supervisor
+from condord.upstream.supervisor_settings import HISTORY_SECONDS, SupervisorSettings
 from tests.fakes.alpaca import (
     CONDOR,
     KEY_ID,
