@@ -249,18 +249,19 @@ class _ConfigDraft:
 
     def parsed(self, path: Path | None) -> ParsedConfig:
         """The configuration, its faults, and the faults between its keys."""
+        values = {name: value for name, (value, _) in self._values.items()}
+        places = {name: source for name, (_, source) in self._values.items()}
         sections: dict[str, dict[str, Any]] = {}
         for name, field in self.fields.items():
-            sections.setdefault(field.section, {})[field.key] = self._values[name][0]
-        arrays = {name: self._values[name][0] for name in TABLES}
-        config = msgspec.structs.replace(msgspec.convert(sections, Config), **arrays)
-        unset = {name for name, (_, source) in self._values.items() if not source.location}
+            sections.setdefault(field.section, {})[field.key] = values[name]
+        config = msgspec.structs.replace(msgspec.convert(sections, Config), **{name: values[name] for name in TABLES})
+        unset = {name for name, source in places.items() if not source.location}
         uncertain = self._faulty | (set() if self._file_hint is None else unset)
         for names, text in refusals(config):
             if not uncertain.intersection(names):
-                location = next(self._values[name][1].location for name in names if name not in unset)
-                self.note_fault(names[0], msgspec.to_builtins(self._values[names[0]][0]), location, text)
-        origins = {name: source.origin for name, (_, source) in self._values.items()}
+                location = next(places[name].location for name in names if name not in unset)
+                self.note_fault(names[0], msgspec.to_builtins(values[names[0]]), location, text)
+        origins = {name: source.origin for name, source in places.items()}
         warnings = (*self.warnings, *(unused.sentences(config, origins) if not self.faults else ()))
         loaded = LoadedConfig(config=config, path=path, origins=origins, warnings=warnings)
         return ParsedConfig(

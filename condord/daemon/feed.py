@@ -61,13 +61,15 @@ class Feed(MarketFeed):
         self._account = publisher.account
         self._coalescer = publisher.coalescer
         self._work = work
-        self._traded: tuple[Sequence[Order], LedgerSummary] = ((), LedgerSummary())
+        self._orders: Sequence[Order] = ()
+        self._ledger = LedgerSummary()
         self._recorder, self._trade_book = past.recorder, past.trade_book
         self._alerts = alerts
         self._require_account = require_account
         self._requires_account = requires_account
         self._observe = observe
-        self._past = Memory(), DayMemory(), Past()
+        self._past = Past()
+        self._past_of = Memory(), DayMemory()
         self._timer: asyncio.TimerHandle | None = None
         self._written_at = -math.inf
 
@@ -121,9 +123,9 @@ class Feed(MarketFeed):
 
         The result for the last sequence is kept, as the supervisor passes the same one while there are no new orders.
         """
-        if orders is not self._traded[0]:
-            self._traded = orders, await self._work(functools.partial(traded, orders))
-        return self._traded[1].lots
+        if orders is not self._orders:
+            self._orders, self._ledger = orders, await self._work(functools.partial(traded, orders))
+        return self._ledger.lots
 
     async def regroup(self, positions: Iterable[Position], lots: Iterable[Lot]) -> None:
         """Group positions off the loop, so that `set_positions` with the same arguments need not search.
@@ -148,7 +150,7 @@ class Feed(MarketFeed):
         self._trade_book.set_account(held, filled)
         wake(
             self._publisher.set_positions(
-                held, now, now_at, lots=lots, stocks=stocks, orders=filled, traded=self._traded[1]
+                held, now, now_at, lots=lots, stocks=stocks, orders=filled, traded=self._ledger
             )
         )
         self._arm(self._publisher.deadline)
@@ -167,9 +169,10 @@ class Feed(MarketFeed):
     def memory(self) -> Past:
         """The memory of the account's past; the same object while it does not change."""
         lifecycle, day = self._account.lifecycle.memory, self._book.day.memory
-        if lifecycle is not self._past[0] or day is not self._past[1]:
-            self._past = lifecycle, day, past(lifecycle, day)
-        return self._past[2]
+        known_lifecycle, known_day = self._past_of
+        if lifecycle is not known_lifecycle or day is not known_day:
+            self._past, self._past_of = past(lifecycle, day), (lifecycle, day)
+        return self._past
 
     def recall_memory(self, memory: Memory | None) -> None:
         """Continue with the past that an earlier run knew; None if the account is a different one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 from collections.abc import Collection
+from typing import NamedTuple
 
 from condord.history import buckets
 from condord.history.buckets import Bucket, Run
@@ -20,7 +21,6 @@ from condord.live.wire_values import dollars_or_none
 STEPS = (1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 480, 720, 1440)
 """Lengths of buckets in minutes; beyond these, the last one doubled as often as needed."""
 _MINUTE_US = 60_000_000
-_Row = tuple[int | None, int | None, int | None, int]
 
 _SERIES = """
 SELECT series, opened_us FROM series JOIN accounts USING (account)
@@ -67,6 +67,15 @@ _HOLDINGS = """
 SELECT opened_us, worst_cents, best_cents, series FROM series JOIN accounts USING (account)
 WHERE hash = ? AND condor = ? ORDER BY series
 """
+
+
+class _Row(NamedTuple):
+    """What `_HOLDINGS` has of one holding."""
+
+    opened_us: int | None
+    worst: int | None
+    best: int | None
+    series: int
 
 
 def recorded(
@@ -121,10 +130,10 @@ def extremes(connection: sqlite3.Connection, account: str, holdings: Collection[
     """
     found = {}
     for holding in holdings:
-        rows = connection.execute(_HOLDINGS, (account, holding.condor_id)).fetchall()
+        rows = [_Row(*row) for row in connection.execute(_HOLDINGS, (account, holding.condor_id))]
         row = _row_of(connection, rows, microseconds_or_none(holding.opened_at))
-        if row is not None and row[1] is not None and row[2] is not None:
-            found[holding] = Extremes(worst=row[1], best=row[2])
+        if row is not None and row.worst is not None and row.best is not None:
+            found[holding] = Extremes(worst=row.worst, best=row.best)
     return found
 
 
@@ -132,10 +141,13 @@ def _row_of(connection: sqlite3.Connection, rows: list[_Row], opened_us: int | N
     if opened_us is None:
         return rows[0] if len(rows) == 1 else None
     for row in rows:
-        if row[0] == opened_us:
+        if row.opened_us == opened_us:
             return row
     # It was recorded while its opening was not known.
-    return rows[-1] if rows and rows[-1][0] is None and not _is_before(connection, rows[-1][3], opened_us) else None
+    last = rows[-1] if rows else None
+    if last is None or last.opened_us is not None or _is_before(connection, last.series, opened_us):
+        return None
+    return last
 
 
 def _is_before(connection: sqlite3.Connection, series: int, opened_us: int) -> bool:

@@ -359,7 +359,8 @@ class Fanout:
     def _firsts(self, view: View, now_at: dt.datetime) -> dict[int | None, Frame]:
         """Return the first frames, by the event they follow (None: a snapshot), of this version and second."""
         version = self._edition.version
-        if view.firsts_at is None or view.firsts_at[0] != version or abs(now_at - view.firsts_at[1]) > _FIRSTS_AGE:
+        known_version, made_at = view.firsts_at or ("", now_at)
+        if known_version != version or abs(now_at - made_at) > _FIRSTS_AGE:
             view.firsts_at = version, now_at
             view.firsts = {}
         return view.firsts
