@@ -1,6 +1,7 @@
 """The docs agree with the code.
 
-`python -m tests.test_docs` regenerates the table of failures and the diagram of a link.
+`python -m tests.test_docs` regenerates the table of failures, the table of what SIGHUP applies, and the diagram of a
+link.
 """
 
 import ast
@@ -71,6 +72,21 @@ HOW_SOON: dict[HowSoon, str] = {
 }
 
 
+def changes_while_it_runs() -> str:
+    """The table of the keys that SIGHUP applies for docs/configuration.md."""
+    rows = ["| section | applied on SIGHUP | applied at the next start |\n|---|---|---|\n"]
+    for section in msgspec.structs.fields(schema.Config):
+        if section.name in schema.TABLES:
+            rows.append(f"| `[[{section.name}]]` | all | — |\n")
+            continue
+        keys = [field for field in schema.fields() if field.section == section.name]
+        live, waiting = (
+            ", ".join(f"`{each.key}`" for each in keys if each.is_live is is_live) for is_live in (True, False)
+        )
+        rows.append(f"| `[{section.name}]` | {live or '—'} | {waiting or '—'} |\n")
+    return "".join(rows)
+
+
 def failures() -> str:
     """The table of all failures of Alpaca for docs/troubleshooting.md."""
     rows = [
@@ -112,6 +128,12 @@ def test_every_code_has_its_remedy():
 
 def test_every_failure_has_its_row():
     assert failures() in TROUBLESHOOTING, "the table of failures differs from the code: run python -m tests.test_docs"
+
+
+def test_the_table_of_what_sighup_applies_agrees_with_the_schema():
+    assert changes_while_it_runs() in PAGES["docs/configuration.md"], (
+        "the table of keys differs from the code: run python -m tests.test_docs"
+    )
 
 
 def test_the_diagram_matches_the_table():
@@ -551,6 +573,9 @@ def write() -> None:
     before, table = TROUBLESHOOTING.split("| failure |", 1)
     _, separator, after = table.partition("\n\n")
     troubleshooting.write_text(before + failures() + (separator[1:] + after if separator else ""))
+    configuration = ROOT / "docs" / "configuration.md"
+    before, table = configuration.read_text().split("| section | applied", 1)
+    configuration.write_text(before + changes_while_it_runs() + "\n" + table.partition("\n\n")[2])
     before, rest = architecture.read_text().split("```mermaid\n", 1)
     architecture.write_text(before + "```mermaid\n" + diagram() + "\n```" + rest.split("```", 1)[1])
 
