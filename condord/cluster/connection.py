@@ -13,10 +13,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import h11
 import msgspec
 
-from condord import __version__, quoting
+from condord import __version__
 from condord.client.address import Address
 from condord.cluster.stall_detector import GRACE_SECONDS, STALL_SECONDS
 from condord.errors import AccessDenied
+from condord.host import quoting
 from condord.host.secret import Secret
 from condord.live.remedies import UNTRUSTED_REMEDY, with_remedy
 

@@ -17,11 +17,10 @@ from typing import Any, get_origin
 
 import msgspec
 
-from condord import quoting
 from condord.config import tables, toml_text, unused, variables
 from condord.config.schema import TABLES, Cluster, Config, Field, fields, fields_of_table
 from condord.errors import CORRECT_HINT, ConfigError
-from condord.host import bounded_file, directories
+from condord.host import bounded_file, directories, quoting
 from condord.host.loopback import BUS_IN_CLEAR, SENT_IN_CLEAR, is_clear, is_loopback, refusal
 
 FILE_NAME = "condord.toml"

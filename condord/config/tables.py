@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from condord import quoting
 from condord.config.schema import NAME, TABLES, AlertTable, ChannelTable, Field, MatchTable, fields_of, fields_of_table
+from condord.host import quoting
 
 MAX_TABLES = {"alert": 200, "notify": 20}
 """How many there may be of each; there may be any number of dividends."""

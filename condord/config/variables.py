@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import get_origin
 
-from condord import quoting
+from condord.host import quoting
 
 OTHERS = ("CONDORD_CONFIG", "CONDORD_TOKEN", "CONDORD_URL")
 """Variables that commands read in addition to the configuration's."""

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from condord import quoting
 from condord.errors import ConfigError
+from condord.host import quoting
 
 _SECURE = frozenset({"https", "wss"})
 _SCHEMES = ("http", "https", "socks5h", "socks5", "socks4a", "socks4")

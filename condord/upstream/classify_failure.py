@@ -21,9 +21,9 @@ from urllib3.exceptions import HTTPError
 
 from condord.errors import ConfigError
 from condord.host.bounded_http import TooLarge
+from condord.host.quoting import excerpt, printable
 from condord.live.link import Again, LinkFault
 from condord.live.wire import Code
-from condord.quoting import excerpt, printable
 from condord.upstream.bodies import NotJson, UndecodableBody, UnexpectedStatus, target_of
 from condord.upstream.failure_table import FAILURES, Failure
 from condord.upstream.quote_protocol import ErrorFrame

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condord import quoting
+from condord.host import quoting
 
 
 @given(st.text())
