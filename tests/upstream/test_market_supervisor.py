@@ -11,7 +11,7 @@ from condord.upstream.stock_stream import QUIET_SECONDS
 from tests.fakes.alpaca import KEY_ID, LOGIN, OPEN, OUTAGE, SHUT, holding, snapshot, wall
 from tests.fakes.streams import AUTHENTICATED, StockServer, error, frame
 from tests.upstream.stream_harnesses import link
-from tests.upstream.test_supervisor import OTHER, OTHER_LOGIN, run_scenario
+from tests.upstream.test_supervisor import OTHER, OTHER_LOGIN, run_ready, run_scenario
 from tests.virtualtime import settle, until
 
 IWM = "IWM261218C00250000"
@@ -101,20 +101,18 @@ class TestNeed:
                 assert len(harness.stocks.all_peers) == 1
 
     def test_the_connection_ends_with_the_last_stock_and_begins_with_the_next(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                held, harness.brokerage.held = harness.brokerage.held, []
-                harness.supervisor.refresh()
-                await until(lambda: harness.stocks.peers == [])
-                assert stocks(harness).state == "closed"
-                await until(lambda: harness.supervisor.market.links == ())
-                await settle(2 * STUCK_SECONDS)
-                harness.brokerage.held = held
-                harness.supervisor.refresh()
-                await streaming(harness, "SPY")
-                assert (len(harness.stocks.all_peers), harness.stocks.most) == (2, 1)
+            held, harness.brokerage.held = harness.brokerage.held, []
+            harness.supervisor.refresh()
+            await until(lambda: harness.stocks.peers == [])
+            assert stocks(harness).state == "closed"
+            await until(lambda: harness.supervisor.market.links == ())
+            await settle(2 * STUCK_SECONDS)
+            harness.brokerage.held = held
+            harness.supervisor.refresh()
+            await streaming(harness, "SPY")
+            assert (len(harness.stocks.all_peers), harness.stocks.most) == (2, 1)
 
 
 class TestPolls:
@@ -192,30 +190,26 @@ class TestFaults:
                 assert stocks(harness).reason in harness.status.notices[0].text
 
     def test_a_fault_of_the_option_stream_does_not_change_the_stock_stream(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.options.login = error(402)
-                harness.options.peer.reset()
-                await until(lambda: harness.status.state == "halted")
-                assert stocks(harness).state == "live"
-                assert len(harness.stocks.all_peers) == 1
+            harness.options.login = error(402)
+            harness.options.peer.reset()
+            await until(lambda: harness.status.state == "halted")
+            assert stocks(harness).state == "live"
+            assert len(harness.stocks.all_peers) == 1
 
     def test_a_cut_is_not_a_lapse_and_is_read_over_rest_when_it_is_back(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.stocks.peer.reset()
-                await until(lambda: stocks(harness).state == "reconnecting")
-                assert count_of(harness, "lapse_prices") == 0
-                before = len(harness.brokerage.times("stocks"))
-                await streaming(harness, "SPY")
-                await settle(2 * PRICE_SECONDS)
-                assert len(harness.brokerage.times("stocks")) > before
-                assert stocks(harness).state == "live"
-                assert harness.sink.gaps == 0
+            harness.stocks.peer.reset()
+            await until(lambda: stocks(harness).state == "reconnecting")
+            assert count_of(harness, "lapse_prices") == 0
+            before = len(harness.brokerage.times("stocks"))
+            await streaming(harness, "SPY")
+            await settle(2 * PRICE_SECONDS)
+            assert len(harness.brokerage.times("stocks")) > before
+            assert stocks(harness).state == "live"
+            assert harness.sink.gaps == 0
 
     def test_without_rest_the_notice_names_both_and_ends_with_them(self):
         @run_scenario
@@ -247,37 +241,31 @@ class TestFaults:
                 assert stocks(harness).state == "stale"
 
     def test_a_silent_connection_in_a_quiet_market_is_not_a_notice_but_its_prices_are_polled(self):
-        @run_scenario(silence_seconds=20.0)
+        @run_ready(silence_seconds=20.0)
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                await until(lambda: "REST has no newer quotes" in (stocks(harness).reason or ""), within=60.0)
-                assert (stocks(harness).state, stocks(harness).polled) == ("stale", ["SPY"])
-                assert "stocksUnavailable" not in codes(harness)
-                before = len(harness.brokerage.times("stocks"))
-                await settle(2 * PRICE_SECONDS)
-                assert len(harness.brokerage.times("stocks")) == before + 2
-                harness.stocks.peer.send(frame(quote()))
-                await until(lambda: stocks(harness).state == "live")
+            await until(lambda: "REST has no newer quotes" in (stocks(harness).reason or ""), within=60.0)
+            assert (stocks(harness).state, stocks(harness).polled) == ("stale", ["SPY"])
+            assert "stocksUnavailable" not in codes(harness)
+            before = len(harness.brokerage.times("stocks"))
+            await settle(2 * PRICE_SECONDS)
+            assert len(harness.brokerage.times("stocks")) == before + 2
+            harness.stocks.peer.send(frame(quote()))
+            await until(lambda: stocks(harness).state == "live")
 
     def test_a_silent_stream_that_has_missed_quotes_reconnects(self):
-        @run_scenario(silence_seconds=20.0)
+        @run_ready(silence_seconds=20.0)
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.brokerage.stock_snapshots = newer
-                await until(lambda: len(harness.stocks.all_peers) == 2, within=60.0)
-                assert stocks(harness).code == "silent"
+            harness.brokerage.stock_snapshots = newer
+            await until(lambda: len(harness.stocks.all_peers) == 2, within=60.0)
+            assert stocks(harness).code == "silent"
 
     def test_a_probe_counts_the_answers_of_rest_before_its_failure(self):
-        @run_scenario(silence_seconds=20.0)
+        @run_ready(silence_seconds=20.0)
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.brokerage.failures["stocks"] = OUTAGE
-                await until(lambda: stocks(harness).state == "stale", within=60.0)
-                await settle(10.0)
-                assert len(harness.stocks.all_peers) == 1
+            harness.brokerage.failures["stocks"] = OUTAGE
+            await until(lambda: stocks(harness).state == "stale", within=60.0)
+            await settle(10.0)
+            assert len(harness.stocks.all_peers) == 1
 
     def test_stocks_that_are_not_streamed_are_subscribed_again_once_a_minute(self):
         @run_scenario
@@ -302,15 +290,13 @@ class TestFaults:
                 await streaming(harness, "SPY")
 
     def test_after_a_suspend_the_prices_need_a_confirmation(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                before = len(harness.brokerage.times("stocks"))
-                harness.suspended = type(harness.suspended)(seconds=60)
-                await until(lambda: count_of(harness, "lapse_prices") == 1)
-                await settle(6.0)
-                assert len(harness.brokerage.times("stocks")) > before
+            before = len(harness.brokerage.times("stocks"))
+            harness.suspended = type(harness.suspended)(seconds=60)
+            await until(lambda: count_of(harness, "lapse_prices") == 1)
+            await settle(6.0)
+            assert len(harness.brokerage.times("stocks")) > before
 
     def test_a_link_that_is_about_to_start_is_not_stuck(self):
         @run_scenario
@@ -329,27 +315,23 @@ class TestFaults:
                 await streaming(harness, "QQQ")
 
     def test_a_stuck_link_is_reported(self, monkeypatch):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                await settle(STUCK_SECONDS)
-                now = harness.supervisor.stream.now()
-                assert harness.supervisor.stuck(now) is None
-                late = link("the stock stream")  # never started, so its deadline is long past
-                monkeypatch.setattr(MarketSupervisor, "links", (late,))
-                assert harness.supervisor.stuck(now).startswith("the stock stream is starting")
+            await settle(STUCK_SECONDS)
+            now = harness.supervisor.stream.now()
+            assert harness.supervisor.stuck(now) is None
+            late = link("the stock stream")  # never started, so its deadline is long past
+            monkeypatch.setattr(MarketSupervisor, "links", (late,))
+            assert harness.supervisor.stuck(now).startswith("the stock stream is starting")
 
     def test_a_change_of_state_is_logged_once(self, caplog):
         caplog.set_level(logging.INFO, "condord.upstream.stream_state")
 
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.stocks.login = error(402)
-                harness.stocks.peer.reset()
-                await settle(20.0)
+            harness.stocks.login = error(402)
+            harness.stocks.peer.reset()
+            await settle(20.0)
 
         lines = [
             (record.levelname, record.fields["state"])
@@ -361,16 +343,14 @@ class TestFaults:
 
 class TestReload:
     def test_another_key_reconnects_and_reads_everything_again(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                before = len(harness.brokerage.times("balances"))
-                harness.reload(OTHER_LOGIN)
-                await until(lambda: len(harness.stocks.logins) == 2)
-                assert harness.stocks.logins[1][0] == "PKOTHER"
-                assert harness.stocks.most == 1
-                await until(lambda: len(harness.brokerage.times("balances")) > before, within=20.0)
+            before = len(harness.brokerage.times("balances"))
+            harness.reload(OTHER_LOGIN)
+            await until(lambda: len(harness.stocks.logins) == 2)
+            assert harness.stocks.logins[1][0] == "PKOTHER"
+            assert harness.stocks.most == 1
+            await until(lambda: len(harness.brokerage.times("balances")) > before, within=20.0)
 
     def test_another_feed_reconnects_only_the_stock_stream(self):
         @run_scenario
@@ -422,20 +402,14 @@ class TestReload:
 
 class TestReads:
     def test_a_fill_reads_balances_working_orders_and_fills_again(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                await settle(30.0)
-                before = {
-                    what: len(harness.brokerage.times(what)) for what in ("balances", "workingOrders", "dayFills")
-                }
-                harness.trading.send_message(
-                    harness.trading.peer, {"stream": "trade_updates", "data": {"event": "fill"}}
-                )
-                await settle(1.0)
-                after = {what: len(harness.brokerage.times(what)) for what in before}
-                assert after == {what: count + 1 for what, count in before.items()}
+            await settle(30.0)
+            before = {what: len(harness.brokerage.times(what)) for what in ("balances", "workingOrders", "dayFills")}
+            harness.trading.send_message(harness.trading.peer, {"stream": "trade_updates", "data": {"event": "fill"}})
+            await settle(1.0)
+            after = {what: len(harness.brokerage.times(what)) for what in before}
+            assert after == {what: count + 1 for what, count in before.items()}
 
     def test_failures_of_stock_prices_are_notices_and_leave_positions_and_quotes_alone(self):
         @run_scenario
@@ -455,8 +429,6 @@ class TestReads:
                 assert harness.supervisor.is_ready
 
     def test_working_orders_are_traced_through_the_order_history(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                assert harness.supervisor.market._origin("unknown") == "unknown"
+            assert harness.supervisor.market._origin("unknown") == "unknown"

@@ -164,36 +164,44 @@ def run_scenario(test=None, **bounds):
     return decorate if test is None else decorate(test)
 
 
-class TestReadings:
-    def test_everything_is_read_at_the_start(self):
-        @run_scenario
-        async def _(harness):
+def run_ready(test=None, **bounds):
+    """Run `test` with a harness whose supervisor is at work and ready."""
+
+    def decorate(test):
+        async def main(harness):
             async with harness.at_work():
                 await harness.ready()
-                assert [position.symbol for position in harness.sink.positions] == list(CONDOR)
-                assert harness.status.positions.read_at == STARTED_AT + dt.timedelta(seconds=TRADE_DEBOUNCE_SECONDS)
-                assert harness.status.market == wire.MarketJson(
-                    is_open=True, next_open=OPEN.next_open, next_close=OPEN.next_close + LATE
-                )
+                await test(harness)
+
+        run_scenario(main, **bounds)
+
+    return decorate if test is None else decorate(test)
+
+
+class TestReadings:
+    def test_everything_is_read_at_the_start(self):
+        @run_ready
+        async def _(harness):
+            assert [position.symbol for position in harness.sink.positions] == list(CONDOR)
+            assert harness.status.positions.read_at == STARTED_AT + dt.timedelta(seconds=TRADE_DEBOUNCE_SECONDS)
+            assert harness.status.market == wire.MarketJson(
+                is_open=True, next_open=OPEN.next_open, next_close=OPEN.next_close + LATE
+            )
 
     @pytest.mark.slow
     def test_everything_is_read_again_every_refresh(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                before = {what: len(harness.brokerage.times(what)) for what in ("positions", "quotes", "clock")}
-                await settle(3 * 60.0 + 1.0)
-                after = {what: len(harness.brokerage.times(what)) - times for what, times in before.items()}
-                assert after == {"positions": 3, "quotes": 3, "clock": 3}
+            before = {what: len(harness.brokerage.times(what)) for what in ("positions", "quotes", "clock")}
+            await settle(3 * 60.0 + 1.0)
+            after = {what: len(harness.brokerage.times(what)) - times for what, times in before.items()}
+            assert after == {"positions": 3, "quotes": 3, "clock": 3}
 
     def test_held_contracts_are_subscribed_and_quoted(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                assert harness.options.peer.subscribed == set(CONDOR)
-                assert {tick.symbol for tick in harness.sink.confirmed[-1]} == set(CONDOR)
+            assert harness.options.peer.subscribed == set(CONDOR)
+            assert {tick.symbol for tick in harness.sink.confirmed[-1]} == set(CONDOR)
 
     def test_a_symbol_that_cannot_be_parsed_is_never_subscribed(self):
         @run_scenario
@@ -206,52 +214,44 @@ class TestReadings:
                 assert harness.status.stream.requested == 1
 
     def test_a_new_symbol_is_quoted_and_subscribed_at_once(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.brokerage.held.append(holding(EXTRA))
-                harness.trading.send_message(harness.trading.peer, FILL)
-                await until(lambda: EXTRA in harness.options.peer.subscribed, within=0.5)
-                await until(lambda: EXTRA in [tick.symbol for tick in harness.sink.confirmed[-1]], within=0.5)
-                assert len(harness.options.all_peers) == 1
+            harness.brokerage.held.append(holding(EXTRA))
+            harness.trading.send_message(harness.trading.peer, FILL)
+            await until(lambda: EXTRA in harness.options.peer.subscribed, within=0.5)
+            await until(lambda: EXTRA in [tick.symbol for tick in harness.sink.confirmed[-1]], within=0.5)
+            assert len(harness.options.all_peers) == 1
 
     def test_a_new_symbol_is_subscribed_before_it_is_shown(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                streamed = []
-                show = harness.sink.set_positions
+            streamed = []
+            show = harness.sink.set_positions
 
-                def noted(*account):
-                    streamed.append(set(harness.supervisor.stream.streamed))
-                    show(*account)
+            def noted(*account):
+                streamed.append(set(harness.supervisor.stream.streamed))
+                show(*account)
 
-                harness.sink.set_positions = noted
-                harness.brokerage.held.append(holding(EXTRA))
-                harness.trading.send_message(harness.trading.peer, FILL)
-                await until(lambda: streamed)
-                assert EXTRA in streamed[0]
+            harness.sink.set_positions = noted
+            harness.brokerage.held.append(holding(EXTRA))
+            harness.trading.send_message(harness.trading.peer, FILL)
+            await until(lambda: streamed)
+            assert EXTRA in streamed[0]
 
     def test_a_stream_that_does_not_answer_holds_positions_up_for_a_second_at_most(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.options.acknowledges = False
-                harness.brokerage.held.append(holding(EXTRA))
-                harness.trading.send_message(harness.trading.peer, FILL)
-                await until(lambda: EXTRA in harness.sink.symbols, within=1.3)
+            harness.options.acknowledges = False
+            harness.brokerage.held.append(holding(EXTRA))
+            harness.trading.send_message(harness.trading.peer, FILL)
+            await until(lambda: EXTRA in harness.sink.symbols, within=1.3)
 
     def test_a_vanished_position_is_unsubscribed(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.brokerage.held.pop()
-                await until(lambda: harness.options.peer.subscribed == set(CONDOR[:-1]), within=61.0)
-                assert harness.status.stream.requested == 3
+            harness.brokerage.held.pop()
+            await until(lambda: harness.options.peer.subscribed == set(CONDOR[:-1]), within=61.0)
+            assert harness.status.stream.requested == 3
 
     @pytest.mark.slow
     def test_an_account_without_options_is_ready_and_asks_for_no_quotes(self):
@@ -265,67 +265,57 @@ class TestReadings:
                 assert harness.status.state == "live"
 
     def test_a_fill_reads_the_positions_again(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                before = len(harness.brokerage.times("positions"))
-                harness.trading.send_message(harness.trading.peer, FILL)
-                await settle(1.0)
-                assert len(harness.brokerage.times("positions")) == before + 1
+            before = len(harness.brokerage.times("positions"))
+            harness.trading.send_message(harness.trading.peer, FILL)
+            await settle(1.0)
+            assert len(harness.brokerage.times("positions")) == before + 1
 
     def test_a_burst_of_fills_reads_the_positions_once(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                before = len(harness.brokerage.times("positions"))
-                for _ in range(20):
-                    harness.trading.send_message(harness.trading.peer, FILL)
-                    await settle(0.001)
-                await settle(1.0)
-                assert len(harness.brokerage.times("positions")) == before + 1
+            before = len(harness.brokerage.times("positions"))
+            for _ in range(20):
+                harness.trading.send_message(harness.trading.peer, FILL)
+                await settle(0.001)
+            await settle(1.0)
+            assert len(harness.brokerage.times("positions")) == before + 1
 
     def test_a_fill_during_a_poll_causes_another_poll(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.brokerage.delay = 2.0
-                before = len(harness.brokerage.times("positions"))
-                harness.trading.send_message(harness.trading.peer, FILL)
-                await settle(1.0)
-                harness.trading.send_message(harness.trading.peer, FILL)
-                await settle(10.0)
-                assert len(harness.brokerage.times("positions")) == before + 2
+            harness.brokerage.delay = 2.0
+            before = len(harness.brokerage.times("positions"))
+            harness.trading.send_message(harness.trading.peer, FILL)
+            await settle(1.0)
+            harness.trading.send_message(harness.trading.peer, FILL)
+            await settle(10.0)
+            assert len(harness.brokerage.times("positions")) == before + 2
 
     def test_a_refresh_reads_everything_now(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                await settle(2 * PRICE_SECONDS)
-                before = len(harness.brokerage.asked)
-                harness.supervisor.refresh()
-                await settle(0.5)
-                asked = sorted(what for what, _, _ in harness.brokerage.asked[before:])
-                assert asked == [
-                    *("activities", "activities", "balances", "clock", "dayFills", "later", "orders", "positions"),
-                    *("quotes", "snapshots", "stocks", "transfers", "workingOrders"),
-                ]
+            await settle(2 * PRICE_SECONDS)
+            before = len(harness.brokerage.asked)
+            harness.supervisor.refresh()
+            await settle(0.5)
+            asked = sorted(what for what, _, _ in harness.brokerage.asked[before:])
+            assert asked == [
+                *("activities", "activities", "balances", "clock", "dayFills", "later", "orders", "positions"),
+                *("quotes", "snapshots", "stocks", "transfers", "workingOrders"),
+            ]
 
     def test_quotes_are_read_after_every_reconnect(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.options.peer.reset()
-                await until(lambda: harness.status.state != "live")
-                before = len(harness.brokerage.times("quotes"))
-                await until(lambda: harness.status.state == "live")
-                await settle(0.1)
-                assert len(harness.brokerage.times("quotes")) == before + 1
-                assert harness.sink.gaps == 1
+            harness.options.peer.reset()
+            await until(lambda: harness.status.state != "live")
+            before = len(harness.brokerage.times("quotes"))
+            await until(lambda: harness.status.state == "live")
+            await settle(0.1)
+            assert len(harness.brokerage.times("quotes")) == before + 1
+            assert harness.sink.gaps == 1
 
 
 FLOOD_SECONDS = 9.0
@@ -348,48 +338,40 @@ class TestFloods:
 
     @pytest.mark.parametrize("way", ["refresh", "retry"])
     def test_a_flood_of_refreshes_or_signals_reads_each_kind_a_few_times(self, way):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                before = {what: len(harness.brokerage.times(what)) for what in self.READINGS}
-                await flood(getattr(harness.supervisor, way))
-                asked = {what: len(harness.brokerage.times(what)) - before[what] for what in self.READINGS}
-                assert all(1 < count <= MOST <= 7 for count in asked.values()), asked
+            before = {what: len(harness.brokerage.times(what)) for what in self.READINGS}
+            await flood(getattr(harness.supervisor, way))
+            asked = {what: len(harness.brokerage.times(what)) - before[what] for what in self.READINGS}
+            assert all(1 < count <= MOST <= 7 for count in asked.values()), asked
 
     def test_a_position_that_changes_in_a_flood_is_seen_within_two_seconds(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                flooding = asyncio.ensure_future(flood(harness.supervisor.refresh))
-                await settle(3.3)
-                harness.brokerage.held.append(holding(EXTRA))
-                await until(lambda: EXTRA in harness.sink.symbols, within=PACE_SECONDS + TRADE_DEBOUNCE_SECONDS)
-                await flooding
+            flooding = asyncio.ensure_future(flood(harness.supervisor.refresh))
+            await settle(3.3)
+            harness.brokerage.held.append(holding(EXTRA))
+            await until(lambda: EXTRA in harness.sink.symbols, within=PACE_SECONDS + TRADE_DEBOUNCE_SECONDS)
+            await flooding
 
     @pytest.mark.slow
     def test_thousands_of_trade_updates_read_positions_and_orders_a_few_times(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                before = {what: len(harness.brokerage.times(what)) for what in ("positions", "orders")}
-                await flood(lambda: harness.trading.send_message(harness.trading.peer, FILL), count=3000)
-                assert all(1 < len(harness.brokerage.times(what)) - count <= MOST for what, count in before.items())
+            before = {what: len(harness.brokerage.times(what)) for what in ("positions", "orders")}
+            await flood(lambda: harness.trading.send_message(harness.trading.peer, FILL), count=3000)
+            assert all(1 < len(harness.brokerage.times(what)) - count <= MOST for what, count in before.items())
 
     def test_the_last_of_a_flood_is_read_too(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                for _ in range(50):
-                    harness.supervisor.refresh()
-                    await settle(0.1)
-                last = asyncio.get_running_loop().time()
+            for _ in range(50):
                 harness.supervisor.refresh()
-                await settle(PACE_SECONDS + 0.2)
-                assert all(harness.brokerage.times(what)[-1] >= last for what in self.READINGS)
+                await settle(0.1)
+            last = asyncio.get_running_loop().time()
+            harness.supervisor.refresh()
+            await settle(PACE_SECONDS + 0.2)
+            assert all(harness.brokerage.times(what)[-1] >= last for what in self.READINGS)
 
     def test_a_flood_of_signals_tries_a_refused_key_a_few_times(self):
         @run_scenario
@@ -472,45 +454,35 @@ class TestContractsAndOrders:
 
     @pytest.mark.slow
     def test_one_contract_per_root_is_requested_once_although_positions_are_read_again(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                await settle(600.0)
-                assert len(harness.brokerage.times("contract")) == 1
+            await settle(600.0)
+            assert len(harness.brokerage.times("contract")) == 1
 
     def test_a_new_root_is_looked_up_at_once(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.brokerage.held.append(holding(OTHER))
-                harness.trading.send_message(harness.trading.peer, FILL)
-                await until(
-                    lambda: ("contract", OTHER) in [asked[::2] for asked in harness.brokerage.asked], within=0.5
-                )
+            harness.brokerage.held.append(holding(OTHER))
+            harness.trading.send_message(harness.trading.peer, FILL)
+            await until(lambda: ("contract", OTHER) in [asked[::2] for asked in harness.brokerage.asked], within=0.5)
 
     def test_the_condors_that_orders_opened_are_passed_on(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.brokerage.pages = lambda after: OPENED
-                harness.trading.send_message(harness.trading.peer, FILL)
-                await until(lambda: harness.sink.lots, within=0.5)
-                assert [lot.id for lot in harness.sink.lots] == ["opened"]
-                assert [order.id for order in harness.sink.orders] == ["opened"]
-                assert [position.symbol for position in harness.sink.positions] == list(CONDOR)
+            harness.brokerage.pages = lambda after: OPENED
+            harness.trading.send_message(harness.trading.peer, FILL)
+            await until(lambda: harness.sink.lots, within=0.5)
+            assert [lot.id for lot in harness.sink.lots] == ["opened"]
+            assert [order.id for order in harness.sink.orders] == ["opened"]
+            assert [position.symbol for position in harness.sink.positions] == list(CONDOR)
 
     @pytest.mark.slow
     def test_orders_are_read_every_few_minutes_anyway(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                before = len(harness.brokerage.times("orders"))
-                await settle(4 * HISTORY_SECONDS)
-                assert len(harness.brokerage.times("orders")) - before in (3, 4)
+            before = len(harness.brokerage.times("orders"))
+            await settle(4 * HISTORY_SECONDS)
+            assert len(harness.brokerage.times("orders")) - before in (3, 4)
 
     @pytest.mark.slow
     @pytest.mark.parametrize(
@@ -570,13 +542,11 @@ class TestPast:
         run_scenario(test, state_path=tmp_path)
 
     def test_another_account_is_begun_without_a_past(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.sink.memory = Memory(first_seen={"key": STARTED_AT})
-                harness.reload(OTHER_LOGIN)
-                assert harness.sink.memory == Memory()
+            harness.sink.memory = Memory(first_seen={"key": STARTED_AT})
+            harness.reload(OTHER_LOGIN)
+            assert harness.sink.memory == Memory()
 
 
 class TestReadingBack:
@@ -594,42 +564,36 @@ class TestReadingBack:
                 assert harness.past.past.keys() == {"one"}
 
     def test_the_past_is_read_as_far_back_as_history_is_kept_even_after_a_reload(self):
-        @run_scenario(keep_days=500)
+        @run_ready(keep_days=500)
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                assert STARTED_AT - harness.past.complete_from >= dt.timedelta(days=500)
-                assert next(
-                    after for what, _, after in harness.brokerage.asked if what == "orders"
-                ) <= STARTED_AT - dt.timedelta(days=499)
-                harness.reload(keep_days=600)
-                harness.supervisor.refresh()
-                await settle(20.0)
-                assert STARTED_AT - harness.past.complete_from >= dt.timedelta(days=600)
+            assert STARTED_AT - harness.past.complete_from >= dt.timedelta(days=500)
+            assert next(
+                after for what, _, after in harness.brokerage.asked if what == "orders"
+            ) <= STARTED_AT - dt.timedelta(days=499)
+            harness.reload(keep_days=600)
+            harness.supervisor.refresh()
+            await settle(20.0)
+            assert STARTED_AT - harness.past.complete_from >= dt.timedelta(days=600)
 
     def test_a_trade_event_is_followed_by_its_fill(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.brokerage.past = [fill("one")]
-                harness.trading.send_message(harness.trading.peer, FILL)
-                await until(lambda: harness.past.past, within=7.0)
+            harness.brokerage.past = [fill("one")]
+            harness.trading.send_message(harness.trading.peer, FILL)
+            await until(lambda: harness.past.past, within=7.0)
 
     @pytest.mark.slow
     def test_a_booking_is_read_soon_after_its_contracts_have_left_the_account(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                await settle(60.0)
-                harness.sink.awaited_bookings = frozenset({"a change"})
-                await settle(10.0)
-                harness.brokerage.past = [fill("one")]
-                await until(lambda: harness.past.past, within=12.0)
-                before = len(harness.brokerage.times("later"))
-                await settle(600.0)
-                assert 4 <= len(harness.brokerage.times("later")) - before <= 6
+            await settle(60.0)
+            harness.sink.awaited_bookings = frozenset({"a change"})
+            await settle(10.0)
+            harness.brokerage.past = [fill("one")]
+            await until(lambda: harness.past.past, within=12.0)
+            before = len(harness.brokerage.times("later"))
+            await settle(600.0)
+            assert 4 <= len(harness.brokerage.times("later")) - before <= 6
 
     def test_the_update_of_an_order_filled_in_part_reaches_the_condor(self):
         @run_scenario
@@ -650,16 +614,14 @@ class TestReadingBack:
                 assert [each.filled_at for each in harness.sink.orders] == [fill("one").at]
 
     def test_another_key_drops_the_past_until_its_account_is_known(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.brokerage.account = "account-two"
-                harness.brokerage.past = [fill("two")]
-                harness.reload(OTHER_LOGIN)
-                await settle(20.0)
-                one, two = (harness.past.accounts[f"account-{which} alpaca-paper"][0] for which in ("one", "two"))
-                assert (one, two.keys()) == ({}, {"two"})
+            harness.brokerage.account = "account-two"
+            harness.brokerage.past = [fill("two")]
+            harness.reload(OTHER_LOGIN)
+            await settle(20.0)
+            one, two = (harness.past.accounts[f"account-{which} alpaca-paper"][0] for which in ("one", "two"))
+            assert (one, two.keys()) == ({}, {"two"})
 
     def test_while_the_past_cannot_be_read_there_is_a_notice_and_everything_else_goes_on(self):
         @run_scenario
@@ -676,16 +638,14 @@ class TestReadingBack:
 
 class TestFailures:
     def test_a_failed_poll_keeps_the_last_reading_and_the_status_has_the_reason(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                read_at, positions = harness.status.positions.read_at, harness.sink.positions
-                harness.brokerage.failures["positions"] = OUTAGE
-                await until(lambda: harness.status.positions.error is not None, within=61.0)
-                assert harness.status.positions.error == wire.RestError(code="serverError", text=OUTAGE.text)
-                assert (harness.status.positions.read_at, harness.sink.positions) == (read_at, positions)
-                assert harness.supervisor.is_ready
+            read_at, positions = harness.status.positions.read_at, harness.sink.positions
+            harness.brokerage.failures["positions"] = OUTAGE
+            await until(lambda: harness.status.positions.error is not None, within=61.0)
+            assert harness.status.positions.error == wire.RestError(code="serverError", text=OUTAGE.text)
+            assert (harness.status.positions.read_at, harness.sink.positions) == (read_at, positions)
+            assert harness.supervisor.is_ready
 
     @pytest.mark.slow
     def test_an_error_stays_until_a_poll_succeeds(self):
@@ -839,17 +799,15 @@ class TestState:
                 assert harness.status.state == "closed"
 
     def test_a_lost_stream_is_reconnecting_and_not_ready(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.options.upgrade = 502
-                harness.options.peer.reset()
-                await until(lambda: harness.sink.status.state == "reconnecting", within=0.1)
-                assert harness.sink.status.code == "unreachable"
-                assert not harness.supervisor.is_ready
-                assert harness.sink.status.stream.connected is False
-                assert harness.sink.status.stream.subscribed == 0
+            harness.options.upgrade = 502
+            harness.options.peer.reset()
+            await until(lambda: harness.sink.status.state == "reconnecting", within=0.1)
+            assert harness.sink.status.code == "unreachable"
+            assert not harness.supervisor.is_ready
+            assert harness.sink.status.stream.connected is False
+            assert harness.sink.status.stream.subscribed == 0
 
     def test_a_refused_key_halts_the_stream_and_a_retry_recovers_it(self):
         @run_scenario
@@ -936,111 +894,95 @@ class TestState:
                 assert (CONDOR[3],) not in [asked for _, _, asked in harness.brokerage.asked]
 
     def test_everything_is_polled_without_a_stream(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.options.login = error(406)
-                harness.options.peer.reset()
-                await until(lambda: harness.status.code == "connectionLimit")
-                before = len(harness.brokerage.times("quotes"))
-                await settle(20.0)
-                assert len(harness.brokerage.times("quotes")) == before + 4
+            harness.options.login = error(406)
+            harness.options.peer.reset()
+            await until(lambda: harness.status.code == "connectionLimit")
+            before = len(harness.brokerage.times("quotes"))
+            await settle(20.0)
+            assert len(harness.brokerage.times("quotes")) == before + 4
 
     def test_a_silent_symbol_is_a_notice_and_is_polled_and_the_connection_stays(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.sink.silent = frozenset({CONDOR[1], "ANOTHER"})
-                await settle(11.0)
-                [notice] = harness.sink.status.notices
-                assert (notice.code, notice.symbols) == ("silentSymbols", [CONDOR[1]])
-                assert harness.sink.status.state == "live"
-                assert (CONDOR[1],) in [asked for _, _, asked in harness.brokerage.asked]
-                harness.sink.silent = frozenset()
-                await until(lambda: harness.sink.status.notices == [], within=1.1)
-                assert len(harness.options.all_peers) == 1
+            harness.sink.silent = frozenset({CONDOR[1], "ANOTHER"})
+            await settle(11.0)
+            [notice] = harness.sink.status.notices
+            assert (notice.code, notice.symbols) == ("silentSymbols", [CONDOR[1]])
+            assert harness.sink.status.state == "live"
+            assert (CONDOR[1],) in [asked for _, _, asked in harness.brokerage.asked]
+            harness.sink.silent = frozenset()
+            await until(lambda: harness.sink.status.notices == [], within=1.1)
+            assert len(harness.options.all_peers) == 1
 
     def test_a_disconnected_trading_stream_is_a_notice(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.trading.status = "unauthorized"
-                harness.trading.peer.reset()
-                await until(lambda: harness.sink.status.notices)
-                [notice] = harness.sink.status.notices
-                assert notice.code == "tradeUpdatesUnavailable"
-                assert "fills are noticed only when positions are polled" in notice.text
-                await until(lambda: "API key" in harness.sink.status.notices[0].text)
-                assert harness.sink.status.notices[0].since == notice.since
-                assert harness.sink.status.state == "live"
-                harness.trading.status = "authorized"
-                harness.supervisor.retry()
-                await until(lambda: not harness.sink.status.notices)
+            harness.trading.status = "unauthorized"
+            harness.trading.peer.reset()
+            await until(lambda: harness.sink.status.notices)
+            [notice] = harness.sink.status.notices
+            assert notice.code == "tradeUpdatesUnavailable"
+            assert "fills are noticed only when positions are polled" in notice.text
+            await until(lambda: "API key" in harness.sink.status.notices[0].text)
+            assert harness.sink.status.notices[0].since == notice.since
+            assert harness.sink.status.state == "live"
+            harness.trading.status = "authorized"
+            harness.supervisor.retry()
+            await until(lambda: not harness.sink.status.notices)
 
     def test_the_time_of_the_next_attempt_is_shown_without_jitter(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                assert harness.status.stream.next_attempt_at is None
-                harness.options.login = error(406)
-                harness.options.peer.reset()
-                await until(lambda: harness.status.code == "connectionLimit" and harness.status.stream.next_attempt_at)
-                next_at, now_at = harness.status.stream.next_attempt_at, wall()
-                assert next_at - now_at == pytest.approx(dt.timedelta(seconds=60), abs=dt.timedelta(seconds=1))
-                await settle(30.0)
-                assert harness.status.stream.next_attempt_at == next_at
-                await until(lambda: harness.status.stream.next_attempt_at != next_at, within=31.0)
+            assert harness.status.stream.next_attempt_at is None
+            harness.options.login = error(406)
+            harness.options.peer.reset()
+            await until(lambda: harness.status.code == "connectionLimit" and harness.status.stream.next_attempt_at)
+            next_at, now_at = harness.status.stream.next_attempt_at, wall()
+            assert next_at - now_at == pytest.approx(dt.timedelta(seconds=60), abs=dt.timedelta(seconds=1))
+            await settle(30.0)
+            assert harness.status.stream.next_attempt_at == next_at
+            await until(lambda: harness.status.stream.next_attempt_at != next_at, within=31.0)
 
     def test_since_moves_only_with_the_state(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.options.login = error(406)
-                harness.options.peer.reset()
-                await until(lambda: harness.sink.status.state == "reconnecting")
-                since = harness.sink.status.since
-                await until(lambda: harness.sink.status.code == "connectionLimit")
-                await settle(70.0)
-                assert harness.sink.status.since == since
+            harness.options.login = error(406)
+            harness.options.peer.reset()
+            await until(lambda: harness.sink.status.state == "reconnecting")
+            since = harness.sink.status.since
+            await until(lambda: harness.sink.status.code == "connectionLimit")
+            await settle(70.0)
+            assert harness.sink.status.since == since
 
     def test_since_of_a_steady_state_stays(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                since = harness.status.since
-                for seconds in range(30):
-                    harness.options.peer.send(frame(quote(CONDOR[0], seconds)))
-                    await settle(1.0)
-                assert harness.status.since == since
+            since = harness.status.since
+            for seconds in range(30):
+                harness.options.peer.send(frame(quote(CONDOR[0], seconds)))
+                await settle(1.0)
+            assert harness.status.since == since
 
     def test_the_time_of_the_last_message_is_shown(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                assert harness.status.stream.last_message_at is None
-                harness.options.peer.send(frame(quote(CONDOR[0])))
-                await until(lambda: harness.sink.offered)
-                last_message_at = wall()
-                await settle(7.0)
-                assert harness.status.stream.last_message_at == last_message_at
+            assert harness.status.stream.last_message_at is None
+            harness.options.peer.send(frame(quote(CONDOR[0])))
+            await until(lambda: harness.sink.offered)
+            last_message_at = wall()
+            await settle(7.0)
+            assert harness.status.stream.last_message_at == last_message_at
 
     def test_a_change_of_state_is_logged_once_by_its_weight(self, caplog):
         caplog.set_level(logging.INFO, "condord.upstream")
 
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.options.login = error(402)
-                harness.options.peer.reset()
-                await settle(20.0)
+            harness.options.login = error(402)
+            harness.options.peer.reset()
+            await settle(20.0)
 
         states = [
             (record.levelname, record.fields["state"])
@@ -1052,48 +994,40 @@ class TestState:
 
 class TestSilence:
     def test_a_silent_stream_is_stale_and_then_live_again(self):
-        @run_scenario(silence_seconds=30.0)
+        @run_ready(silence_seconds=30.0)
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                await until(lambda: harness.sink.status.state == "stale", within=32.0)
-                assert harness.sink.status.code == "silent"
-                assert not harness.supervisor.is_ready
-                harness.options.peer.send(frame(quote(CONDOR[0])))
-                await until(lambda: harness.sink.status.state == "live", within=1.1)
-                assert harness.sink.status.reason is None
+            await until(lambda: harness.sink.status.state == "stale", within=32.0)
+            assert harness.sink.status.code == "silent"
+            assert not harness.supervisor.is_ready
+            harness.options.peer.send(frame(quote(CONDOR[0])))
+            await until(lambda: harness.sink.status.state == "live", within=1.1)
+            assert harness.sink.status.reason is None
 
     def test_newer_quotes_at_rest_mean_a_reconnect(self):
-        @run_scenario(silence_seconds=30.0)
+        @run_ready(silence_seconds=30.0)
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.sink.has_missed_quotes = True
-                await until(lambda: harness.sink.status.state == "reconnecting", within=35.0)
-                assert harness.sink.status.code == "silent"
-                await until(lambda: harness.status.stream.connected, within=5.0)
-                await settle(2.0)
-                assert (harness.sink.status.state, harness.sink.status.code) == ("stale", "silent")
-                harness.options.peer.send(frame(quote(CONDOR[0])))
-                await until(lambda: harness.sink.status.state == "live", within=1.1)
+            harness.sink.has_missed_quotes = True
+            await until(lambda: harness.sink.status.state == "reconnecting", within=35.0)
+            assert harness.sink.status.code == "silent"
+            await until(lambda: harness.status.stream.connected, within=5.0)
+            await settle(2.0)
+            assert (harness.sink.status.state, harness.sink.status.code) == ("stale", "silent")
+            harness.options.peer.send(frame(quote(CONDOR[0])))
+            await until(lambda: harness.sink.status.state == "live", within=1.1)
 
     def test_a_failure_of_rest_does_not_change_the_state_of_the_stream(self):
-        @run_scenario(silence_seconds=30.0)
+        @run_ready(silence_seconds=30.0)
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.sink.has_missed_quotes = True
-                harness.brokerage.failures["quotes"] = OUTAGE
-                await until(lambda: harness.sink.status.state == "stale", within=35.0)
-                await settle(20.0)
-                assert harness.status.state == "stale"
+            harness.sink.has_missed_quotes = True
+            harness.brokerage.failures["quotes"] = OUTAGE
+            await until(lambda: harness.sink.status.state == "stale", within=35.0)
+            await settle(20.0)
+            assert harness.status.state == "stale"
 
     def test_silence_is_noticed_though_rest_is_never_read_again(self):
-        @run_scenario(silence_seconds=30.0, refresh_seconds=36_000.0)
+        @run_ready(silence_seconds=30.0, refresh_seconds=36_000.0)
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                await until(lambda: harness.sink.status.state == "stale", within=32.0)
+            await until(lambda: harness.sink.status.state == "stale", within=32.0)
 
     @pytest.mark.slow
     def test_a_closed_market_may_be_silent(self):
@@ -1107,30 +1041,26 @@ class TestSilence:
                 assert len(harness.options.all_peers) == 1
 
     def test_changed_bounds_take_effect_without_a_reconnect(self):
-        @run_scenario(silence_seconds=30.0)
+        @run_ready(silence_seconds=30.0)
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.reload(silence_seconds=5.0)
-                harness.supervisor.retry()
-                await until(lambda: harness.sink.status.state == "stale", within=6.0)
-                assert len(harness.options.all_peers) == 1
+            harness.reload(silence_seconds=5.0)
+            harness.supervisor.retry()
+            await until(lambda: harness.sink.status.state == "stale", within=6.0)
+            assert len(harness.options.all_peers) == 1
 
 
 class TestReload:
     def test_another_key_is_another_account_on_both_streams_and_over_rest(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.brokerage.held = [holding(EXTRA)]
-                harness.reload(Login(lambda: "OTHERKEY", lambda: "othersecret"))
-                await until(lambda: harness.sink.symbols == (EXTRA,))
-                await until(lambda: harness.sink.status.stream.subscribed == 1)
-                assert [login[0] for login in harness.options.logins] == [KEY_ID, "OTHERKEY"]
-                assert harness.trading.logins[-1][0] == "OTHERKEY"
-                assert (harness.options.most, harness.trading.most) == (1, 1)
-                assert harness.sink.status.stream.reconnects == 1
+            harness.brokerage.held = [holding(EXTRA)]
+            harness.reload(Login(lambda: "OTHERKEY", lambda: "othersecret"))
+            await until(lambda: harness.sink.symbols == (EXTRA,))
+            await until(lambda: harness.sink.status.stream.subscribed == 1)
+            assert [login[0] for login in harness.options.logins] == [KEY_ID, "OTHERKEY"]
+            assert harness.trading.logins[-1][0] == "OTHERKEY"
+            assert (harness.options.most, harness.trading.most) == (1, 1)
+            assert harness.sink.status.stream.reconnects == 1
 
     def test_another_key_of_the_same_account_keeps_the_condors_of_its_orders(self):
         @run_scenario
@@ -1169,18 +1099,16 @@ class TestReload:
                 await until(lambda: not harness.status.notices, within=61.0)
 
     def test_an_answer_about_the_last_account_is_not_shown(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.brokerage.delay = 5.0
-                harness.supervisor.refresh()
-                await settle(1.0)
-                harness.reload(Login(lambda: "OTHERKEY", lambda: "othersecret"))
-                harness.sink.positions = None
-                await settle(5.0)
-                assert harness.sink.positions is None
-                await until(lambda: harness.sink.positions is not None, within=6.0)
+            harness.brokerage.delay = 5.0
+            harness.supervisor.refresh()
+            await settle(1.0)
+            harness.reload(Login(lambda: "OTHERKEY", lambda: "othersecret"))
+            harness.sink.positions = None
+            await settle(5.0)
+            assert harness.sink.positions is None
+            await until(lambda: harness.sink.positions is not None, within=6.0)
 
     def test_another_feed_reconnects_only_the_option_stream(self):
         @run_scenario
@@ -1195,26 +1123,22 @@ class TestReload:
                 assert (harness.options.peers, len(harness.trading.all_peers)) == ([], 1)
 
     def test_the_same_configuration_keeps_both_connections(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.reload()
-                await settle(30.0)
-                assert (len(harness.options.all_peers), len(harness.trading.all_peers)) == (1, 1)
+            harness.reload()
+            await settle(30.0)
+            assert (len(harness.options.all_peers), len(harness.trading.all_peers)) == (1, 1)
 
     def test_a_changed_symbol_limit_keeps_the_connection(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.reload(symbol_limit=2)
-                await until(lambda: harness.status.stream.subscribed == 2)
-                assert harness.status.code == "symbolLimit"
-                harness.reload(symbol_limit=200)
-                await until(lambda: harness.status.stream.subscribed == 4)
-                await until(lambda: harness.status.code is None)
-                assert len(harness.options.all_peers) == 1
+            harness.reload(symbol_limit=2)
+            await until(lambda: harness.status.stream.subscribed == 2)
+            assert harness.status.code == "symbolLimit"
+            harness.reload(symbol_limit=200)
+            await until(lambda: harness.status.stream.subscribed == 4)
+            await until(lambda: harness.status.code is None)
+            assert len(harness.options.all_peers) == 1
 
 
 class TestTime:
@@ -1229,31 +1153,27 @@ class TestTime:
                 )
 
     def test_quotes_at_odds_with_the_clock_have_it_read_again_soon_and_not_all_the_time(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                before = len(harness.brokerage.times("clock"))
-                for _ in range(25):
-                    harness.sink.doubt = True
-                    await settle(1.0)
-                assert len(harness.brokerage.times("clock")) == before + 3
+            before = len(harness.brokerage.times("clock"))
+            for _ in range(25):
+                harness.sink.doubt = True
+                await settle(1.0)
+            assert len(harness.brokerage.times("clock")) == before + 3
 
 
 class TestTrust:
     def test_a_failed_poll_is_due_again_soon(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.brokerage.failures["positions"] = OUTAGE
-                harness.supervisor.refresh()
-                await settle(1.0)
-                before = len(harness.brokerage.times("positions"))
-                await settle(10.5)
-                assert len(harness.brokerage.times("positions")) == before + 2
-                del harness.brokerage.failures["positions"]
-                await until(lambda: harness.status.positions.error is None, within=5.5)
+            harness.brokerage.failures["positions"] = OUTAGE
+            harness.supervisor.refresh()
+            await settle(1.0)
+            before = len(harness.brokerage.times("positions"))
+            await settle(10.5)
+            assert len(harness.brokerage.times("positions")) == before + 2
+            del harness.brokerage.failures["positions"]
+            await until(lambda: harness.status.positions.error is None, within=5.5)
 
     @pytest.mark.parametrize(
         ("what", "waits"),
@@ -1276,14 +1196,12 @@ class TestTrust:
                 assert [wait for wait in between if wait > PACE_SECONDS][: len(waits)] == waits
 
     def test_a_retry_asks_rest_as_well(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                before = len(harness.brokerage.times("positions"))
-                harness.supervisor.retry()
-                await settle(0.5)
-                assert len(harness.brokerage.times("positions")) == before + 1
+            before = len(harness.brokerage.times("positions"))
+            harness.supervisor.retry()
+            await settle(0.5)
+            assert len(harness.brokerage.times("positions")) == before + 1
 
     def test_quotes_known_only_from_rest_are_unconfirmed_when_rest_is_down(self):
         @run_scenario(symbol_limit=3)
@@ -1302,34 +1220,30 @@ class TestTrust:
                 assert len(harness.sink.lapsed) == before
 
     def test_after_a_suspend_every_quote_is_unconfirmed_and_read_again(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                before = len(harness.brokerage.times("quotes"))
-                harness.suspended = dt.timedelta(seconds=30)
-                await settle(1.5)
-                assert harness.sink.gaps == 1
-                assert len(harness.brokerage.times("quotes")) > before
-                await settle(10.0)
-                assert harness.sink.gaps == 1
+            before = len(harness.brokerage.times("quotes"))
+            harness.suspended = dt.timedelta(seconds=30)
+            await settle(1.5)
+            assert harness.sink.gaps == 1
+            assert len(harness.brokerage.times("quotes")) > before
+            await settle(10.0)
+            assert harness.sink.gaps == 1
 
     def test_after_a_suspend_the_stream_is_stale_at_once_and_live_with_the_next_quote(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                harness.suspended = dt.timedelta(seconds=30)
-                harness.supervisor.tick()
-                assert (harness.sink.gaps, harness.status.state, harness.status.code) == (1, "stale", "silent")
-                assert not harness.supervisor.is_ready
-                harness.options.peer.send(frame(quote(CONDOR[0])))  # it has waited: a ping is not answered yet
-                await until(lambda: CONDOR[0] in {tick.symbol for tick in harness.sink.offered})
-                assert harness.status.state == "stale"
-                await settle(0.1)
-                harness.options.peer.send(frame(quote(CONDOR[0])))
-                await until(lambda: harness.status.state == "live")
-                assert harness.sink.gaps == 1
+            harness.suspended = dt.timedelta(seconds=30)
+            harness.supervisor.tick()
+            assert (harness.sink.gaps, harness.status.state, harness.status.code) == (1, "stale", "silent")
+            assert not harness.supervisor.is_ready
+            harness.options.peer.send(frame(quote(CONDOR[0])))  # it has waited: a ping is not answered yet
+            await until(lambda: CONDOR[0] in {tick.symbol for tick in harness.sink.offered})
+            assert harness.status.state == "stale"
+            await settle(0.1)
+            harness.options.peer.send(frame(quote(CONDOR[0])))
+            await until(lambda: harness.status.state == "live")
+            assert harness.sink.gaps == 1
 
     def test_while_the_market_is_closed_a_suspend_leaves_the_stream_closed(self):
         @run_scenario
@@ -1354,12 +1268,10 @@ class TestProgress:
                     assert harness.supervisor.stuck(harness.supervisor.stream.now()) is None
 
     def test_a_supervisor_that_does_not_tick_is_stuck(self):
-        @run_scenario
+        @run_ready
         async def _(harness):
-            async with harness.at_work():
-                await harness.ready()
-                later = harness.supervisor.stream.now() + STUCK_SECONDS + 2.0
-                assert harness.supervisor.stuck(later).startswith("the supervisor has not run for")
+            later = harness.supervisor.stream.now() + STUCK_SECONDS + 2.0
+            assert harness.supervisor.stuck(later).startswith("the supervisor has not run for")
 
     @pytest.mark.parametrize("end", ["returns", "raises", "is cancelled by nobody"])
     def test_any_end_of_a_task_ends_the_supervisor(self, end):
