@@ -13,6 +13,7 @@ from condord.cli.alert_lines import MARKS
 from condord.cli.condor_notes import condor_notes, why_broken
 from condord.cli.grid import GAP, Cell, Grid, Row, grid_width, lay_out
 from condord.cli.last_day import time_left
+from condord.cli.max_loss import whys_above_max_loss
 from condord.cli.row_notes import RowNote, full_text, vital_width
 from condord.cli.screen import Screen, plain
 from condord.cli.view import AnyCondor
@@ -56,7 +57,10 @@ def condor_rows(document: wire.Document, shown: Sequence[AnyCondor], screen: Scr
         for condor, severity in zip(shown, severities, strict=True)
     ]
     notes = [
-        condor_notes(condor, quotes, prices.get(condor.underlying), old=old) + _closing_note(condor) for condor in shown
+        condor_notes(condor, quotes, prices.get(condor.underlying), old=old)
+        + _max_loss_note(condor, document)
+        + _closing_note(condor)
+        for condor in shown
     ]
     titles = f"{_NAMES}|{_NUMBERS}"
     choices = [
@@ -124,6 +128,11 @@ def _numbers(condor: AnyCondor, underlying: UnderlyingJson | None, named: int) -
 
 def _gain(value: float | None) -> Cell:
     return Cell(formatting.gain(value), formatting.gain_style(value))
+
+
+def _max_loss_note(condor: AnyCondor, document: wire.Document) -> list[RowNote]:
+    is_open = isinstance(condor, CondorJson) and whys_above_max_loss(condor, document.alerts)
+    return [RowNote(("loss may exceed the maximum", "loss may exceed max"))] if is_open else []
 
 
 def _closing_note(condor: AnyCondor) -> list[RowNote]:

@@ -9,6 +9,7 @@ from condord.cli import formatting
 from condord.cli.condor_notes import condor_notes
 from condord.cli.grid import Cell, Row, grid, grid_width
 from condord.cli.last_day import expiry_lines
+from condord.cli.max_loss import whys_above_max_loss
 from condord.cli.row_notes import full_text
 from condord.cli.screen import Screen, painted, plain
 from condord.core.position import Direction
@@ -24,15 +25,16 @@ _SPARE_LEG_NUMBERS = ("ENTRY", "IV", "DELTA", "ASK", "BID", "MARK", "QTY", "SIDE
 """Columns to leave out on a narrow terminal, the first to go first. The profit or loss is always shown."""
 
 
-def condor_lines(answer: wire.OneCondor, now: dt.datetime, screen: Screen, outage: str = "") -> list[str]:
-    """Return the lines for one condor with its legs; they depend only on the arguments.
+def condor_lines(
+    document: wire.Document, condor: CondorJson, now: dt.datetime, screen: Screen, outage: str = ""
+) -> list[str]:
+    """Return the lines for one of the condors of `document` with its legs; they depend only on the arguments.
 
-    `outage` is a sentence, empty while the answer is kept up to date.
+    The document comes from `unconfirmed_if_lost`. `outage` is a sentence, empty while it is kept up to date.
     """
-    condor = answer.condor
-    quotes = {quote.symbol: quote for quote in answer.quotes}
+    quotes = {quote.symbol: quote for quote in document.quotes}
     lines = [f"{screen.paint(plain(condor.id), 'strong')}  {formatting.kind(condor)}"]
-    for name, texts in _facts(condor, answer.as_of, now, screen):
+    for name, texts in _facts(condor, document, now, screen):
         lines += [f"{name if at == 0 else '':<12}{text}" for at, text in enumerate(texts)]
     if notes := full_text(condor_notes(condor, quotes, old=bool(outage))):
         lines += painted(notes, "warn", screen)
@@ -46,17 +48,19 @@ def condor_lines(answer: wire.OneCondor, now: dt.datetime, screen: Screen, outag
     return [*shown, "", *painted(outage, "bad", screen)] if outage else shown
 
 
-def _facts(condor: CondorJson, as_of: dt.datetime, now: dt.datetime, screen: Screen) -> list[tuple[str, list[str]]]:
+def _facts(
+    condor: CondorJson, document: wire.Document, now: dt.datetime, screen: Screen
+) -> list[tuple[str, list[str]]]:
     """Return the names of the facts, each with its lines.
 
-    `as_of` is by the exchange's clock, `now` by the machine's.
+    The document's time is by the exchange's clock, `now` by the machine's.
     """
     value, risk = condor.valuation, condor.risk
     profit = screen.paint(formatting.gain(value.unrealized_pl), formatting.gain_style(value.unrealized_pl))
     paid = "debit" if (condor.credit or 0) < 0 else "credit"
     mark, natural = (formatting.closing_price(each, condor.direction) for each in (value.mark, value.natural))
     return [
-        ("expires", expiry_lines(condor, as_of)),
+        ("expires", expiry_lines(condor, document.as_of)),
         ("quantity", [f"{condor.quantity} x {condor.multiplier}"]),
         (paid, [formatting.price(condor.credit).removeprefix("-")]),
         ("mark", [f"{mark}, close now {natural}"]),
@@ -69,7 +73,13 @@ def _facts(condor: CondorJson, as_of: dt.datetime, now: dt.datetime, screen: Scr
             ],
         ),
         ("today", [formatting.gain(value.day_pl)]),
-        ("max profit", [f"{formatting.money(condor.max_profit)}, max loss {formatting.money(condor.max_loss)}"]),
+        (
+            "max profit",
+            [
+                f"{formatting.money(condor.max_profit)}, max loss {formatting.money(condor.max_loss)}",
+                *(screen.paint(why, "warn") for why in whys_above_max_loss(condor, document.alerts)),
+            ],
+        ),
         *([("exits", [exits])] if (exits := _exits(condor.exits)) else []),
         (
             "breakevens",

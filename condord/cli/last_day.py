@@ -6,7 +6,6 @@ Alpaca stops taking orders before the contracts stop trading, so the time left e
 from __future__ import annotations
 
 import datetime as dt
-import math
 
 from condord.cli import formatting
 from condord.core.market_hours import exchange_day
@@ -15,7 +14,8 @@ from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson
 
 _MINUTES_ONLY = 120  # below it, whole hours would be too coarse
-_MINUTE_SECONDS = 60
+_MINUTE = dt.timedelta(minutes=1)
+_UNDER_A_MINUTE = "under a minute"
 _AHEAD = {"orders": "orders until", "liquidation": "may be liquidated from"}
 _PASSED = {"orders": "no orders since", "liquidation": "may be liquidated at any time since"}
 
@@ -23,8 +23,9 @@ _PASSED = {"orders": "no orders since", "liquidation": "may be liquidated at any
 def time_left(condor: CondorJson | BrokenJson, as_of: dt.datetime, unit: str = "") -> str:
     """Return the days to expiration, as `formatting.days`; on the last trading day the time left for orders.
 
-    That is `3 h`, rounded down, or `35 min`, rounded up; `no orders` after the cut-off, and `expired` after the last
-    trade. `as_of` is by the exchange's clock.
+    That is `3 h` or `35 min`, rounded down so that it is never more than is left, and `under a minute`, or `<1 min`
+    with a `unit`; `no orders` after the cut-off, and `expired` after the last trade. `as_of` is by the exchange's
+    clock.
     """
     days = formatting.days(condor.days_to_expiration, unit)
     if condor.expiry is None:
@@ -34,9 +35,11 @@ def time_left(condor: CondorJson | BrokenJson, as_of: dt.datetime, unit: str = "
     cutoff_at = orders_cutoff(condor)
     if cutoff_at is None or exchange_day(cutoff_at) != exchange_day(as_of):
         return days
-    minutes = math.ceil((cutoff_at - as_of).total_seconds() / _MINUTE_SECONDS)
-    if minutes <= 0:
+    if cutoff_at <= as_of:
         return "no orders"
+    minutes = (cutoff_at - as_of) // _MINUTE
+    if not minutes:
+        return "<1 min" if unit else _UNDER_A_MINUTE
     return f"{minutes} min" if minutes < _MINUTES_ONLY else f"{minutes // 60} h"
 
 
@@ -69,4 +72,6 @@ def _at(at: dt.datetime, as_of: dt.datetime) -> str:
     if at <= as_of:
         return f"{text}, {formatting.age(at, as_of)}"
     is_today = local.date() == today
-    return f"{text}, {formatting.ahead(at, as_of)}" if is_today else text
+    if not is_today:
+        return text
+    return f"{text}, {formatting.ahead(at, as_of) if at - as_of >= _MINUTE else f'in {_UNDER_A_MINUTE}'}"

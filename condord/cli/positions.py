@@ -78,9 +78,8 @@ def positions(
         return
     if condor_id is not None and not (as_csv or as_json):
         with progress(f"waiting for {daemon.address.url}"):
-            found = daemon.whole_or_broken(condor_id)
-        one = decoded(found, wire.OneCondor) if isinstance(found, bytes) else found
-        write_stdout(render_one(one, condor_id, screen(os.environ)))
+            document = daemon.whole_or_broken(condor_id)
+        write_stdout(render_one(document, condor_id, screen(os.environ)))
         return
     with progress(f"waiting for {daemon.address.url}"):
         body = daemon.positions() if condor_id is None else daemon.condor(condor_id)

@@ -11,6 +11,7 @@ from condord.cli.broken_detail import broken_lines
 from condord.cli.condor_rows import condor_rows
 from condord.cli.detail import condor_lines
 from condord.cli.grid import Cell, Row, grid
+from condord.cli.max_loss import may_exceed_max_loss
 from condord.cli.screen import Screen, folded, joined, painted, plain, shortened
 from condord.cli.view import DEFAULT, AnyCondor, TableView, row_key
 from condord.client.http import decoded
@@ -74,30 +75,21 @@ def render(body: bytes, screen: Screen, outage: str = "", view: TableView = DEFA
     return _text(document_lines(document, now, screen, outage, view), screen)
 
 
-def render_one(one: wire.OneCondor | wire.Document, condor_id: str, screen: Screen, outage: str = "") -> str:
+def render_one(document: wire.Document, condor_id: str, screen: Screen, outage: str = "") -> str:
     """Return the details of one condor; the other arguments are as for `one_lines` and `render`."""
-    return _text(one_lines(one, condor_id, dt.datetime.now(dt.UTC), screen, outage), screen)
+    return _text(one_lines(document, condor_id, dt.datetime.now(dt.UTC), screen, outage), screen)
 
 
 def _text(lines: list[str], screen: Screen) -> str:
     return "".join(f"{line}\n" for line in folded(lines, screen.width))
 
 
-def one_lines(
-    one: wire.OneCondor | wire.Document, condor_id: str, now: dt.datetime, screen: Screen, outage: str
-) -> list[str]:
-    """Return the lines for one condor: `one`, or its complete and broken parts in the document."""
-    if isinstance(one, wire.OneCondor):
-        return condor_lines(one, now, screen, outage)
-    document = unconfirmed_if_lost(one)
-    condors = [
-        wire.OneCondor(as_of=document.as_of, condor=condor, quotes=document.quotes)
-        for condor in document.condors
-        if condor.id == condor_id
-    ]
-    lines = [line for each in condors for line in (*condor_lines(each, now, screen, outage), "")]
-    broken = next(each for each in document.broken if each.id == condor_id)
-    return lines + broken_lines(document, broken, screen, outage)
+def one_lines(document: wire.Document, condor_id: str, now: dt.datetime, screen: Screen, outage: str) -> list[str]:
+    """Return the lines for one condor of the document: for its complete part, its broken part, or both."""
+    document = unconfirmed_if_lost(document)
+    parts = [condor_lines(document, each, now, screen, outage) for each in document.condors if each.id == condor_id]
+    parts += [broken_lines(document, each, screen, outage) for each in document.broken if each.id == condor_id]
+    return [line for at, part in enumerate(parts) for line in ([""] if at else []) + part]
 
 
 def document_lines(
@@ -189,7 +181,8 @@ def _total_parts(document: wire.Document, shown: int, view: TableView) -> list[s
     if document.unmatched:
         parts.append(f"in no condor {formatting.gain(totals.unmatched_pl)}")
     worst = formatting.loss(totals.max_loss, is_unlimited=bool(formatting.unlimited(document)))
-    all_options = [f"max loss {worst}"]
+    more = " or more" if totals.max_loss is not None and may_exceed_max_loss(document.alerts) else ""
+    all_options = [f"max loss {worst}{more}"]
     if totals.theta is not None:
         unknown = f" ({totals.risk_incomplete} unknown)" if totals.risk_incomplete else ""
         all_options.insert(0, f"theta {formatting.greek(totals.theta)} a day{unknown}")
@@ -218,10 +211,12 @@ def _underlying_rows(document: wire.Document, parts: Sequence[wire.UnderlyingTot
     """Return a row for each underlying: its price and risk, the gain of its condors, the worst case of all of it."""
     prices = {entry.symbol: entry for entry in document.underlyings}
     held, unlimited = {condor.underlying for condor in document.condors}, formatting.unlimited(document)
+    exceeding = may_exceed_max_loss(document.alerts)
     rows: list[Row] = []
     for part in parts:
         entry, name = prices.get(part.underlying), part.underlying
         notes = [formatting.price_trouble(entry), formatting.ex_dividend(entry, today)]
+        notes.append("loss may exceed the maximum" if part.max_loss is not None and name in exceeding else "")
         max_loss = formatting.loss(part.max_loss, is_unlimited=name in unlimited)
         cells = _underlying_cells(part, entry, with_gain=name in held)
         rows.append([*cells, Cell(max_loss), Cell(", ".join(filter(None, notes)), "warn")])

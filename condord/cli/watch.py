@@ -28,6 +28,7 @@ from condord.client.resume import follow
 from condord.errors import NotFound
 from condord.live import wire
 from condord.live.lost_source import condor_unconfirmed_if_lost, unconfirmed_if_lost
+from condord.live.urgency import held
 
 PIPE_INTERVAL_MS = 1000
 REPAINT_SECONDS = 1.0  # ages in the table grow even if no event arrives
@@ -229,11 +230,16 @@ def _filter(condor_id: str | None) -> list[str]:
     return [] if condor_id is None else [condor_id]
 
 
-def _one(mirror: Mirror, condor_id: str) -> wire.OneCondor | wire.Document:
-    """Return one condor, or the document if that has it, or a part of it, among the broken ones."""
-    if _is_broken(mirror.document or {}, condor_id):
-        return decoded(_body(mirror, None), wire.Document)
-    return decoded(_body(mirror, condor_id), wire.OneCondor)
+def _one(mirror: Mirror, condor_id: str) -> wire.Document:
+    """Return the document that has the condor, whole or broken.
+
+    Raises:
+        NotFound: it is no longer held.
+    """
+    document = decoded(_body(mirror, None), wire.Document)
+    if condor_id not in [condor.id for condor in held(document)]:
+        raise _gone(condor_id)
+    return document
 
 
 def _body(mirror: Mirror, condor_id: str | None) -> bytes:
@@ -252,7 +258,11 @@ def _body(mirror: Mirror, condor_id: str | None) -> bytes:
             return wire.encode(condor_unconfirmed_if_lost(decoded(body, wire.OneCondor), status))
     if _is_broken(document, condor_id):
         raise lost_legs(condor_id)
-    raise NotFound(f"{condor_id} is no longer held", "`condord positions` lists what is held.")
+    raise _gone(condor_id)
+
+
+def _gone(condor_id: str) -> NotFound:
+    return NotFound(f"{condor_id} is no longer held", "`condord positions` lists what is held.")
 
 
 def _is_broken(document: dict[str, Any], condor_id: str) -> bool:

@@ -107,16 +107,18 @@ class Daemon:
                 hint = f"`condord positions --show {symbol}` shows the condors on it."
             raise NotFound(f"no condor {_named(condor_id)} is held", hint) from error
 
-    def whole_or_broken(self, condor_id: str) -> bytes | Document:
-        """Return the body that `condor` returns, or the document if that has the condor, or a part of it, as broken.
+    def whole_or_broken(self, condor_id: str) -> Document:
+        """Return the document that has the condor, whole or broken.
 
         Raises:
             NotFound: no such condor is held; the hint names similar ids.
             CondordError: as for `condor`.
         """
         document = decoded(self.positions(), Document)
-        is_broken = condor_id in [broken.id for broken in document.broken]
-        return document if is_broken else self.condor(condor_id)
+        if condor_id in [condor.id for condor in held(document)]:
+            return document
+        self.condor(condor_id)  # it raises, unless the condor appeared a moment ago
+        return decoded(self.positions(), Document)
 
     def history(self, parameters: Mapping[str, str]) -> bytes:
         """Return the exact body of `GET /api/history` with these parameters, a `wire_history.RecordedJson`.

@@ -325,7 +325,8 @@ class Subjects:
 
 def _uncovered_text(uncovered: list[Unmatched], year: int) -> str:
     names = [f"the short {alert_text.contract(each.symbol, each.underlying or '', year)}," for each in uncovered]
-    return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} uncovered"
+    are, them = ("is", "it") if len(names) == 1 else ("are", "them")
+    return f"{' and '.join(names)} {are} uncovered; close or cover {them}"
 
 
 def _left_text(was: BrokenJson) -> str:

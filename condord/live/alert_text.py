@@ -48,6 +48,8 @@ _CLOSABLE = frozenset(
 _WITHOUT_PL = frozenset({"blind", "brokenCondor", "assignment"})
 """Words for which the P/L is unknown, or would belong to the complete part of the condor."""
 _UNDECIDED = "what this alert needs cannot be known at present; earlier: "
+_HAS_ORDERS = (" orders for it ", "Alpaca takes orders ", "Alpaca has taken no orders ", "trading ends at ")
+"""Parts of clauses that have the time until which the condor can be closed."""
 _ORDERS = Condition(quantity="minutesToOrderCutoff", operator="<=", threshold=0.0)
 _EARLIER_MARKS = frozenset({"stub", "crossed"})
 """The states of quotes whose mark is an earlier one."""
@@ -87,16 +89,19 @@ def firing(rule: Rule, subject: Subject, facts: Facts) -> str:
     has_pl = not any(each.quantity in _WITHOUT_PL and not each.is_negated for each in conditions)
     found = [*dict.fromkeys(filter(None, clauses))]
     joined = (", and " if any(" and " in each for each in found) else " and ").join(found)
-    return _sentence(subject, joined + _no_orders(names, subject, facts), has_pl=has_pl)
+    return _sentence(subject, joined + _orders(names, joined, subject, facts), has_pl=has_pl)
 
 
-def _no_orders(names: Collection[str], subject: Subject, facts: Facts) -> str:
-    """The clause that the condor can no longer be closed; empty if it can, or if the text states that already."""
+def _orders(names: Collection[str], clauses: str, subject: Subject, facts: Facts) -> str:
+    """On the last day, the clause until when the condor can be closed, or since when it cannot.
+
+    It is empty on other days, and if the clauses before it have that time or the end of trading.
+    """
     value = facts.values.get("minutesToOrderCutoff")
-    if _CLOSABLE.isdisjoint(names) or "minutesToOrderCutoff" in names or not isinstance(value, float) or value > 0:
+    if _CLOSABLE.isdisjoint(names) or not isinstance(value, float) or any(each in clauses for each in _HAS_ORDERS):
         return ""
     clause = _order_time(subject, value, _ORDERS)
-    return f"; {clause}" if clause else ""
+    return f"; {clause}" if clause.endswith(" ET") else ""  # else it is on another day
 
 
 def resolved(rule: Rule, subject: Subject, facts: Facts) -> str:
@@ -314,7 +319,8 @@ def _dividend(subject: Subject, value: Value, condition: Condition) -> str:
     strike = strike_text((call if call.quantity < 0 else outer).strike_mills)
     more = worded(condition.quantity, value)
     return (
-        f"the short call {strike} may be exercised for the dividend, which is {more} a share more than its time value"
+        f"the short call {strike} may be exercised for the dividend, which is {more} a share more than its time value, "
+        "unless you close it today"
     )
 
 
@@ -322,8 +328,10 @@ def _long_put(subject: Subject, _: Value, __: Condition) -> str:
     if subject.condor is None:
         return ""
     put = next(leg for leg in subject.condor.legs if leg.right == "put" and leg.quantity > 0)
-    what = f"the long put {strike_text(put.strike_mills)} expires in the money without shares"
-    return f"{what}, so that Alpaca may sell it or not exercise it"
+    return (
+        f"the long put {strike_text(put.strike_mills)} expires in the money without shares, so that Alpaca may sell "
+        "it or not exercise it, and the loss may exceed the maximum loss, unless you close it or hold the shares"
+    )
 
 
 def _blind(_: Subject, __: Value, ___: Condition) -> str:

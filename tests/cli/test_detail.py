@@ -11,11 +11,12 @@ from tests.fakes import documents
 NOW = dt.datetime(2026, 11, 20, 15, 31, 9, tzinfo=dt.UTC)
 
 
-def lines(width=None, outage="", quotes=None, as_of=documents.AS_OF, **changes):
+def lines(width=None, outage="", quotes=None, as_of=documents.AS_OF, alerts=(), **changes):
     condor = documents.condor(**changes)
     quotes = [documents.quote(symbol) for symbol in documents.symbols()] if quotes is None else quotes
-    answer = msgspec.convert(documents.one_condor(condor=condor, quotes=quotes, asOf=as_of), wire.OneCondor)
-    return condor_lines(answer, NOW, Screen(width=width), outage)
+    parts = documents.document(condors=[condor], quotes=quotes, asOf=as_of, alerts=list(alerts))
+    document = msgspec.convert(parts, wire.Document)
+    return condor_lines(document, document.condors[0], NOW, Screen(width=width), outage)
 
 
 def fact(shown, name):
@@ -172,3 +173,19 @@ def test_no_figure_has_more_digits_than_are_known():
     shown = lines(risk=documents.risk(distance=distance, legs=legs))
     assert fact(shown, "underlying")[1].startswith("15.62 (4.8 %) from the put side")
     assert [row.split()[-1] for row in shown if row.startswith("SPY2612")] == ["0.00"] * 4
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ("long-put-expiring", "the loss may exceed it: Alpaca may sell the long put or not exercise it"),
+        ("ex-dividend", "the loss may exceed it by the dividend: the short call may be exercised early"),
+    ],
+)
+def test_where_the_loss_may_exceed_the_maximum_loss_the_reason_is_shown_below_it(rule, why):
+    bound = "470.00, max loss 1,530.00"
+    firing = documents.alert(rule=rule, severity="warning")
+    assert fact(lines(alerts=[firing]), "max profit") == [bound, why]
+    assert fact(lines(alerts=[firing | {"condorId": "QQQ-1"}]), "max profit") == [bound]
+    assert fact(lines(alerts=[firing | {"state": "ended"}]), "max profit") == [bound]
+    assert fact(lines(), "max profit") == [bound]

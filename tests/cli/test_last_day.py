@@ -35,7 +35,11 @@ def at(time):
         ("18:30:00", "2 h"),
         ("18:31:00", "119 min"),
         ("19:55:00", "35 min"),
-        ("20:29:01", "1 min"),
+        ("19:55:01", "34 min"),
+        ("20:28:01", "1 min"),
+        ("20:29:00", "1 min"),
+        ("20:29:01", "under a minute"),
+        ("20:29:59.900", "under a minute"),
         ("20:30:00", "no orders"),
         ("21:14:59", "no orders"),
         ("21:15:00", "expired"),
@@ -43,6 +47,15 @@ def at(time):
 )
 def test_on_the_last_trading_day_the_time_left_for_orders_is_shown(time, text):
     assert time_left(condor(), at(time)) == text
+
+
+def test_in_a_narrow_column_less_than_a_minute_is_short():
+    assert time_left(condor(), at("20:29:30"), unit="d") == "<1 min"
+
+
+def test_in_the_detail_a_deadline_within_a_minute_has_no_seconds():
+    lines = expiry_lines(condor(), at("20:29:30"))
+    assert lines[2] == "orders until Dec 18 15:30 ET, in under a minute"
 
 
 def test_before_the_last_trading_day_the_days_are_shown():

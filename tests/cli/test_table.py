@@ -18,6 +18,11 @@ def lines(width=None, view=DEFAULT, **changes):
     return document_lines(document, NOW, Screen(width=width), view=view)
 
 
+def detail_lines(width=None, outage="", **changes):
+    document = msgspec.convert(documents.document(**changes), wire.Document)
+    return condor_lines(document, document.condors[0], NOW, Screen(width=width), outage)
+
+
 def test_a_condor_is_one_row_if_it_fits():
     assert lines() == [
         "CONDOR                      EXPIRES  KIND            IN  QTY  ENTRY         PRICE  DISTANCE   MARK  CLOSE      P/L   TODAY  %MAX  DELTA   THETA  MAX LOSS",
@@ -296,13 +301,25 @@ def test_an_underlying_without_a_condor_has_no_profit_of_condors():
     ]
 
 
+@pytest.mark.parametrize("rule", ["long-put-expiring", "ex-dividend"])
+def test_where_the_loss_may_exceed_the_maximum_each_maximum_loss_is_noted(rule):
+    shown = lines(alerts=[documents.alert(rule=rule, severity="warning", text="It may be more.")])
+    assert shown[1].endswith("  1,530.00  loss may exceed the maximum")
+    assert shown[4].endswith("  1,530.00  ex-dividend Dec 18: 1.97, loss may exceed the maximum")
+    assert shown[6].endswith("max loss 1,530.00 or more")
+
+
+def test_an_alert_that_is_over_leaves_the_maximum_loss_as_it_is():
+    over = documents.alert(rule="long-put-expiring", state="resolved", until=documents.AS_OF)
+    assert not [line for line in lines(alerts=[over]) if "exceed" in line or "or more" in line]
+
+
 def test_a_held_mark_is_noted_in_the_row_and_in_the_detail():
     _, put, call, _ = documents.symbols()
     quotes = [documents.quote(put, state="stub"), documents.quote(call, state="crossed")]
     note = "mark held: stub quote of SPY…P570 and crossed quote of SPY…C630"
     assert lines(quotes=quotes)[1].endswith(f"  {note}")
-    detail = msgspec.convert(documents.one_condor(quotes=quotes), wire.OneCondor)
-    assert note in condor_lines(detail, NOW, Screen())
+    assert note in detail_lines(quotes=quotes)
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
@@ -319,8 +336,7 @@ def test_a_stub_quote_without_an_earlier_mark_is_not_noted_as_held():
 
 def test_a_missing_ask_is_a_dash():
     quotes = [documents.quote(documents.symbols()[0], state="noAsk", ask=0, askSize=0, mark=None)]
-    detail = msgspec.convert(documents.one_condor(quotes=quotes), wire.OneCondor)
-    row = next(line for line in condor_lines(detail, NOW, Screen()) if line.startswith("SPY261218P00560000"))
+    row = next(line for line in detail_lines(quotes=quotes) if line.startswith("SPY261218P00560000"))
     assert row.split()[6:9] == ["1.10", "—", "—"]
     assert row.endswith("no ask")
 
@@ -335,7 +351,7 @@ def test_during_an_outage_nothing_is_live_and_every_condor_is_old(width):
     assert OLD in shown
     assert not any("live" in line for line in shown)
     assert sum("  old" in line for line in shown) == 2
-    detail = condor_lines(condor_answer(), NOW, Screen(width=width), OLD)
+    detail = detail_lines(width, OLD, quotes=documents.document()["quotes"][1:])
     assert "old" in detail
     assert detail[-1] == OLD
 
@@ -357,13 +373,6 @@ def test_faults_are_below_the_status():
     ]
 
 
-def condor_answer(**changes):
-    condor = documents.condor(**changes)
-    quotes = [documents.quote(symbol) for symbol in documents.symbols()[1:]]
-    quotes[0] |= {"state": "zeroBid", "bid": 0, "unconfirmed": True}
-    return msgspec.convert(documents.one_condor(condor=condor, quotes=quotes), wire.OneCondor)
-
-
 WIDE = documents.condor("SPXW-261218-5600-5700-6300-6400", "SPXW", credit=-123.4567, maxLoss=1234567, brokenWing=True)
 
 
@@ -371,7 +380,8 @@ WIDE = documents.condor("SPXW-261218-5600-5700-6300-6400", "SPXW", credit=-123.4
 def test_no_line_is_wider_than_the_terminal(width):
     leg = documents.unmatched(symbol="X" * 21, problem="what Alpaca calls it cannot be read as an option " * 3)
     shown = lines(width, condors=[WIDE, unknown()], unmatched=[leg], status=documents.status(reason="because " * 40))
-    detail = condor_lines(condor_answer(valuation=unknown()["valuation"], credit=-123.4567), NOW, Screen(width=width))
+    odd = documents.condor(valuation=unknown()["valuation"], credit=-123.4567)
+    detail = detail_lines(width, condors=[odd])
     assert max(map(len, shown + detail)) <= width
 
 

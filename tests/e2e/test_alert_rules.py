@@ -46,7 +46,10 @@ def test_the_liquidation_of_a_condor_near_its_strikes_is_alerted_and_sent(aftern
     assert spy["value"] <= 15
     number = r"[0-9]+\.[0-9]{2}"
     where = rf"the (short|long) (put|call) [0-9.]+ is (at the price|{number} \({number} %\) (away|in the money))"
-    assert re.search(rf": Alpaca may liquidate it from 15:15 ET and {where}, SPY {number}\. P/L ", spy["text"])
+    until_when = "Alpaca takes orders for it until 15:30 ET"
+    assert re.search(
+        rf": Alpaca may liquidate it from 15:15 ET and {where}, SPY {number}; {until_when}\. P/L ", spy["text"]
+    )
     sent = until(
         lambda: [body["data"] for _, body in receiver.posts.copy() if body["data"]["rule"] == "liquidation"],
         lambda: receiver.posts,

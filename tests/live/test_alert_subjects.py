@@ -135,7 +135,10 @@ def test_several_uncovered_shorts_of_an_underlying_are_one_alert():
     service.set_positions((position(C640, -1, 0.5), position(C650, -1, 0.4)))
     service.wait(1)
     [shown] = service.alerts.shown(service.now_at)
-    assert shown.text == "SPY: the short call 640, Dec 18, and the short call 650, Dec 18, are uncovered."
+    assert (
+        shown.text
+        == "SPY: the short call 640, Dec 18, and the short call 650, Dec 18, are uncovered; close or cover them."
+    )
 
 
 def test_the_name_of_a_broken_condor_has_the_year_if_it_is_not_the_current_one():

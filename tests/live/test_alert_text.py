@@ -192,12 +192,18 @@ def test_without_the_cut_offs_the_text_comes_from_the_catalogue():
         (
             "ex-dividend",
             {"extrinsicLessThanDividend": 0.35},
-            "the short call 780 may be exercised for the dividend, which is 0.35 a share more than its time value.",
+            (
+                "the short call 780 may be exercised for the dividend, which is 0.35 a share more than its time value, "
+                "unless you close it today."
+            ),
         ),
         (
             "long-put-expiring",
             {"longPutExpiring": True},
-            "the long put 745 expires in the money without shares, so that Alpaca may sell it or not exercise it.",
+            (
+                "the long put 745 expires in the money without shares, so that Alpaca may sell it or not exercise it, "
+                "and the loss may exceed the maximum loss, unless you close it or hold the shares."
+            ),
         ),
         ("feed-down", {"feedDown": True}, "prices are not live."),
         ("blind", {"blind": True}, "it cannot be watched, as its P/L or what a critical rule needs is not known."),
@@ -214,9 +220,28 @@ AFTER_CUTOFF = {"minutesToOrderCutoff": -3.0, "percentOfMaxProfit": 51.0, "perce
 @pytest.mark.parametrize("name", ["profit-target", "stop-loss", "loss-of-risk", "tested", "breached", "expires-today"])
 def test_after_the_cut_off_the_text_states_that_orders_are_no_longer_taken(name):
     assert clause(RULES[name], AFTER_CUTOFF).endswith(f"; {NO_ORDERS}.")
-    for minutes in (3.0, None, ABSENT):
+    for minutes in (3 * 24 * 60.0, None, ABSENT):
         assert "orders" not in clause(RULES[name], {**AFTER_CUTOFF, "minutesToOrderCutoff": minutes})
     assert "orders" not in clause(RULES[name], AFTER_CUTOFF, cutoffs=())
+
+
+@pytest.mark.parametrize("name", ["profit-target", "stop-loss", "loss-of-risk", "tested", "breached", "expires-today"])
+def test_on_the_last_day_the_text_states_until_when_orders_are_taken(name):
+    words = clause(RULES[name], {**AFTER_CUTOFF, "minutesToOrderCutoff": 3.0})
+    assert words.endswith("; Alpaca takes orders for it until 15:30 ET.")
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "expires today; Alpaca takes orders until 15:30 and may liquidate from 15:15, and trading ends at 16:15 ET",
+        "expires today; Alpaca has taken no orders since 15:30 and may liquidate at any time",
+        "expires today; trading ends at 16:00 ET",
+    ],
+)
+def test_a_text_that_has_the_end_of_trading_or_of_orders_has_it_once(note):
+    words = clause(RULES["expires-today"], {**AFTER_CUTOFF, "minutesToOrderCutoff": 3.0}, notes={"expiresToday": note})
+    assert words == f"{note}."
 
 
 @pytest.mark.parametrize(
@@ -229,7 +254,7 @@ def test_after_the_cut_off_the_text_states_that_orders_are_no_longer_taken(name)
 )
 def test_after_the_cut_off_texts_about_the_last_hour_state_that_orders_are_no_longer_taken(when, values):
     assert clause(rule(when=when), {**values, "minutesToOrderCutoff": -3.0}).endswith(f"; {NO_ORDERS}.")
-    assert "orders" not in clause(rule(when=when), {**values, "minutesToOrderCutoff": 3.0})
+    assert "orders" not in clause(rule(when=when), {**values, "minutesToOrderCutoff": 3 * 24 * 60.0})
 
 
 def test_the_text_of_a_resolved_alert_names_no_cut_off():

@@ -362,7 +362,10 @@ def test_an_uncovered_call_and_a_put_that_was_covered_are_alerted_but_no_other_p
     service.set_positions((put, position(C650, -1, 0.4)))
     service.wait(1)
     assert service.taken() == [("firing", "uncovered-short:SPY")]
-    assert service.alerts.shown(service.now_at)[0].text == "SPY: the short call 650, Dec 18, is uncovered."
+    assert (
+        service.alerts.shown(service.now_at)[0].text
+        == "SPY: the short call 650, Dec 18, is uncovered; close or cover it."
+    )
     service = Watched(*uncovered, positions=(put, position(P560, 1, 1.21)))
     service.wait(20)
     service.set_positions((put,))

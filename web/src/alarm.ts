@@ -22,7 +22,7 @@ export const BESIDE = /\. P\/L .*(?=\.)| \(1 condor\)/g
 /** What was measured, and the price if it has one. */
 const MEASURED = / is (?=.*\d)(.*?(, \S+ [\d,.]+)?)(?=[;.]\B)/
 /** The name in the card's title, and the cut-offs that it counts down to on the last day, when these times have no date. */
-const SHOWN = /^[^:]*: (Alpaca [^,]*ET \(.*?, and )?|; Alpaca has .* ET/g
+const SHOWN = /^[^:]*: (Alpaca [^,]*ET \(.*?, and )?|; Alpaca (has|takes) .* ET/g
 
 /** Returns the text of a firing alert without the parts shown beside it: the figures with their time, and the present price after them. */
 export function presentText({ text, since }: Alert, present: Present | null, format: Format, now: number): string {

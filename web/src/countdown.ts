@@ -9,7 +9,7 @@ export interface Cutoff {
   at: string
   /** Where the time comes from: the daemon's configuration or the product's trading hours. */
   source: Known['source']
-  /** Whole seconds, rounded up; zero or less once it has passed. */
+  /** Zero or less once it has passed. */
   secondsLeft: number
 }
 
@@ -24,6 +24,6 @@ export function cutoffs(condor: { expiry?: Condor['expiry'] }, now: number): Cut
   // An older daemon has no expiry.
   if (!condor.expiry || exchangeDate(condor.expiry.lastTradingAt) !== exchangeDate(now)) return NONE
   return condor.expiry.cutoffs
-    .map(({ kind, at, source }) => ({ kind, at, source, secondsLeft: Math.ceil((Date.parse(at) - now) / 1000) }))
+    .map(({ kind, at, source }) => ({ kind, at, source, secondsLeft: (Date.parse(at) - now) / 1000 }))
     .sort((one, other) => one.secondsLeft - other.secondsLeft)
 }

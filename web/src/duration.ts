@@ -1,10 +1,7 @@
-/** Below it, in seconds, whole minutes would be too coarse. */
-const SECONDS_ONLY = 120
-
-/** Formats whole seconds as 7 h 14 min, rounded up; below two minutes as 95 s. */
+/** Formats seconds until a deadline as 7 h 14 min, rounded down, so that it never shows more than is left. */
 export function duration(seconds: number): string {
-  if (seconds < SECONDS_ONLY) return `${seconds}\u00a0s`
-  const minutes = Math.ceil(seconds / 60)
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 1) return 'under a minute'
   const hours = Math.floor(minutes / 60)
-  return [hours ? `${hours}\u00a0h` : '', minutes % 60 || !hours ? `${minutes % 60}\u00a0min` : ''].filter(Boolean).join(' ')
+  return [hours ? `${hours}\u00a0h` : '', minutes % 60 ? `${minutes % 60}\u00a0min` : ''].filter(Boolean).join(' ')
 }

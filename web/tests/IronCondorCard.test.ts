@@ -1,7 +1,7 @@
 import { createApp, h, nextTick, shallowReactive, shallowRef, type App, type ShallowRef } from 'vue'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { closingOrder } from '../src/closingOrder'
-import type { Condor, Document, Risk } from '../src/document'
+import type { Alert, Condor, Document, Risk } from '../src/document'
 import IronCondorCard from '../src/IronCondorCard.vue'
 import { createLive, type Live } from '../src/live'
 import { forget } from '../src/unfolded'
@@ -107,6 +107,21 @@ describe('a card', () => {
     expect(words('.condor-source')).toEqual(['Quotes 2 s old · indicative · simulator'])
   })
 
+  it('shows that the loss may exceed the maximum loss while an alert about that fires', async () => {
+    const maxLoss = async (rule: string, changes: Partial<Alert> = {}) => {
+      forget()
+      const { words, press } = card(condor(), { alerts: [alert(`${rule}:x`, { rule, condorId: condor().id, ...changes })] })
+      await press('Legs')
+      await loaded()
+      return words('.condor-legs dd')[2]
+    }
+    expect(await maxLoss('long-put-expiring')).toBe('$1,358 or more')
+    expect(await maxLoss('ex-dividend')).toBe('$1,358 or more')
+    expect(await maxLoss('breached')).toBe('$1,358')
+    expect(await maxLoss('long-put-expiring', { condorId: 'other' })).toBe('$1,358')
+    expect(await maxLoss('long-put-expiring', { state: 'resolved' })).toBe('$1,358')
+  })
+
   it('names a debit as such, and adjusted roots and series', () => {
     const subtitle = (shown: Condor) => card(shown).words('header p')[1]
     expect(subtitle(condor('AAPL', { direction: 'long', credit: -6.55 }))).toBe('Long iron condor · ×2 · debit 6.55')
@@ -168,7 +183,10 @@ describe('a card', () => {
     expect(words('.condor-cutoffs dd')).toEqual(['at any moment', 'in 10 min'])
     ;(live.now as ShallowRef<number>).value = Date.parse('2026-11-20T20:28:25Z')
     await nextTick()
-    expect(words('.condor-cutoffs dd')[1]).toBe('in 95 s')
+    expect(words('.condor-cutoffs dd')[1]).toBe('in 1 min')
+    ;(live.now as ShallowRef<number>).value = Date.parse('2026-11-20T20:29:59Z')
+    await nextTick()
+    expect(words('.condor-cutoffs dd')[1]).toBe('in under a minute')
     ;(live.now as ShallowRef<number>).value = Date.parse('2026-11-20T20:30:00Z')
     await nextTick()
     expect(words('.condor-cutoffs dd')[1]).toBe('passed')
@@ -323,6 +341,7 @@ describe('a card', () => {
     const cutoff = 'Alpaca takes orders for it until 15:30 ET'
     expect(sentence(`${cutoff} (as configured) and may liquidate it from 15:15, and the put is away.`)).toEqual(['The put is away.'])
     expect(sentence('the put is breached; Alpaca has taken no orders for it since 15:15 ET.')).toEqual(['The put has been breached since 10:31:00 ET.'])
+    expect(sentence(`the put is breached; ${cutoff}.`)).toEqual(['The put has been breached since 10:31:00 ET.'])
     expect(sentence(`${cutoff} on Dec 4 (as configured), and the put is away.`)).toEqual([`${cutoff} on Dec 4 (as configured), and the put is away.`])
   })
 

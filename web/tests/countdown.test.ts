@@ -16,8 +16,8 @@ const ending = condor('SPY', {
 })
 const left = (at: string) => cutoffs(ending, Date.parse(at)).map(({ kind, secondsLeft }) => [kind, secondsLeft])
 
-it('has the cut-offs of the last trading day, the next first, in seconds rounded up', () => {
-  expect(left('2026-12-18T20:14:00.500Z')).toEqual([['liquidation', 60], ['orders', 960]])
+it('has the cut-offs of the last trading day, the next first, in seconds that are not rounded', () => {
+  expect(left('2026-12-18T20:14:00.500Z')).toEqual([['liquidation', 59.5], ['orders', 959.5]])
   expect(left('2026-12-18T20:31:00Z')).toEqual([['liquidation', -960], ['orders', -60]])
 })
 

@@ -386,7 +386,7 @@ describe('the table', () => {
       const cutoffs = [{ kind: 'orders' as const, at: cutoffAt(seconds), source: 'config' as const }]
       return { ...worth(root, 1), daysToExpiration: 0, expiry: { lastTradingAt: cutoffAt(3600), settlesAt: cutoffAt(3600), cutoffs } }
     }
-    const { texts, renders, passes } = await list([lasting('A', 300), lasting('B', -1), worth('C', 1)])
+    const { texts, renders, passes } = await list([lasting('A', 330), lasting('B', -1), worth('C', 1)])
     expect(texts('tr[data-condor] .of-expires')).toEqual(['5 min', 'no orders', 'Dec 18 · 28 d'])
     await passes(60_000)
     expect(texts('tr[data-condor] .of-expires')).toEqual(['4 min', 'no orders', 'Dec 18 · 28 d'])

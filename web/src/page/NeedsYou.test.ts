@@ -184,6 +184,8 @@ describe('the bell', () => {
     expect([...host.querySelectorAll('.panel h3')].map((each) => each.textContent)).toEqual(['Firing', 'Over today'])
     expect(text('.alerts .over')).toContain('Since 10:00, resolved at 10:31')
     expect(host.querySelectorAll('.alerts button')).toHaveLength(1)
+    expect(text('.alerts li:not(.over) .aside')).toContain(', P/L now +$155.00')
+    expect(text('.alerts .over')).not.toContain('now')
     host.querySelector('.panel')!.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }))
     await nextTick()
     expect(host.querySelector('.panel')).toBeNull()

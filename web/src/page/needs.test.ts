@@ -62,6 +62,7 @@ describe('what needs the owner', () => {
     )
     expect(text('Alpaca takes orders for it until 16:15 ET (the end of its trading) and the short put 740 is at the price.')).toBe('the short put 740 is at the price.')
     expect(text('the short put 740 is breached, NEAR 739.00; Alpaca has taken no orders for it since 15:15 ET.')).toBe('the short put 740 has been breached, NEAR 739.00 at 10:31:00 ET.')
+    expect(text('the short put 740 is breached, NEAR 739.00; Alpaca takes orders for it until 15:15 ET.')).toBe('the short put 740 has been breached, NEAR 739.00 at 10:31:00 ET.')
     expect(text('expires today; Alpaca takes orders until 15:15 and may liquidate from 15:15, and trading ends at 16:00 ET (1 condor).')).toBe(
       'expires today; Alpaca may liquidate from 15:15, and trading ends at 16:00 ET.',
     )

@@ -35,7 +35,7 @@ export interface Entry {
 }
 
 /** The time for orders, which stands before the sentence as the time left; it has no date on the day itself. */
-const ORDERS = /Alpaca (takes|has taken no) orders for it (until|since) [\d:]+ ET( \([^)]*\))?,? and (?!may)|; Alpaca has taken no orders for it since [\d:]+ ET/
+const ORDERS = /Alpaca (takes|has taken no) orders for it (until|since) [\d:]+ ET( \([^)]*\))?,? and (?!may)|; Alpaca (takes|has taken no) orders for it (until|since) [\d:]+ ET/
 const ORDERS_AND = /(takes|has taken no) orders (for it )?(until|since) [\d:]+( ET)?( \([^)]*\))? and may/
 
 const UNTIL = /takes orders( for it)? until/

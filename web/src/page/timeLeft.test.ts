@@ -12,7 +12,7 @@ const held = condor('LAST', { daysToExpiration: 0, expiry: { lastTradingAt: last
 
 describe('the time left for orders', () => {
   it('is counted down on the last trading day, until none is taken', () => {
-    expect(timeLeft(cutoffs(held, Date.parse(at) - 9.5 * 60_000))).toBe('10\u00a0min left for orders')
+    expect(timeLeft(cutoffs(held, Date.parse(at) - 9.5 * 60_000))).toBe('9\u00a0min left for orders')
     expect(timeLeft(cutoffs(held, Date.parse(at)))).toBe('No orders since 15:30 ET')
     expect(timeLeft(cutoffs(held, Date.parse('2026-12-17T20:00:00Z')))).toBe('')
   })
@@ -21,7 +21,8 @@ describe('the time left for orders', () => {
 describe('the time left in the table', () => {
   it.each([
     ['2026-12-18T20:25:00Z', '5\u00a0min'],
-    ['2026-12-18T20:28:25Z', '95\u00a0s'],
+    ['2026-12-18T20:28:25Z', '1\u00a0min'],
+    ['2026-12-18T20:29:30Z', '<1\u00a0min'],
     [at, 'no orders'],
     [last, 'expired'],
     ['2026-12-17T20:25:00Z', null],

@@ -21,5 +21,6 @@ export function lastDayLeft(entry: Entry, now: number): string | null {
   if (Date.parse(entry.expiry.lastTradingAt) <= now) return 'expired'
   const orders = cutoffs(entry, now).find(({ kind }) => kind === 'orders')
   if (!orders) return null
-  return orders.secondsLeft > 0 ? duration(orders.secondsLeft) : 'no orders'
+  if (orders.secondsLeft <= 0) return 'no orders'
+  return orders.secondsLeft < 60 ? '<1\u00a0min' : duration(orders.secondsLeft)
 }
