@@ -2,8 +2,8 @@
 
 A leg whose quote is a stub or has no bid has no reliable mark. Its value is between its bid and its ask; a long wing is
 worth between 0 and the price of the short leg of its right. So the profit or loss is between two ends, and a comparison
-is decided if it gives the same at both. Neither end is beyond the maximum profit or loss of the condor. For the other
-legs the rules of `core/reliability` apply.
+is decided if it gives the same at both. An end beyond the maximum profit or loss of the condor is moved there, unless
+both are beyond it. For the other legs the rules of `core/reliability` apply.
 """
 
 from __future__ import annotations
@@ -60,12 +60,16 @@ def pl_range(condor: Condor, value: Valuation, quotes: Mapping[str, Quote], basi
 
 
 def _possible(condor: Condor, low_e4: int, high_e4: int, basis: Basis) -> PlRange:
-    """The part of a range that a condor can make; closing at natural prices may lose more than the maximum loss."""
+    """The part of a range that a condor can make; closing at natural prices may lose more than the maximum loss.
+
+    A range that is wholly beyond a maximum stays as it is: it comes from legs that were quoted at different moments, as
+    with good quotes, and the maximum would be a number that no quote supports.
+    """
     most_e4, loss_e4 = condor.max_profit_e4, condor.max_loss_e4
-    if most_e4 is not None:
-        low_e4, high_e4 = min(low_e4, most_e4), min(high_e4, most_e4)
-    if loss_e4 is not None and basis == "mark":
-        low_e4, high_e4 = max(low_e4, -loss_e4), max(high_e4, -loss_e4)
+    if most_e4 is not None and low_e4 <= most_e4:
+        high_e4 = min(high_e4, most_e4)
+    if loss_e4 is not None and basis == "mark" and high_e4 >= -loss_e4:
+        low_e4 = max(low_e4, -loss_e4)
     return PlRange(low_e4, high_e4)
 
 

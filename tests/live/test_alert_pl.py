@@ -76,6 +76,17 @@ def test_a_range_is_within_the_greatest_profit_and_loss_of_the_condor():
     assert pl_range(unlimited, worth, quotes, "mark") == PlRange(-54_300_000, 5_700_000)
 
 
+def test_a_range_beyond_the_greatest_loss_or_profit_is_not_moved_to_it():
+    """A loss of 1750 to 1930 dollars is not one of 1530, and a profit of 650 to 750 not one of 470."""
+    deep = MARKS | {P570: 11.6}
+    assert ends(marks=deep, **{P560: (0.0, 0.9)}) == (-1930, -1750)
+    condor, worth, quotes = condor_parts(marks=deep, **{P560: (0.0, 0.9)})
+    found = pl_values(condor, worth, pl_range(condor, worth, quotes, "mark"))
+    assert found["percentOfRisk"] == Between(-126.14, -114.38)
+    crossed_over = {P560: 0.9, P570: 0.7, C630: 0.4, C640: 0.9}
+    assert ends(marks=crossed_over, **{P570: (0.0, 0.5)}) == (650, 750)
+
+
 def test_a_short_leg_is_worth_from_its_bid_to_its_ask():
     assert ends(**{P570: (0.1, 4.1)}) == (-250, 470)
 

@@ -39,6 +39,7 @@ MULTIPLE_RANGE = "the loss is 2.2 to 2.3 times the credit (at least 2 times the 
 MULTIPLE_OF_BOTH = "the P/L is -0.2 to 0.1 times the credit (above -1 times the credit)."
 MULTIPLE_OF_PROFIT = "the profit is 1.06 times the credit (above 1 times the credit)."
 RISK_RANGE = "the loss is 61 to 65 % of the maximum loss (at least 60 %)."
+RISK_BEYOND = "the loss is 114 to 126 % of the maximum loss (at least 60 %)."
 RISK_NOT_KNOWN = "the P/L in percent of the maximum loss is not known (at most -60 %)."
 
 
@@ -328,6 +329,7 @@ def test_a_notice_has_words_instead_of_symbols():
         ("lossMultipleOfCredit < 1", {"lossMultipleOfCredit": Between(-0.1, 0.2)}, MULTIPLE_OF_BOTH),
         ("lossMultipleOfCredit < -1", {"lossMultipleOfCredit": -1.06}, MULTIPLE_OF_PROFIT),
         ("percentOfRisk <= -60", {"percentOfRisk": Between(-65.0, -61.0)}, RISK_RANGE),
+        ("percentOfRisk <= -60", {"percentOfRisk": Between(-126.14, -114.38)}, RISK_BEYOND),
         ("percentOfRisk <= -60", {}, RISK_NOT_KNOWN),
         ("nearStrike", {"nearStrike": True}, "the short put 755 is 12.90 (1.74 %) in the money, SPY 742.10."),
     ],
