@@ -256,13 +256,24 @@ def in_new_york(at: dt.datetime) -> dt.datetime:
     return at.astimezone(ZoneInfo(EXCHANGE_ZONE))
 
 
-def market(market: wire.MarketJson, now: dt.datetime) -> str:
-    """Describe whether options trade now, and when that changes."""
+def market(market: wire.MarketJson, now: dt.datetime, *, is_latest: bool = False) -> str:
+    """Describe whether options trade now, and when that changes.
+
+    With `is_latest`, a close 15 minutes after that of the exchange is marked as the latest of the options held.
+    """
     if market.is_open is None:
         return f"market {UNKNOWN}"
     change_at, verb = (market.next_close, "closes") if market.is_open else (market.next_open, "opens")
     state = "market open" if market.is_open else "market closed"
-    return state if change_at is None else f"{state}, {verb} {moment(change_at, now)}"
+    if change_at is None:
+        return state
+    by = "by " if is_latest and market.is_open and is_late_close(change_at) else ""
+    return f"{state}, {verb} {by}{moment(change_at, now)}"
+
+
+def is_late_close(close_at: dt.datetime) -> bool:
+    """Return whether only some options trade until this close, 15 minutes after that of the exchange."""
+    return f"{in_new_york(close_at):%H:%M}" in ("16:15", "13:15")
 
 
 def state_style(state: wire.State | Literal["standby"]) -> str:

@@ -81,7 +81,7 @@ def status_lines(
         ("watchdog", f"newest message {formatting.age(stream.last_message_at, now)}"),
         ("positions", "" if is_lost or role != "all" else f"read {formatting.age(rest.read_at, now)}"),
         ("breaker", unknown if rest.breaker is None else formatting.BREAKERS[rest.breaker]),
-        ("market", formatting.market(report.market, now).removeprefix("market ")),
+        ("market", formatting.market(report.market, now, is_latest=True).removeprefix("market ")),
         ("alerts", _alerts_value(alerts, document, now, screen, report)),
         ("subscribers", f"{report.subscribers} of {report.max_subscribers}"),
         ("frames", f"{report.frames} sent, {report.dropped} dropped{_resyncs(report.resyncs)}"),

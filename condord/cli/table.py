@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from condord.cli import alert_lines, formatting
 from condord.cli.broken_detail import broken_lines
+from condord.cli.closing_times import market_hours
 from condord.cli.condor_rows import condor_rows
 from condord.cli.detail import condor_lines
 from condord.cli.grid import Cell, Row, grid
@@ -245,7 +246,7 @@ def _status_lines(document: wire.Document, now: dt.datetime, screen: Screen, out
     parts = [
         f"{status.source} {status.feed}",
         f"newest message {formatting.age(newest, now)}",
-        formatting.market(status.market, document.as_of),
+        market_hours(document),
     ]
     firing = alert_lines.summary(document, screen)
     if outage:  # then the state is not known

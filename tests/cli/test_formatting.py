@@ -74,6 +74,16 @@ def test_the_market_is_shown_with_the_time_of_its_next_change(changes, text):
     assert formatting.market(market, NOW) == text
 
 
+def test_where_the_holdings_are_not_known_a_late_close_is_the_latest():
+    def text(close, **options):
+        market = msgspec.convert(documents.status()["market"] | {"nextClose": close}, wire.MarketJson)
+        return formatting.market(market, NOW, **options)
+
+    assert text("2026-11-20T21:15:00Z", is_latest=True) == "market open, closes by 16:15 ET"
+    assert text("2026-11-20T21:15:00Z") == "market open, closes 16:15 ET"
+    assert text("2026-11-20T21:00:00Z", is_latest=True) == "market open, closes 16:00 ET"
+
+
 def test_a_time_on_another_day_includes_the_day():
     assert formatting.moment(NOW, NOW) == "10:31 ET"
     assert formatting.moment(NOW, NOW, "%H:%M:%S") == "10:31:08 ET"

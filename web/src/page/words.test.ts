@@ -165,7 +165,8 @@ it('the source is the feed and the account', () => {
 it('the market is named by when it changes next', () => {
   const market = (isOpen: boolean | null, nextOpen: string | null, nextClose: string | null) =>
     marketWords(status({ market: { isOpen, nextOpen, nextClose } }), NOW)
-  expect(market(true, null, '2026-11-20T21:15:00Z')).toBe('closes 16:15')
+  expect(market(true, null, '2026-11-20T21:15:00Z')).toBe('closes by 16:15')
+  expect(market(true, null, '2026-11-20T21:00:00Z')).toBe('closes 16:00')
   expect(market(false, '2026-11-23T14:30:00Z', null)).toBe('opens Mon 09:30')
   expect(market(false, '2026-12-28T14:30:00Z', null)).toBe('opens Dec 28 09:30')
   expect([market(true, null, null), market(false, null, null), market(null, null, null)]).toEqual(['open', 'closed', null])

@@ -126,8 +126,10 @@ export function sourceWords(status: Status): string {
 /** Returns when the market closes or opens; null if that is not known. */
 export function marketWords({ market }: Status, now: number): string | null {
   if (market.isOpen === null) return null
-  if (market.isOpen) return market.nextClose === null ? 'open' : `closes ${minuteOfDay(market.nextClose, now)}`
-  return market.nextOpen === null ? 'closed' : `opens ${minuteOfDay(market.nextOpen, now)}`
+  const { isOpen, nextClose, nextOpen } = market
+  if (!isOpen) return nextOpen ? `opens ${minuteOfDay(nextOpen, now)}` : 'closed'
+  // Only some options trade a quarter of an hour longer than the exchange.
+  return nextClose ? `closes ${/:15:/.test(nextClose) ? 'by ' : ''}${minuteOfDay(nextClose, now)}` : 'open'
 }
 
 /** The state of a newer daemon may be unknown here, which counts as bad. */
