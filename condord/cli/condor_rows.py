@@ -20,7 +20,7 @@ from condord.cli.view import AnyCondor
 from condord.core.market_hours import exchange_day
 from condord.core.rules.rule import Severity
 from condord.live import wire
-from condord.live.urgency import severity_of
+from condord.live.urgency import orders_cutoff, severity_of
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson
 from condord.live.wire_risk import UnderlyingJson
@@ -33,9 +33,11 @@ _NAMED_LEGS = (2, 1, 0)
 # Columns to leave out on a narrow terminal, the first to go first. The profit or loss is always shown.
 _SPARE_FOR_NOTES = ("KIND", "ENTRY", "CLOSE", "MAX LOSS", "EXPIRES", "MARK", "DELTA")
 _SPARE_ON_ONE_LINE = (*_SPARE_FOR_NOTES, "QTY", "PRICE", "THETA", "%MAX", "TODAY")
-_SPARE_NUMBERS = (
-    "ENTRY", "CLOSE", "MAX LOSS", "QTY", "THETA", "DELTA", "PRICE", "MARK", "TODAY", "%MAX", "DISTANCE",
-)  # fmt: skip
+_SPARE_BEFORE_DAYS = ("ENTRY", "CLOSE", "MAX LOSS", "QTY", "THETA", "DELTA", "PRICE", "MARK")
+_SPARE_AFTER_DAYS = ("TODAY", "%MAX", "DISTANCE")
+_SPARE_NUMBERS = (*_SPARE_BEFORE_DAYS, *_SPARE_AFTER_DAYS)
+"""Those of the lines below the names. If the names leave no room for the days, these have a column between both parts;
+on a last trading day it stays longest."""
 _STYLES: Mapping[Severity | None, str] = {"critical": "alarm", "warning": "warn", "info": "strong", None: "strong"}
 
 
@@ -77,10 +79,22 @@ def condor_rows(document: wire.Document, shown: Sequence[AnyCondor], screen: Scr
             if room is None or grid_width(titles, rows, without=_SPARE_ON_ONE_LINE) + notes_width <= room:
                 spare, for_notes = _SPARE_ON_ONE_LINE, _SPARE_FOR_NOTES
                 return lay_out(titles, rows, screen, spare=spare, for_notes=for_notes, on_one_line=notes)
-    above, missing = _name_lines(shown, names, document.as_of, screen)
-    widths = [len(GAP) + grid_width(_NUMBERS, noted, without=_SPARE_NUMBERS[:-1]) for noted in choices]
+    above, missing, has_days = _name_lines(shown, names, document.as_of, screen)
+    titles, spare = _NUMBERS, _SPARE_NUMBERS
+    if not has_days:
+        titles = f" IN|{_NUMBERS}"
+        is_last_day = any(_is_last_day(condor, document.as_of) for condor in shown)
+        spare = (*_SPARE_NUMBERS, "IN") if is_last_day else (*_SPARE_BEFORE_DAYS, "IN", *_SPARE_AFTER_DAYS)
+        choices = [[[name[-1], *row] for name, row in zip(names, noted, strict=True)] for noted in choices]
+    widths = [len(GAP) + grid_width(titles, noted, without=spare[:-1]) for noted in choices]
     fitting = (noted for noted, width in zip(choices, widths, strict=True) if room is None or width <= room)
-    return lay_out(_NUMBERS, next(fitting, choices[-1]), screen, above, _SPARE_NUMBERS, missing=missing)
+    return lay_out(titles, next(fitting, choices[-1]), screen, above, spare, missing=missing)
+
+
+def _is_last_day(condor: AnyCondor, as_of: dt.datetime) -> bool:
+    """Whether the time left for orders is that of today."""
+    cutoff_at = orders_cutoff(condor)
+    return cutoff_at is not None and exchange_day(cutoff_at) == exchange_day(as_of)
 
 
 def _mark(severity: Severity | None) -> str:
@@ -141,10 +155,11 @@ def _closing_note(condor: AnyCondor) -> list[RowNote]:
 
 def _name_lines(
     shown: Sequence[AnyCondor], names: Sequence[Sequence[Cell]], as_of: dt.datetime, screen: Screen
-) -> tuple[list[str], Sequence[str]]:
+) -> tuple[list[str], Sequence[str], bool]:
     """Return the line above the numbers of each condor, with as many details as all of them have room for.
 
-    The second part names the columns whose details have none.
+    The second part names the columns whose details have none, except for the days; the third is whether these have
+    room.
     """
     dates = [formatting.date(condor.expiration, exchange_day(as_of)) for condor in shown]
     days = [time_left(condor, as_of) for condor in shown]
@@ -163,5 +178,7 @@ def _name_lines(
         for texts, missing in details
         if all(len(name.text) + len(text) <= room for name, text in zip(ids, texts, strict=True))
     )
-    chosen, missing = next(fitting, ([""] * len(ids), ("EXPIRES", "KIND", "IN")))
-    return [screen.paint(name.text, name.style) + text for name, text in zip(ids, chosen, strict=True)], missing
+    found = next(fitting, None)
+    chosen, missing = found or ([""] * len(ids), ("EXPIRES", "KIND"))
+    lines = [screen.paint(name.text, name.style) + text for name, text in zip(ids, chosen, strict=True)]
+    return lines, missing, found is not None

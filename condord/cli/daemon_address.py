@@ -17,7 +17,7 @@ from condord.client.http import TIMEOUT_SECONDS, Daemon
 from condord.config import schema, sources
 from condord.config.credentials import read_token
 from condord.errors import AccessDenied, ConfigError, Unavailable
-from condord.host import loopback
+from condord.host import loopback, process_state
 
 _UNENCRYPTED = (
     "the token would cross the network unencrypted: connect through a TLS proxy or a tunnel (ssh -L) on this machine,"
@@ -26,13 +26,20 @@ _UNENCRYPTED = (
 _WITHOUT_CONFIGURATION = "To use a daemon without it, pass --url or set $CONDORD_URL."
 
 
-def find_daemon(url: str | None, environ: Mapping[str, str], timeout_seconds: float = TIMEOUT_SECONDS) -> Daemon:
+def find_daemon(
+    url: str | None,
+    environ: Mapping[str, str],
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    *,
+    local_seconds: float | None = None,
+) -> Daemon:
     """Return the daemon to ask.
 
     Args:
         url: the value of `--url`, if it was given.
         environ: the environment of the command.
         timeout_seconds: bounds the connection and each read.
+        local_seconds: takes its place if the daemon is on this machine.
 
     Raises:
         typer.BadParameter: `--url` is invalid, or a token would be sent to another machine over plain HTTP.
@@ -55,7 +62,10 @@ def find_daemon(url: str | None, environ: Mapping[str, str], timeout_seconds: fl
     if not (token.isascii() and token.isprintable()):
         raise AccessDenied("the token contains characters that no token has", "Correct $CONDORD_TOKEN.")
     try:
-        daemon = Daemon(named, token, timeout_seconds=timeout_seconds)
+        address = parse_url(named)
+        if local_seconds is not None and (address.uds or loopback.is_loopback(address.host)):
+            timeout_seconds = local_seconds
+        daemon = Daemon(named, token, timeout_seconds=timeout_seconds, stopped_peer=process_state.stopped_peer)
     except ValueError as error:
         if url:
             raise typer.BadParameter(str(error), param_hint="'--url'") from error

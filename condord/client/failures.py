@@ -29,6 +29,15 @@ class TemporarilyUnavailable(Unavailable):
         super().__init__(text, hint)
 
 
+class Suspended(TemporarilyUnavailable):
+    """The process of the daemon is stopped (SIGSTOP), and answers once it continues."""
+
+    def __init__(self, url: str, pid: int) -> None:
+        super().__init__(
+            f"{url} does not answer: its process {pid} is suspended", f"Continue it with `kill -CONT {pid}`."
+        )
+
+
 class NothingRead(TemporarilyUnavailable):
     """The server follows another one, and has no document yet."""
 

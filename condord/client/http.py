@@ -6,8 +6,9 @@ Only the standard library and msgspec are imported, as a command has 0.25 s to a
 from __future__ import annotations
 
 import http.client
+import select
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TypeVar
 from urllib.parse import quote, urlencode
@@ -15,7 +16,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from condord.client.address import Address, parse_url
-from condord.client.failures import NOT_CONDORD_HINT, Answered404, connection_error, status_error
+from condord.client.failures import NOT_CONDORD_HINT, Answered404, Suspended, connection_error, status_error
 from condord.errors import NotFound, Unavailable
 from condord.live.never_read import why_positions_unread
 from condord.live.urgency import held, symbols
@@ -24,6 +25,8 @@ from condord.live.wire_alerts import AlertsJson
 from condord.live.wire_history import TradesJson
 
 TIMEOUT_SECONDS = 10.0
+STOPPED_SECONDS = 1.0
+"""After so long without an answer, the process is looked at: it may be stopped."""
 DELIVERY_SECONDS = 30.0  # the daemon answers within 25 s how a channel took a test message
 MAX_BODY_BYTES = 64 * 1024 * 1024  # a full account with 10,000 quotes has 2 MB
 
@@ -68,10 +71,19 @@ class Daemon:
         url: as for `parse_url`, which raises ValueError.
         token: sent as a header, never in a URL; empty for none.
         timeout_seconds: bounds the connection and each read.
+        stopped_peer: returns the pid of the process at the other end of a connection if it is stopped, else None.
     """
 
-    def __init__(self, url: str, token: str = "", *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        stopped_peer: Callable[[socket.socket], int | None] = lambda _: None,
+    ) -> None:
         self.address = parse_url(url)
+        self._stopped_peer = stopped_peer
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._timeout_seconds = timeout_seconds
 
@@ -219,6 +231,7 @@ class Daemon:
                 connection.connect()
                 opened: socket.socket = connection.sock
                 connection.request(method, self.address.base + path, headers={**self._headers, **headers})
+                self._await_answer(opened, timeout_seconds)
                 with connection.getresponse() as response:
                     if response.status != expected:
                         raise status_error(
@@ -235,6 +248,21 @@ class Daemon:
                     yield response, opened
             except (OSError, http.client.HTTPException) as error:
                 raise connection_error(error, url=self.address.url, timeout_seconds=timeout_seconds) from error
+
+    def _await_answer(self, opened: socket.socket, timeout_seconds: float) -> None:
+        """Wait for the first byte.
+
+        Raises:
+            Suspended: it does not come, as the daemon's process is stopped.
+            TimeoutError: it does not come within `timeout_seconds`.
+        """
+        early = min(STOPPED_SECONDS, timeout_seconds)
+        if select.select([opened], [], [], early)[0]:
+            return
+        if (pid := self._stopped_peer(opened)) is not None:
+            raise Suspended(self.address.url, pid)
+        if not select.select([opened], [], [], timeout_seconds - early)[0]:
+            raise TimeoutError
 
 
 class _TcpOrUnixConnection(http.client.HTTPConnection):

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Self
 
 from condord.errors import Unavailable
-from condord.host import bounded_file
+from condord.host import bounded_file, process_state
 
 _UNIT = Path("/run/condord")
 """The runtime directory of systemd/condord.service."""
@@ -141,7 +141,9 @@ class Locks:
             self._files[path] = self._take(path)
         except _LockHeld as held:
             is_maker = bool(held.lease_digest)
-            raise AlreadyRunning(held.pid, held.url, is_stopped=_is_stopped(held.pid), is_maker=is_maker) from held
+            raise AlreadyRunning(
+                held.pid, held.url, is_stopped=process_state.is_stopped(held.pid), is_maker=is_maker
+            ) from held
 
     def keep_only(self, *, key_id: str, stream_url: str) -> None:
         """Release all locks except the one of a key on a stream."""
@@ -322,22 +324,10 @@ def _has_open(pid: int, path: Path) -> bool:
     return False
 
 
-def _is_stopped(pid: int | None) -> bool:
-    """Whether a process is known to be stopped by a signal or a debugger."""
-    return _stat_of(pid)[:1] in (["T"], ["t"])
-
-
 def _parent_of(pid: int | None) -> int | None:
     """The process that has started `pid`; None if that has ended, or cannot be found out."""
-    parent = int("".join(_stat_of(pid)[1:2]) or 0)
+    parent = int("".join(process_state.stat_of(pid)[1:2]) or 0)
     return parent if parent > 1 else None
-
-
-def _stat_of(pid: int | None) -> list[str]:
-    """The fields of a process from its state on (proc(5)); none if they cannot be read."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return []
 
 
 def _pid_in(path: Path) -> int | None:

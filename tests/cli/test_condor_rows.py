@@ -218,3 +218,32 @@ def test_details_without_room_in_the_line_above_the_numbers_are_named(width):
     details = {"EXPIRES": "Dec 18", "KIND": "short condor", "IN": "28 days"}
     missing = [column for column, text in details.items() if text not in above]
     assert [column for column in named if column in details] == named[: len(missing)] == missing
+
+
+def at_40_columns(*, days, at="2026-12-18T20:16:00Z", width=40):
+    """The lines of a condor whose name leaves no room for the days, with the last orders at 15:30."""
+    last = "2026-12-18T21:15:00Z"
+    ending = {
+        "lastTradingAt": last,
+        "settlesAt": last,
+        "cutoffs": [{"kind": "orders", "at": "2026-12-18T20:30:00Z", "source": "config"}],
+    }
+    held = [documents.condor(LONG_ID, daysToExpiration=days, expiry=ending), documents.condor(expiry=ending)]
+    return rows(width, condors=held, asOf=at, alerts=[documents.alert(condorId=LONG_ID)])
+
+
+def test_on_the_last_day_the_time_left_stays_on_the_narrowest_terminal():
+    title, name, numbers, *_ = at_40_columns(days=0)
+    assert title.split() == ["IN", "DISTANCE", "P/L", "%MAX"]
+    assert name == f"◆ {LONG_ID}"
+    assert numbers.split() == ["14", "min", "put", "2.1", "%", "+230.00", "49"]
+    narrower = at_40_columns(days=0, width=24)
+    assert narrower[0].split() == ["IN", "P/L"]
+    assert "DISTANCE" in " ".join(narrower[-4:])
+
+
+def test_before_the_last_day_the_days_leave_a_narrow_terminal_before_the_distance():
+    assert at_40_columns(days=28, at=documents.AS_OF)[0].split() == ["IN", "DISTANCE", "P/L", "TODAY", "%MAX"]
+    shown = at_40_columns(days=28, at=documents.AS_OF, width=38)
+    assert shown[0].split() == ["DISTANCE", "P/L", "TODAY", "%MAX"]
+    assert " IN" in " ".join(shown[5:])

@@ -11,6 +11,7 @@ from condord.live.wire_alerts import AlertsJson
 from condord.upstream.failure_table import FAILURES
 from tests.fakes import documents
 from tests.fakes.daemon import json, problem, unread
+from tests.fakes.listener import listening
 
 NOW = dt.datetime(2026, 11, 20, 15, 31, 9, tzinfo=dt.UTC)
 
@@ -311,3 +312,21 @@ def test_until_the_positions_are_read_the_alerts_are_reported_as_not_known(condo
     fake.answers["/api/alerts"] = json(documents.alerts() | {"alerts": []})
     out = condord("status", "--url", fake.url).out
     assert "alerts       not known: the positions have not been read yet" in out.splitlines()
+
+
+@pytest.mark.parametrize("is_unix", [False, True], ids=["tcp", "unix"])
+def test_a_suspended_daemon_is_named_with_the_command_that_continues_it(condord, tmp_path, is_unix):
+    with listening(tmp_path / "socket" if is_unix else None) as listener:
+        listener.stop()
+        code, out, err = condord("status", "--url", listener.url)
+    assert (code, out) == (69, "")
+    assert err == [
+        f"condord: {listener.url} does not answer: its process {listener.pid} is suspended",
+        f"hint: Continue it with `kill -CONT {listener.pid}`.",
+    ]
+
+
+def test_a_daemon_on_this_machine_that_does_not_answer_is_given_up_after_three_seconds(condord):
+    with listening() as listener:
+        code, _, err = condord("status", "--url", listener.url)
+    assert (code, err[0]) == (69, f"condord: {listener.url} did not answer within 3 s")
