@@ -80,7 +80,8 @@ def condor_rows(document: wire.Document, shown: Sequence[AnyCondor], screen: Scr
                 spare, for_notes = _SPARE_ON_ONE_LINE, _SPARE_FOR_NOTES
                 return lay_out(titles, rows, screen, spare=spare, for_notes=for_notes, on_one_line=notes)
     above, missing, has_days = _name_lines(shown, names, document.as_of, screen)
-    titles, spare = _NUMBERS, _SPARE_NUMBERS
+    titles = _NUMBERS
+    spare: Sequence[str] = _SPARE_NUMBERS
     if not has_days:
         titles = f" IN|{_NUMBERS}"
         is_last_day = any(_is_last_day(condor, document.as_of) for condor in shown)
