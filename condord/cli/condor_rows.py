@@ -81,15 +81,15 @@ def condor_rows(document: wire.Document, shown: Sequence[AnyCondor], screen: Scr
                 return lay_out(titles, rows, screen, spare=spare, for_notes=for_notes, on_one_line=notes)
     above, missing, has_days = _name_lines(shown, names, document.as_of, screen)
     titles = _NUMBERS
-    spare: Sequence[str] = _SPARE_NUMBERS
+    spare_numbers: Sequence[str] = _SPARE_NUMBERS
     if not has_days:
         titles = f" IN|{_NUMBERS}"
         is_last_day = any(_is_last_day(condor, document.as_of) for condor in shown)
-        spare = (*_SPARE_NUMBERS, "IN") if is_last_day else (*_SPARE_BEFORE_DAYS, "IN", *_SPARE_AFTER_DAYS)
+        spare_numbers = (*_SPARE_NUMBERS, "IN") if is_last_day else (*_SPARE_BEFORE_DAYS, "IN", *_SPARE_AFTER_DAYS)
         choices = [[[name[-1], *row] for name, row in zip(names, noted, strict=True)] for noted in choices]
-    widths = [len(GAP) + grid_width(titles, noted, without=spare[:-1]) for noted in choices]
+    widths = [len(GAP) + grid_width(titles, noted, without=spare_numbers[:-1]) for noted in choices]
     fitting = (noted for noted, width in zip(choices, widths, strict=True) if room is None or width <= room)
-    return lay_out(titles, next(fitting, choices[-1]), screen, above, spare, missing=missing)
+    return lay_out(titles, next(fitting, choices[-1]), screen, above, spare_numbers, missing=missing)
 
 
 def _is_last_day(condor: AnyCondor, as_of: dt.datetime) -> bool:
