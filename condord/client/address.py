@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+DEFAULT_PORT = 8420
+
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
     """The address of a daemon: a host and port, or a unix socket's path (`uds`); `base` goes before every route."""
@@ -36,7 +38,7 @@ def parse_url(url: str, *, allows_tls: bool = False) -> Address:
     schemes = ("http", "https") if allows_tls else ("http",)
     if parts.scheme not in schemes or not parts.hostname or re.search(r"[\x00-\x20\x7f]", url):
         forms = "http://host:port, https://host" if allows_tls else "http://host:port"
-        raise ValueError(f"{url!r} is not {forms} or unix:///path")
+        raise ValueError(f"{url!r} is not {forms} or unix:///path{_meant(url)}")
     is_tls = parts.scheme == "https"
     try:
         port = parts.port or (443 if is_tls else 80)
@@ -44,3 +46,16 @@ def parse_url(url: str, *, allows_tls: bool = False) -> Address:
         raise ValueError(f"{url!r} has no port from 1 to 65535") from error
     host, base = parts.hostname, parts.path.rstrip("/")
     return Address(url=url.rstrip("/"), host=host, port=port, uds="", base=base, is_tls=is_tls)
+
+
+def _meant(url: str) -> str:
+    """Return the URL that was probably meant, as an addition to a sentence; empty if none was.
+
+    condord itself speaks no TLS, so https:// mostly stands for http://.
+    """
+    if re.fullmatch(r"/[^\x00-\x20\x7f]+", url):
+        return f"; did you mean unix://{url}?"
+    found = re.fullmatch(r"(https?:/{0,3})?([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?", url)
+    if found is None or not (found[1] or found[3]):
+        return ""
+    return f"; did you mean http://{found[2]}{found[3] or f':{DEFAULT_PORT}'}{(found[4] or '').rstrip('/')}?"

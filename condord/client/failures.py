@@ -78,10 +78,10 @@ def connection_error(error: Exception, *, url: str, timeout_seconds: float) -> U
 
 def status_error(status: int, headers: Message, body: bytes, *, url: str, has_token: bool) -> CondordError:
     """Return the error to raise for another status than the expected one."""
-    if status in {401, 403}:
+    detail = _problem_detail(body)
+    if status in {401, 403} and detail:  # without it, another program has answered
         text = f"{url} does not accept the token" if has_token else f"{url} requires a token"
         return AccessDenied(text, "Set $CONDORD_TOKEN; server.token_file is for the configured address only.")
-    detail = _problem_detail(body)
     text = f"{url} answered {status}: {detail}" if detail else f"{url} answered {status}"
     if status == http.client.MISDIRECTED_REQUEST:
         return Unavailable(text, "Use the address that `condord start` printed, or see server.allowed_hosts.")

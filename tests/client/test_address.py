@@ -29,6 +29,34 @@ def test_an_invalid_url_is_an_error_that_repeats_no_secret(url):
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "meant"),
+    [
+        ("localhost:8420", "http://localhost:8420"),
+        ("127.0.0.1:9000/", "http://127.0.0.1:9000"),
+        ("[::1]:8420", "http://[::1]:8420"),
+        ("https://localhost:8420", "http://localhost:8420"),
+        ("https://condord.lan", "http://condord.lan:8420"),
+        ("https://condord.lan/desk/", "http://condord.lan:8420/desk"),
+        ("http:/localhost:8420", "http://localhost:8420"),
+        ("http:localhost", "http://localhost:8420"),
+        ("/run/condord/socket", "unix:///run/condord/socket"),
+    ],
+)
+def test_the_error_about_a_url_has_the_one_that_was_meant(url, meant):
+    with pytest.raises(ValueError) as caught:
+        parse_url(url)
+    assert str(caught.value).endswith(f"; did you mean {meant}?")
+    assert parse_url(meant)
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "x", "", "://x:1", "x y:1", "http://"])
+def test_nothing_is_suggested_for_what_names_no_address(url):
+    with pytest.raises(ValueError) as caught:
+        parse_url(url)
+    assert "mean" not in str(caught.value)
+
+
 def test_the_error_about_a_port_names_the_url():
     with pytest.raises(ValueError, match=r"'http://127\.0\.0\.1:99999' has no port from 1 to 65535"):
         parse_url("http://127.0.0.1:99999")

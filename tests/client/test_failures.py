@@ -54,8 +54,15 @@ def test_a_status_decides_whether_another_attempt_may_succeed(status, kind):
 @pytest.mark.parametrize(("has_token", "text"), [(True, "does not accept the token"), (False, "requires a token")])
 def test_a_refused_token_is_distinguished_from_a_missing_one(has_token, text):
     for status in (401, 403):
-        error = of_status(status, has_token=has_token)
+        error = of_status(status, "the token is missing", has_token=has_token)
         assert (type(error), str(error)) == (AccessDenied, f"{URL} {text}")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_of_another_program_asks_for_no_token(status):
+    error = of_status(status)
+    assert (type(error), str(error)) == (Unavailable, f"{URL} answered {status}")
+    assert error.hint == NOT_CONDORD_HINT
 
 
 @pytest.mark.parametrize(
