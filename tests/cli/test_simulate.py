@@ -1,4 +1,10 @@
+import contextlib
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -6,6 +12,10 @@ import pytest
 from condord import simulator
 from condord.cli import demo
 from condord.cli.simulate import SCENARIO_NAMES
+from condord.client.http import Daemon
+from tests.e2e.running import until
+
+GUIDE = Path(__file__).parents[2] / "docs/guide.md"
 
 
 @pytest.fixture
@@ -91,3 +101,25 @@ def test_an_invalid_port_is_a_usage_error(condord, port):
 
 def test_the_help_names_every_scenario():
     assert [known.name for known in simulator.SCENARIOS] == [*SCENARIO_NAMES]
+
+
+@pytest.mark.slow
+def test_the_line_of_the_guide_shows_an_expiration_afternoon_until_ctrl_c(tmp_path):
+    [line] = re.findall(r"^    (\(d=.*)$", GUIDE.read_text(), re.MULTILINE)
+    line = line.replace("condord simulate", "condord simulate --port 0").replace(
+        "condord start", "condord start --port 0"
+    )
+    environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
+    shell = subprocess.Popen(
+        ["bash", "-c", f"{line}; echo over >&2"], stderr=subprocess.PIPE, text=True, env=environ, start_new_session=True
+    )
+    try:
+        address = next(found[1] for text in shell.stderr if (found := re.search(r"serves at (\S+)", text)))
+        daemon = Daemon(address, timeout_seconds=60)
+        # 15:00 in New York, once the clock has been read.
+        until(lambda: json.loads(daemon.positions())["asOf"][11:14] in ("20:", "19:"), "the simulator's clock")
+        os.killpg(shell.pid, signal.SIGINT)  # as a terminal does
+        assert shell.communicate(timeout=60)[1].splitlines()[-1] == "over"  # stderr ends with the simulator
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
