@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from condord.history.store import HistoryStore
-from condord.live.minutes import Holding, MinuteRow
+from condord.live.minutes import HoldingPeriod, MinuteRow
 from condord.live.wire_history import HistoryQuery
 
 CONDORS = 20
@@ -50,12 +50,12 @@ class Market:
         self.prices_e4 = dict(PRICES_E4)
         self.quantities = [self.random.choice((1, 1, 2, 3)) for _ in range(CONDORS)]
         self.cents = [0] * CONDORS
-        self.holdings: list[Holding] = []
+        self.holdings: list[HoldingPeriod] = []
 
     def renew(self, day: int, open_at: dt.datetime) -> None:
         """Replace all condors but the first."""
         new = [
-            Holding(condor_id=f"{symbol}-{day:06d}-{number}", opened_at=open_at)
+            HoldingPeriod(condor_id=f"{symbol}-{day:06d}-{number}", opened_at=open_at)
             for number, symbol in zip(range(CONDORS), list(PRICES_E4) * CONDORS, strict=False)
         ]
         self.holdings = (self.holdings[:1] or new[:1]) + new[1:]

@@ -124,7 +124,7 @@ def serve(condors: int) -> None:
     import growth
 
     from condord.core.quote import Tick
-    from condord.live.minutes import Holding, MinuteRow
+    from condord.live.minutes import HoldingPeriod, MinuteRow
 
     class Quotes(daemon_parts.FakeSupervisor):
         async def run(self) -> None:
@@ -149,7 +149,8 @@ def serve(condors: int) -> None:
                 unknown = dict.fromkeys(("natural_cents", "price_e4", "low", "high", "quantity"))
                 known = {"second": now - 60 * (SESSION_MINUTES - minute), "cents": 100 * (7 * minute % 97)}
                 book.pl_history.add(
-                    MinuteRow(holding=Holding(condor_id=each, opened_at=None), **known, **unknown) for each in held
+                    MinuteRow(holding=HoldingPeriod(condor_id=each, opened_at=None), **known, **unknown)
+                    for each in held
                 )
             book.edition.restart({each: book.pl_history.of(each) for each in held})
 

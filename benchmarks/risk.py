@@ -38,7 +38,7 @@ from vollib.black_scholes_merton.implied_volatility import implied_volatility
 from condord.client.sse import EventParser
 from condord.core.condor import BookKey, Leg, condor_of
 from condord.core.grouping.search import Match
-from condord.core.model.black_scholes import Conditions, price
+from condord.core.model.black_scholes import MarketConditions, price
 from condord.core.model.figures import Chain, ModelQuote, figures
 from condord.core.model.risk import RiskInputs, condor_risk
 
@@ -56,7 +56,7 @@ YIELD = 0.012
 def expiry(chance, number):
     """Ten condors of one underlying and expiration: its chain, the condors and their inputs."""
     spot, years = chance.uniform(50, 700), chance.uniform(0.02, 0.3)
-    conditions = Conditions(spot=spot, years=years, rate=RATE, dividend_yield=YIELD)
+    conditions = MarketConditions(spot=spot, years=years, rate=RATE, dividend_yield=YIELD)
     key = BookKey(f"R{number}", dt.date(2026, 12, 18), 100)
 
     def paid(right, strike):

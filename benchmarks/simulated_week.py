@@ -309,10 +309,10 @@ class Week:
             self._set_status(closes, is_open=True, state="reconnecting")
         elif not is_cut and state != "live":
             self._set_status(closes, is_open=True)
-            self.publisher.confirm(list(self.feed.sent.values()), self.now, self.publisher.prices.era)
+            self.publisher.confirm(list(self.feed.sent.values()), self.now, self.publisher.prices.generation)
         if not is_cut and self.now >= self._read + REFRESH_SECONDS:
             self._read = self.now
-            self.publisher.confirm(list(self.feed.sent.values()), self.now, self.publisher.prices.era)
+            self.publisher.confirm(list(self.feed.sent.values()), self.now, self.publisher.prices.generation)
         if not is_cut:
             ticks = {quote.symbol: self.feed.tick(quote, self.seconds) for quote in quotes}
             self.publisher.offer(ticks.values(), self.now)

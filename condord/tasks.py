@@ -46,8 +46,8 @@ def loop_time() -> float:
 def check_cancelled() -> None:
     """Raise CancelledError if the current task was cancelled and a library has kept that to itself.
 
-    `asyncio.wait_for` does so before Python 3.12 where what it waits for ends in the same turn of the loop, which is
-    likely after a stall.
+    `asyncio.wait_for` does so before Python 3.12 where what it waits for ends in the same iteration of the loop, which
+    is likely after a stall.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():

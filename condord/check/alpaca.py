@@ -23,7 +23,7 @@ from condord.config.schema import Config
 from condord.core.expiry import expiry_of
 from condord.core.position import Position
 from condord.daemon import account_source, wiring
-from condord.daemon.copied_state import other_account
+from condord.daemon.copied_state import other_account_error
 from condord.errors import ConfigError
 from condord.host import instance_lock
 from condord.host.network import Network
@@ -158,7 +158,7 @@ class AlpacaProbes:
             self._on_bus = await self._read_bus()
             expected = self._on_bus.account_hash
             if expected is not None and expected != await self._account_hash():
-                other = other_account()
+                other = other_account_error()
                 return fail(name, str(other), other.hint, other.exit_code)
         except RestFault as fault:
             # Alpaca's trading API answers a wrong key with 401 or with 403.

@@ -45,10 +45,10 @@ def alerts_lines(
     Without `with_all` they have only firing alerts, and channels that do not deliver. `document` has the condors that
     alerts fire for, None if they are not known. `gap` is a sentence about what is not watched, if anything is.
     """
-    firing, present = ordered(answer.alerts, document), _present(document)
+    firing, current = ordered(answer.alerts, document), _current(document)
     texts = [alert_sentence.sentence(alert, now, document) for alert in firing]
     lines = [
-        line for alert, text in zip(firing, texts, strict=True) for line in _alert(alert, text, now, screen, present)
+        line for alert, text in zip(firing, texts, strict=True) for line in _alert(alert, text, now, screen, current)
     ]
     lines += ["", counts_text(counted(firing))] if firing else ["No alert is firing."]
     lines += painted(formatting.capitalized(plain(gap)), "warn", screen) if gap else []
@@ -100,7 +100,7 @@ def summary(document: wire.Document, screen: Screen) -> list[str]:
     """Return two lines at most: how many alerts fire and the text of the first; none if no alert does.
 
     More may fire than the document has. The text is shortened to the width of the screen. It leaves out the price and
-    the P/L of the moment at which the alert fired, because the lines above it have the present ones.
+    the P/L of the moment at which the alert fired, because the lines above it have the current ones.
     """
     counts = document.totals.alerts
     numbers = counts_text(counts)
@@ -116,7 +116,7 @@ def summary(document: wire.Document, screen: Screen) -> list[str]:
     return [screen.paint(line, _STYLES[severest]) for line in lines]
 
 
-def _present(document: wire.Document | None) -> dict[str, str]:
+def _current(document: wire.Document | None) -> dict[str, str]:
     """Return what each condor is worth now, and the price of its underlying, both marked if they may be old.
 
     The keys come from `row_key`. The broken part is also under the id alone, if no condor with that id is whole.
@@ -140,10 +140,10 @@ def _present(document: wire.Document | None) -> dict[str, str]:
     return {condor.id: found[row_key(condor)] for condor in held(document) if row_key(condor) != condor.id} | found
 
 
-def _worth(alert: AlertJson, present: Mapping[str, str]) -> str | None:
+def _worth(alert: AlertJson, current: Mapping[str, str]) -> str | None:
     """Return the value of the alert's condor now: of the legs left, if the alert is about them."""
     key = alert.condor_id or ""
-    return present.get(broken_key(key) if alert.rule in _ABOUT_BROKEN else key) or present.get(key)
+    return current.get(broken_key(key) if alert.rule in _ABOUT_BROKEN else key) or current.get(key)
 
 
 def channels_trouble(channels: Iterable[ChannelJson]) -> list[str]:
@@ -158,10 +158,10 @@ def style_of(severity: Severity) -> str:
     return _STYLES[severity]
 
 
-def _alert(alert: AlertJson, text: str, now: dt.datetime, screen: Screen, present: Mapping[str, str]) -> list[str]:
+def _alert(alert: AlertJson, text: str, now: dt.datetime, screen: Screen, current: Mapping[str, str]) -> list[str]:
     """Return the sentence of an alert, and below it the id and what else is known.
 
-    `present` comes from `_present`; `text` is the sentence to show.
+    `current` comes from `_current`; `text` is the sentence to show.
     """
     is_firing = alert.state == "firing"
     head = f"{MARKS[alert.severity]} {alert.severity}" if is_firing else alert.state
@@ -178,7 +178,7 @@ def _alert(alert: AlertJson, text: str, now: dt.datetime, screen: Screen, presen
     details += ["already true at the first check"] if alert.at_start else []
     details += [f"acknowledged {at(alert.acknowledged_at, now)}"] if alert.acknowledged_at else []
     then = alert_sentence.split(alert.text)[1] if is_firing else ""
-    worth = _worth(alert, present)
+    worth = _worth(alert, current)
     profits = [f"now {worth}"] * bool(worth) + [f"when it fired {plain(then)}"] * bool(then)
     sentence, *more = _wrapped(plain(text), screen)
     parts = (plain(alert.id), ", ".join(details), *(["; ".join(profits)] if profits else []))

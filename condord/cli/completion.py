@@ -28,7 +28,7 @@ Words = list[tuple[str, str]]
 
 
 def condor_ids(context: typer.Context, incomplete: str) -> Words:
-    """Return the condors that the daemon of the command holds now, and then those that are broken."""
+    """Return the condors that the daemon holds now, and then those that are broken."""
     from condord.cli import formatting
     from condord.client.http import decoded
     from condord.live.wire import Document
@@ -64,7 +64,7 @@ def shows(context: typer.Context, incomplete: str) -> Words:
 
 
 def recorded_ids(context: typer.Context, incomplete: str) -> Words:
-    """Return the condors that the daemon of the command holds, and then those that were closed, the newest first."""
+    """Return the condors that the daemon holds, and then those that were closed, the newest first."""
     from condord.client.http import decoded
     from condord.core.market_hours import exchange_day
     from condord.live.wire_history import TradesJson
@@ -88,7 +88,7 @@ def alert_ids(context: typer.Context, incomplete: str) -> Words:
 
 
 def channels(context: typer.Context, incomplete: str) -> Words:
-    """Return the channels that the daemon of the command delivers to."""
+    """Return the channels that the daemon delivers to."""
     return _matching([(channel.name, channel.type) for channel in _alerts(context).channels], incomplete)
 
 

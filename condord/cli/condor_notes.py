@@ -72,7 +72,7 @@ def has_old_quotes(condor: CondorJson | BrokenJson, quotes: Mapping[str, wire.Qu
 
 
 def _doubt(underlying: UnderlyingJson | None, *, has_old_quotes: bool, old: bool) -> list[RowNote]:
-    """Return the note that numbers may differ from the present; the table of the underlyings has the reason."""
+    """Return the note that numbers may be out of date; the table of the underlyings has the reason."""
     unconfirmed = ["price"] if formatting.is_price_doubtful(underlying) else []
     unconfirmed += ["quotes"] if has_old_quotes else []
     text = f"{' and '.join(unconfirmed)} unconfirmed" if unconfirmed else ""

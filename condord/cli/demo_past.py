@@ -20,7 +20,7 @@ import msgspec
 from condord.cli.output import write_stderr
 from condord.config.schema import History
 from condord.core.market_hours import exchange_day
-from condord.live.minutes import Holding, MinuteRow
+from condord.live.minutes import HoldingPeriod, MinuteRow
 
 WAIT_SECONDS = 5.0
 """How long the start of the daemon waits for the past."""
@@ -120,7 +120,7 @@ def rows(past: SimulatedPast) -> list[MinuteRow]:
 
 
 def _condor_rows(condor: CondorPoints) -> Iterator[MinuteRow]:
-    holding = Holding(condor_id=condor.id, opened_at=condor.opened_at)
+    holding = HoldingPeriod(condor_id=condor.id, opened_at=condor.opened_at)
     points = zip(
         condor.seconds,
         condor.cents,

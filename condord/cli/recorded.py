@@ -70,7 +70,7 @@ def _absent_seconds(seconds: Sequence[int], resolution: int) -> int:
 
 
 def _begin(second: int, resolution: int) -> int:
-    """Return the start of the bucket that ends at `second`; that of the present may end early."""
+    """Return the start of the bucket that ends at `second`; the current one may end early."""
     return (second - 1) // resolution * resolution
 
 

@@ -23,7 +23,7 @@ from condord.cli.raw_terminal import REPAINT, Terminal, WakePipe, take_terminal
 from condord.cli.screen import Screen, can_paint, folded, plain, screen
 from condord.cli.table import Line, Table, document_table, one_lines, render, render_one
 from condord.cli.view import DEFAULT, Arrangement, TableView, parse_show
-from condord.client.http import Daemon, decoded, lost_legs
+from condord.client.http import Daemon, broken_condor_error, decoded
 from condord.client.resume import follow
 from condord.errors import NotFound
 from condord.live import wire
@@ -257,7 +257,7 @@ def _body(mirror: Mirror, condor_id: str | None) -> bytes:
             status = msgspec.convert(document["status"], wire.Status)
             return wire.encode(condor_unconfirmed_if_lost(decoded(body, wire.OneCondor), status))
     if _is_broken(document, condor_id):
-        raise lost_legs(condor_id)
+        raise broken_condor_error(condor_id)
     raise _gone(condor_id)
 
 

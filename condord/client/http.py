@@ -58,7 +58,7 @@ def require_read(unread: str) -> None:
         raise Unavailable(unread, "Try again in a few seconds; `condord status` shows what the daemon waits for.")
 
 
-def lost_legs(condor_id: str) -> NotFound:
+def broken_condor_error(condor_id: str) -> NotFound:
     """Return the error for a broken condor, which has no body of its own."""
     hint = f"`condord positions {condor_id}` shows what is left of it, and `condord positions --json` has it."
     return NotFound(f"{condor_id} has lost legs, so it is not among the condors", hint)
@@ -112,7 +112,7 @@ class Daemon:
             document = decoded(self.positions(), Document)
             require_read(why_positions_unread(document))
             if condor_id in [broken.id for broken in document.broken]:
-                raise lost_legs(condor_id) from error
+                raise broken_condor_error(condor_id) from error
             known = list(dict.fromkeys(condor.id for condor in held(document)))
             hint = _similar(condor_id, known) or _listed(known)
             if (symbol := condor_id.upper()) in symbols(document):

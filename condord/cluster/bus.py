@@ -88,7 +88,7 @@ class BusSubscription:
     def __init__(self, subject: str, take: Take) -> None:
         self.subject = subject
         self.take = take
-        self.live: Subscription | None = None  # the subscription of the present connection
+        self.live: Subscription | None = None  # the subscription of the current connection
         self.is_over = False
 
     async def end(self) -> None:

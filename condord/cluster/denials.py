@@ -22,7 +22,7 @@ def subscribing(subject: str) -> str:
 
 
 class Denials:
-    """The operations that the server of the present connection denies, as `publishing` and `subscribing` name them.
+    """The operations that the server of the current connection denies, as `publishing` and `subscribing` name them.
 
     `now` is a clock in seconds.
     """

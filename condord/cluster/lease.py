@@ -133,7 +133,8 @@ class Lease:
             fields = {"lease_seconds": self._configured_seconds, "in_force": seconds}
             if seconds == self._configured_seconds:
                 _log.warning(
-                    "No ingester has a lease, so the own cluster.lease_seconds applies", extra={"fields": fields}
+                    "No ingester has a lease, so this ingester's cluster.lease_seconds applies",
+                    extra={"fields": fields},
                 )
             else:
                 _log.warning("The cluster.lease_seconds of other ingesters applies", extra={"fields": fields})

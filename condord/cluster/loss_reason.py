@@ -9,7 +9,7 @@ NO_OTHER_LEADER = "this ingester does not lead any longer, and nothing has come 
 
 
 class LossReason:
-    """The reason for the present loss, or for the last one.
+    """The reason for the current loss, or for the last one.
 
     `finding` is the result of the last attempt to reach the leader; None if it found nothing, or got no answer.
     `has_followed` is whether any leader was followed, or this process has led. A `leader` is the name of the newest

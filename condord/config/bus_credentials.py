@@ -55,7 +55,7 @@ def read(named: str, environ: Mapping[str, str]) -> BusCredentials:
         _check_certificate(path, f"{named} ({KEY})")
         return BusCredentials(kind="certificate", secret=secret, path=path)
     if "-----" in text:
-        raise ConfigError([f"{named} ({KEY}) holds only a part of what is needed, or something else"], _HINT)
+        raise ConfigError([f"{named} ({KEY}) is neither a complete .creds file nor a certificate with its key"], _HINT)
     word = credentials.word(text, f"{named} ({KEY})")
     user, colon, password = word.reveal().partition(":")
     if _SEED.fullmatch(word.reveal()):

@@ -61,7 +61,7 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9-]{0,39}"
 
 Name = Annotated[str, _like(NAME, "1 to 40 letters, digits and dashes, the first no dash")]
 ChannelName = Annotated[str, _like(NAME, "names of channels")]
-Conditions = Annotated[
+ConditionTexts = Annotated[
     str | tuple[str, ...], Meta(extra={"allowed": f"a condition, or a list of up to {MAX_CONDITIONS}"})
 ]
 CondorId = Annotated[str, _like(r"[A-Z0-9.-]{1,60}", "ids of condors, SPY-261218-560-570-630-640")]
@@ -148,8 +148,8 @@ class AlertTable(RuleOverride, frozen=True, kw_only=True):
     """[[alert]]: a rule, or what changes in the built-in rule of that name."""
 
     name: Name
-    when: Conditions | None = None
-    clear: Conditions | None = None
+    when: ConditionTexts | None = None
+    clear: ConditionTexts | None = None
     for_seconds: Annotated[float, Meta(ge=0, le=86_400)] | None = None
     basis: Basis | None = None
     match: MatchTable | None = None

@@ -64,7 +64,7 @@ class CopiedState:
         """
         own = state_files.hash_of(account_key)
         if self._accounts and own not in self._accounts:
-            raise other_account()
+            raise other_account_error()
         self._accounts = {own}
 
     def copy_file(self, name: str, content: bytes) -> None:
@@ -92,7 +92,7 @@ class CopiedState:
         return self._number
 
 
-def other_account() -> ConfigError:
+def other_account_error() -> ConfigError:
     """Return the error that the key is not for the account whose state is on the bus."""
     text = "the API key is for another account than the one that the bus has under this name"
     hint = "Give each account a `cluster.account` of its own, or every ingester a key for the same account."

@@ -79,9 +79,9 @@ class Feed(MarketFeed):
         return self._book.symbols
 
     @property
-    def era(self) -> int:
-        """How often the stream was lost or came back; a request for quotes over REST notes it."""
-        return self._prices.era
+    def generation(self) -> int:
+        """How often the stream was lost or came back; read it before quotes are requested over REST."""
+        return self._prices.generation
 
     @property
     def silent(self) -> frozenset[str]:
@@ -94,9 +94,9 @@ class Feed(MarketFeed):
         if deadline is not None:
             self._arm(deadline)
 
-    def confirm(self, ticks: Iterable[Tick], era: int) -> None:
-        """Take the latest quotes from REST, requested in `era`."""
-        self._arm(self._publisher.confirm(ticks, self._loop.time(), era))
+    def confirm(self, ticks: Iterable[Tick], generation: int) -> None:
+        """Take the latest quotes from REST, requested in that `generation`."""
+        self._arm(self._publisher.confirm(ticks, self._loop.time(), generation))
 
     def gap(self) -> None:
         """Mark every quote unconfirmed: the stream was cut."""

@@ -123,7 +123,7 @@ def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -
         announce=lambda _line: serves.set(),
         reread=reread,
         log_dropped=stderr.dropped,
-        check_turn=watch.check,
+        before_iteration=watch.check,
         lease_digest=begin.lease_digest,
         extra_work={"the channel to the front": talk},
         copied=copied,

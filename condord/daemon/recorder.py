@@ -32,7 +32,7 @@ RETRY_SECONDS = 60.0
 class Recorder:
     """Records minutes if `is_enabled`; `source` is the environment of the account, `now_at` the exchange's clock (UTC).
 
-    `is_known`: the database has the account of the present key. `is_shown`: its positions have been read. `rows` counts
+    `is_known`: the database has the account of the current key. `is_shown`: its positions have been read. `rows` counts
     the written rows. `shared` has the extremes that other ingesters have recorded. `run` must be running for anything
     to be written.
     """

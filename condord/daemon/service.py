@@ -43,7 +43,7 @@ def run(
     announce: Callable[[str], None],
     reread: Callable[[], Config] | None = None,
     log_dropped: Callable[[], int] = lambda: 0,
-    check_turn: Callable[[], None] = lambda: None,
+    before_iteration: Callable[[], None] = lambda: None,
     lease_digest: str = "",
     extra_work: Mapping[str, Callable[[Parts], Awaitable[None]]] | None = None,
     copied: CopiedState | None = None,
@@ -56,7 +56,7 @@ def run(
         announce: gets one line when the daemon serves.
         reread: loads the configuration again on SIGHUP.
         log_dropped: returns how many log lines could not be written.
-        check_turn: is called before each turn of the event loop.
+        before_iteration: is called before each iteration of the event loop.
         lease_digest: identifies the lease of a maker (`condord.host.instance_lock`).
         extra_work: what else runs until the stop, by name.
         copied: has the state of an earlier leader, and sends copies to the front; None if this is not a maker.
@@ -87,7 +87,7 @@ def run(
         with (
             _history_directory(state, source) as history,
             places.opened(config.server, inherited, token=inputs.token, environ=environ) as place,
-            asyncio.Runner(loop_factory=lambda: ResolvingLoop(suspensions.selector(check_turn))) as runner,
+            asyncio.Runner(loop_factory=lambda: ResolvingLoop(suspensions.selector(before_iteration))) as runner,
         ):
             if copied is None:  # only the front of a maker serves people
                 locks.note_url(place.address)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from condord.live.minutes import Extremes, Holding, MinuteRow, RecordedPast
+from condord.live.minutes import Extremes, HoldingPeriod, MinuteRow, RecordedPast
 from condord.upstream.state_files import EXTREMES, Store
 
 MAX_HOLDINGS = 1000
@@ -32,7 +32,7 @@ class SharedExtremes:
     def __init__(self, store: Store) -> None:
         self._root = store
         self._store = store
-        self._known: dict[Holding, Extremes] = {}
+        self._known: dict[HoldingPeriod, Extremes] = {}
 
     async def join(self, account_key: str, past: RecordedPast) -> RecordedPast:
         """Return the past of this account, extended by the extremes that the others have recorded."""
@@ -40,7 +40,7 @@ class SharedExtremes:
         self._known = dict(past.extremes)
         found = await self._store.read(EXTREMES, list[_StoredExtremes])
         for kept in found or ():
-            holding = Holding(condor_id=kept.condor_id, opened_at=kept.opened_at)
+            holding = HoldingPeriod(condor_id=kept.condor_id, opened_at=kept.opened_at)
             self._add(holding, Extremes(worst=kept.worst, best=kept.best))
         if found is None:
             await self._write()
@@ -66,7 +66,7 @@ class SharedExtremes:
             ],
         )
 
-    def _add(self, holding: Holding, extremes: Extremes) -> None:
+    def _add(self, holding: HoldingPeriod, extremes: Extremes) -> None:
         before = self._known.pop(holding, extremes)
         worst, best = min(before.worst, extremes.worst), max(before.best, extremes.best)
         self._known[holding] = Extremes(worst=worst, best=best)

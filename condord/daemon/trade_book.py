@@ -27,7 +27,7 @@ from condord.daemon.grouper import BackgroundRunner
 from condord.daemon.recorder import RETRY_SECONDS
 from condord.errors import Unavailable
 from condord.live import render_trades
-from condord.live.minutes import Extremes, Holding, RecordedPast
+from condord.live.minutes import Extremes, HoldingPeriod, RecordedPast
 from condord.live.wire_history import TradesJson
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class TradeBook:
             for trade in self._trades
             if (from_at is None or from_at <= trade.closed_at) and (until_at is None or trade.closed_at < until_at)
         ]
-        extremes: Mapping[Holding, Extremes] = {}
+        extremes: Mapping[HoldingPeriod, Extremes] = {}
         with contextlib.suppress(Unavailable):  # the notice shows the reason
             extremes = await self._store.extremes(render_trades.holdings(shown))
         return render_trades.answer(shown, extremes, complete_from)

@@ -42,14 +42,14 @@ def load_activities(connection: sqlite3.Connection, account: str) -> tuple[tuple
 
 
 def add_activities(
-    connection: sqlite3.Connection, account: int, activities: Sequence[Activity], complete_from: dt.datetime | None
+    connection: sqlite3.Connection, account_id: int, activities: Sequence[Activity], complete_from: dt.datetime | None
 ) -> None:
     """Store activities; those of the same id, kind and symbol are replaced."""
     connection.executemany(
         _ADD_ACTIVITY,
         [
             (
-                account,
+                account_id,
                 row.id,
                 row.kind,
                 row.symbol,
@@ -66,7 +66,7 @@ def add_activities(
     )
     if complete_from is not None:
         connection.execute(
-            "UPDATE accounts SET complete_from_us = ? WHERE account = ?", (microseconds(complete_from), account)
+            "UPDATE accounts SET complete_from_us = ? WHERE account = ?", (microseconds(complete_from), account_id)
         )
 
 
@@ -75,19 +75,19 @@ def load_trades(connection: sqlite3.Connection, account: str) -> tuple[Trade, ..
     return tuple(_trade(row) for row in connection.execute(_TRADES, (account,)).fetchall())
 
 
-def save_trades(connection: sqlite3.Connection, account: int, trades: Sequence[Trade]) -> None:
-    """Store `trades`, all that the evidence gives, and remove others closed since the activities are complete.
+def save_trades(connection: sqlite3.Connection, account_id: int, trades: Sequence[Trade]) -> None:
+    """Store `trades`, all that the activities give, and remove others that were closed after `complete_from`.
 
     While no activities have been read, others are removed from the oldest of `trades` on.
     """
     (complete_us,) = connection.execute(
-        "SELECT complete_from_us FROM accounts WHERE account = ?", (account,)
+        "SELECT complete_from_us FROM accounts WHERE account = ?", (account_id,)
     ).fetchone()
     if complete_us is None:
         complete_us = min((microseconds(trade.closed_at) for trade in trades), default=None)
     if complete_us is not None:
-        connection.execute("DELETE FROM trades WHERE account = ? AND closed_us >= ?", (account, complete_us))
-    connection.executemany(_ADD_TRADE, [(account, *_trade_values(trade)) for trade in trades])
+        connection.execute("DELETE FROM trades WHERE account = ? AND closed_us >= ?", (account_id, complete_us))
+    connection.executemany(_ADD_TRADE, [(account_id, *_trade_values(trade)) for trade in trades])
 
 
 def _activity(row: tuple[object, ...]) -> Activity:

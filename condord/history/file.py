@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from condord.history.schema import MIGRATIONS
-from condord.history.writing import Writer, account_id, tidy
+from condord.history.writing import Writer, id_of_account, tidy
 from condord.host import database
 
 MAX_WAITING = 1000
@@ -59,7 +59,7 @@ class _OpenFile:
 
     def account(self, account: StoredAccount) -> tuple[int, Writer]:
         if account.hash not in self.accounts:
-            number = account_id(self.connection, account.hash, account.source)
+            number = id_of_account(self.connection, account.hash, account.source)
             self.accounts[account.hash] = number, Writer(self.connection, number)
         return self.accounts[account.hash]
 

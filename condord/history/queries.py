@@ -12,7 +12,7 @@ from condord.history.buckets import Bucket, Run
 from condord.history.instants import instant_or_none, microseconds, microseconds_or_none
 from condord.history.schema import QUARTER_MINUTES, RUN_MINUTES, RUN_QUARTERS
 from condord.history.writing import DAY_MINUTES, RUN_COLUMNS, day_of, is_gone, last_minute
-from condord.live.minutes import Extremes, Holding, RecordedPast
+from condord.live.minutes import Extremes, HoldingPeriod, RecordedPast
 from condord.live.pl_history import MAX_POINTS
 from condord.live.wire_condor import HistoryJson
 from condord.live.wire_history import HistoryQuery, RecordedJson
@@ -97,13 +97,13 @@ def past(connection: sqlite3.Connection, account: str, today: dt.date) -> Record
     """Return the newest holding of each condor; lines are from the latest day that has any, `today` at most."""
     quantities: dict[str, int] = {}
     credits_e4: dict[str, int | None] = {}
-    extremes: dict[Holding, Extremes] = {}
+    extremes: dict[HoldingPeriod, Extremes] = {}
     runs: dict[str, list[Run]] = {}
     for series, condor, opened_us, worst, best in connection.execute(_LATEST, (account,)).fetchall():
         # The opening of a later holding of the same strikes may be unknown, too.
         is_past = opened_us is None and is_gone(connection, series)
         if worst is not None and best is not None and not is_past:
-            holding = Holding(condor_id=condor, opened_at=instant_or_none(opened_us))
+            holding = HoldingPeriod(condor_id=condor, opened_at=instant_or_none(opened_us))
             extremes[holding] = Extremes(worst=worst, best=best)
         found = [Run(*row) for row in connection.execute(_LAST_RUNS, (series,))]
         if found and (quantity := found[-1].quantity) is not None:
@@ -123,7 +123,9 @@ def _of_same_terms(runs: list[Run]) -> list[Run]:
     return runs[first + 1 :]
 
 
-def extremes(connection: sqlite3.Connection, account: str, holdings: Collection[Holding]) -> dict[Holding, Extremes]:
+def extremes(
+    connection: sqlite3.Connection, account: str, holdings: Collection[HoldingPeriod]
+) -> dict[HoldingPeriod, Extremes]:
     """Return the extremes of those `holdings` that were recorded.
 
     A holding with an unknown opening is found if its condor has had no other one.
@@ -201,7 +203,7 @@ def _count(connection: sqlite3.Connection, run: Run) -> tuple[int, bool]:
 def _answer(
     query: HistoryQuery, opened_at: dt.datetime | None, step: int, read: list[Bucket], ended: int
 ) -> RecordedJson:
-    """The answer with the buckets `read`; that of the present goes to `ended`, the last minute that has ended."""
+    """The answer with the buckets `read`; the current one goes to `ended`, the last minute that has ended."""
     return RecordedJson(
         id=query.condor_id,
         opened_at=opened_at,

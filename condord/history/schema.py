@@ -5,7 +5,7 @@ A year of 20 condors takes less than 50 MB because a minute is stored in about 2
 - A line (`series`) is split into `runs`: one exchange day with one quantity and credit. A minute refers to its run by a
   key of four bytes, and its other columns are small numbers: differences in units of the run. The unit is half a cent a
   contract, as marks are the middle of two prices; where a difference has another unit, a run with the unit 1 begins.
-- The minutes of the present day are in `recent`, in the order of their arrival, and move to `points` afterwards. So
+- The minutes of the current day are in `recent`, in the order of their arrival, and move to `points` afterwards. So
   `points` grows at its end. SQLite then fills its pages completely, but only those of a table with a rowid: `WITHOUT
   ROWID`, as for all other tables, would leave a tenth of it empty. The same holds for `quarters`.
 

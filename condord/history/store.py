@@ -25,7 +25,7 @@ from condord.history.writing import Writer
 from condord.host import database, database_thread
 from condord.host.database_thread import DatabaseFault, DatabaseThread
 from condord.host.thread_pool import DaemonPool
-from condord.live.minutes import Extremes, Holding, MinuteRow, RecordedPast
+from condord.live.minutes import Extremes, HoldingPeriod, MinuteRow, RecordedPast
 from condord.live.wire_history import HistoryQuery, RecordedJson
 
 _HINT = "Try again later. `condord status` shows the notice `historyUnavailable` until the file can be used again."
@@ -105,7 +105,7 @@ class HistoryStore:
         """
         return await self._read(lambda connection, account: queries.recorded(connection, account, query, now_at))
 
-    async def extremes(self, holdings: Collection[Holding]) -> dict[Holding, Extremes]:
+    async def extremes(self, holdings: Collection[HoldingPeriod]) -> dict[HoldingPeriod, Extremes]:
         """Return the extremes of those `holdings` that were recorded.
 
         Raises:

@@ -61,7 +61,7 @@ class _Line:
         self.run: buckets.Run | None = None
 
 
-def account_id(connection: sqlite3.Connection, account: str, source: str) -> int:
+def id_of_account(connection: sqlite3.Connection, account: str, source: str) -> int:
     """Return the number of the account whose hash is `account`; it is added if it is new."""
     sql = "SELECT account FROM accounts WHERE hash = ?"
     found = connection.execute(sql, (account,)).fetchone()
@@ -80,9 +80,9 @@ class Writer:
     It remembers the newest holdings and runs, so it must be built again after a transaction that failed.
     """
 
-    def __init__(self, connection: sqlite3.Connection, account: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, account_id: int) -> None:
         self._connection = connection
-        self._account = account
+        self._account_id = account_id
         self._lines: dict[str | None, _Line] = {}
 
     def write(self, rows: Sequence[MinuteRow]) -> None:
@@ -126,7 +126,7 @@ class Writer:
         return opened_us > line.opened_us
 
     def _stored_line(self, condor: str | None) -> _Line | None:
-        found = self._connection.execute(_LAST_SERIES, (self._account, condor)).fetchone()
+        found = self._connection.execute(_LAST_SERIES, (self._account_id, condor)).fetchone()
         if found is None or (found[1] is None and is_gone(self._connection, found[0])):
             return None
         line = _Line(*found)
@@ -137,7 +137,7 @@ class Writer:
     def _begin_line(self, condor: str | None, opened_us: int | None) -> _Line:
         series = _next(self._connection, "series", "series")
         self._connection.execute(
-            "INSERT INTO series VALUES (?, ?, ?, ?, NULL, NULL)", (series, self._account, condor, opened_us)
+            "INSERT INTO series VALUES (?, ?, ?, ?, NULL, NULL)", (series, self._account_id, condor, opened_us)
         )
         return _Line(series, opened_us, None, None)
 

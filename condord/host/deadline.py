@@ -2,7 +2,7 @@
 
 The parent writes each deadline into a pipe. In the child a thread of its own waits for it, so even a child whose event
 loop hangs ends in time, and so does one whose parent is gone or stopped. A child that was suspended compares the clock
-with its deadline first: its event loop does that before each turn.
+with its deadline first: its event loop does that before each iteration.
 
 A deadline is in seconds of a clock that also runs while the machine sleeps, and is the same in all processes.
 """

@@ -13,7 +13,7 @@ _DESCRIPTOR = struct.Struct("i")
 
 
 class HandedListener(socket.socket):
-    """The end of the process that takes the connections. It is used like a listening socket. `taken` counts them."""
+    """The socket end in the process that takes the connections, used like a listening socket. `taken` counts them."""
 
     taken = 0
 
@@ -42,7 +42,7 @@ class HandedListener(socket.socket):
 
 
 class Handover:
-    """The side of the process that hands connections to another one, which inherits `descriptor`.
+    """The socket pair in the process that hands connections to another one, which inherits `descriptor`.
 
     This process keeps that end open, too, and so can take back waiting connections. The kernel gives each connection to
     only one process, even if both take at the same moment. `handed` counts the connections without those taken back.

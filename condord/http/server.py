@@ -34,7 +34,7 @@ BACKLOG = 2048
 GRACE_SECONDS = 2
 """How long answers may take to end after `stop`."""
 ACCEPTED_AT_ONCE = 16
-"""Connections accepted in one turn of the loop, before admission control sees any of them."""
+"""Connections accepted in one iteration of the event loop, before admission control sees any of them."""
 UNSENT_BYTES = 16_384
 """Unsent bytes that the kernel queues for a connection. Its default, 4 MB, would be half an hour of stale prices."""
 SPARE_FILES = 128
@@ -308,7 +308,7 @@ class HttpServer(uvicorn.Server):
             await asyncio.sleep(0)
         for listener in listeners:
             loop.remove_reader(listener)
-        # A connection accepted in this turn gets its transport in the next; asyncio would drop it with the listener.
+        # A connection accepted in this iteration gets its transport in the next, so the listener closes after it.
         await asyncio.sleep(0)
         for server in self.servers:
             server.close()

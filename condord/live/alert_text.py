@@ -47,7 +47,7 @@ _CLOSABLE = frozenset(
 """Quantities for which a trader would close the condor."""
 _WITHOUT_PL = frozenset({"blind", "brokenCondor", "assignment"})
 """Words for which the P/L is unknown, or would belong to the complete part of the condor."""
-_UNDECIDED = "what this alert needs cannot be known at present; earlier: "
+_NOT_EVALUATED = "cannot be evaluated at present; last known: "
 _HAS_ORDERS = (" orders for it ", "Alpaca takes orders ", "Alpaca has taken no orders ", "trading ends at ")
 """Parts of clauses that have the time until which the condor can be closed."""
 _ORDERS = Condition(quantity="minutesToOrderCutoff", operator="<=", threshold=0.0)
@@ -120,7 +120,7 @@ def undecided(record: AlertRecord) -> str:
     """The sentence for an alert that may no longer hold: the earlier reason, without the P/L of that moment."""
     earlier = record.text.partition(": ")[2]
     reason = earlier.rpartition(". P/L ")[0] or earlier.removesuffix(".")
-    return f"{_name(record)}: {_UNDECIDED}{reason}."
+    return f"{_name(record)}: {_NOT_EVALUATED}{reason}."
 
 
 def _state(rule: Rule, subject: Subject, facts: Facts) -> str:
@@ -270,7 +270,7 @@ def _days(_: Subject, value: Value, condition: Condition) -> str:
 
 
 def _days_at_opening(_: Subject, value: Value, condition: Condition) -> str:
-    return f"it was opened {worded(condition.quantity, value)} before"
+    return f"it was opened {worded(condition.quantity, value)} before expiration"
 
 
 def _order_cutoff(subject: Subject, value: Value, condition: Condition) -> str:

@@ -26,7 +26,7 @@ from condord.live.book import Book
 from condord.live.wire_risk import AccountJson
 
 SLICE = 20
-"""How many subjects one call of `evaluate` evaluates: it keeps a turn of the event loop well below 10 ms."""
+"""How many subjects one call of `evaluate` evaluates: it keeps an iteration of the event loop well below 10 ms."""
 SETTLE_SECONDS = 10.0
 """How long after the first evaluation no subject counts as gone."""
 _MINUTE_SECONDS = 60

@@ -282,7 +282,7 @@ class Alerts:
         self._note(alert)
 
     def _current(self, alert: Alert | None, rule: Rule, subject: Subject, now_at: dt.datetime) -> Alert:
-        """The alert of a rule for the present holding of a subject; a new one if there is none."""
+        """The alert of a rule for the current holding of a subject; a new one if there is none."""
         opened_at = subject.opened_at
         if alert is not None and opened_at is not None:
             known_at = alert.record.opened_at

@@ -10,7 +10,7 @@ import msgspec
 from condord.live.wire_condor import HistoryJson
 
 
-class Holding(msgspec.Struct, frozen=True, kw_only=True):
+class HoldingPeriod(msgspec.Struct, frozen=True, kw_only=True):
     """A condor of one account from opening to closing: its id, and when it was opened, None if that is not known.
 
     An unknown and a later known `opened_at` are the same holding.
@@ -29,7 +29,7 @@ class MinuteRow(msgspec.Struct, frozen=True, kw_only=True):
     value could not be relied on (`core/reliability`), so the minute does not count for the extremes of the holding.
     """
 
-    holding: Holding | None
+    holding: HoldingPeriod | None
     second: int
     cents: int | None
     natural_cents: int | None
@@ -58,4 +58,4 @@ class RecordedPast(msgspec.Struct, frozen=True, kw_only=True):
     lines: Mapping[str, HistoryJson] = {}
     quantities: Mapping[str, int] = {}
     credits_e4: Mapping[str, int | None] = {}
-    extremes: Mapping[Holding, Extremes] = {}
+    extremes: Mapping[HoldingPeriod, Extremes] = {}

@@ -104,7 +104,7 @@ class PlHistory:
         return self.histories.get(identity, wire_condor.HistoryJson())
 
     def _continue(self) -> None:
-        """Put the recorded points before the present ones, once for each condor.
+        """Put the recorded points before those of this run, once for each condor.
 
         A first reading may have a different credit than the recorded one, as orders have not been read by then. So a
         line waits for a reading with its quantity and credit while the condor is held.

@@ -64,15 +64,16 @@ class _ConfirmedSymbols(TTLCache[str, bool]):
 class Prices:
     """The newest quote of each held contract. `max_symbols` and `ttl_seconds` bound the quotes that count as confirmed.
 
-    `quotes` holds them by symbol. `era` counts gaps and their ends, `superseded` the quotes of the stream that a newer
-    one replaced before `settle`, and `refused` the quotes refused, by reason.
+    `quotes` holds them by symbol. `generation` counts the gaps of the stream and their ends: only an answer from REST
+    that was requested in the current one confirms quotes. `superseded` counts the quotes of the stream that a newer one
+    replaced before `settle`, and `refused` the quotes refused, by reason.
     """
 
     def __init__(self, *, max_symbols: int, ttl_seconds: float) -> None:
         self.quotes: dict[str, Quote] = {}
         self.refused: dict[str, int] = {}
         self.superseded = 0
-        self.era = 0
+        self.generation = 0
         self._held: frozenset[str] = frozenset()
         self._waiting: dict[str, Tick] = {}
         self._last_good_e4: dict[str, int] = {}
@@ -155,8 +156,8 @@ class Prices:
                 kept -= 1
         self.superseded += kept - len(newest)
 
-    def confirm(self, ticks: Iterable[Tick], now: float, era: int) -> None:
-        """Take the latest quotes from REST, requested in `era`. `now` is in loop seconds.
+    def confirm(self, ticks: Iterable[Tick], now: float, generation: int) -> None:
+        """Take the latest quotes from REST, requested in that `generation`. `now` is in loop seconds.
 
         A newer quote replaces the held one. An older one confirms it, as REST then has nothing newer. A quote requested
         before the last gap may replace the held one, but does not confirm it.
@@ -170,7 +171,7 @@ class Prices:
             elif tick.symbol in self._held:
                 if self._is_news(tick):
                     self._replace(tick)
-                if era == self.era:
+                if generation == self.generation:
                     self._confirm(tick.symbol)
                     self._expect(tick, now)
 
@@ -203,7 +204,7 @@ class Prices:
         self._streamed_at.clear()
         self._expected.clear()
         self._cut_at = _NEVER_AT
-        self.era += 1
+        self.generation += 1
 
     def gap(self) -> None:
         """Mark every quote unconfirmed: the stream was cut."""

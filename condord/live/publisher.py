@@ -76,9 +76,9 @@ class Publisher:
         self._received = now
         return self.coalescer.deadline if self.coalescer.offer(now) else None
 
-    def confirm(self, ticks: Iterable[Tick], now: float, era: int) -> float | None:
-        """Take the latest quotes from REST, requested in `era` of the prices. Returns when `tick` is due."""
-        self.prices.confirm(ticks, now, era)
+    def confirm(self, ticks: Iterable[Tick], now: float, generation: int) -> float | None:
+        """Take the latest quotes from REST, requested in that `generation`. Returns when `tick` is due."""
+        self.prices.confirm(ticks, now, generation)
         return self._due_after_change(now)
 
     def gap(self, now: float) -> float | None:

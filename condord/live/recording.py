@@ -28,7 +28,7 @@ from condord.core.reliability import is_opening, unreliable_reason
 from condord.core.underlying import UnderlyingPrice
 from condord.core.valuation import Totals, Valuation
 from condord.live import wire
-from condord.live.minutes import Extremes, Holding, MinuteRow, RecordedPast
+from condord.live.minutes import Extremes, HoldingPeriod, MinuteRow, RecordedPast
 
 STEP_SECONDS = 60
 MARGIN_SECONDS = 0.05
@@ -136,7 +136,7 @@ class _Holding:
     def row(self, second: int, prices_e4: Mapping[str, int]) -> MinuteRow:
         condor, minute = self.condor, self.minute
         return MinuteRow(
-            holding=Holding(condor_id=condor.id, opened_at=self.opened_at),
+            holding=HoldingPeriod(condor_id=condor.id, opened_at=self.opened_at),
             second=second,
             cents=minute.cents,
             natural_cents=minute.natural_cents,
@@ -344,7 +344,7 @@ class Minutes:
         return known
 
     def _adopt(self) -> None:
-        """Continue the present holdings with their recorded extremes. The others ended while condord did not run."""
+        """Continue the current holdings with their recorded extremes. The others ended while condord did not run."""
         for identity, followed in (self._followed | self._broken).items():
             followed.adopt(self._recalled.get(identity, {}))
         self._recalled = {}

@@ -11,28 +11,28 @@ from condord.core.cost import divide
 from condord.core.market_hours import exchange_day
 from condord.core.trade import DeliveredShares, Trade, totals
 from condord.core.valuation import percent
-from condord.live.minutes import Extremes, Holding
+from condord.live.minutes import Extremes, HoldingPeriod
 from condord.live.wire_history import SharesJson, TradeJson, TradesJson, TradeTotalsJson
 from condord.live.wire_values import dollars, dollars_or_none
 
 _E4_PER_CENT = 100
 
 
-def holding(trade: Trade) -> Holding | None:
+def holding(trade: Trade) -> HoldingPeriod | None:
     """The holding whose extremes the trade has; None if the trade is only a part of one.
 
-    A holding has the extremes of its present quantity, and goes on after a part was closed.
+    A holding has the extremes of its current quantity, and goes on after a part was closed.
     """
-    return Holding(condor_id=trade.id, opened_at=trade.opened_at) if trade.is_whole else None
+    return HoldingPeriod(condor_id=trade.id, opened_at=trade.opened_at) if trade.is_whole else None
 
 
-def holdings(trades: Iterable[Trade]) -> frozenset[Holding]:
+def holdings(trades: Iterable[Trade]) -> frozenset[HoldingPeriod]:
     """The holdings whose extremes `answer` needs."""
     return frozenset(found for trade in trades if (found := holding(trade)) is not None)
 
 
 def answer(
-    trades: Sequence[Trade], extremes: Mapping[Holding, Extremes], complete_from: dt.datetime | None
+    trades: Sequence[Trade], extremes: Mapping[HoldingPeriod, Extremes], complete_from: dt.datetime | None
 ) -> TradesJson:
     """Return trades, in their sequence, with their totals.
 
@@ -44,7 +44,7 @@ def answer(
     )
 
 
-def _extremes_of(shown: Trade, extremes: Mapping[Holding, Extremes]) -> Extremes | None:
+def _extremes_of(shown: Trade, extremes: Mapping[HoldingPeriod, Extremes]) -> Extremes | None:
     held = holding(shown)
     return None if held is None else extremes.get(held)
 

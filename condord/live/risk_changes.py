@@ -59,13 +59,13 @@ def underlying_counts(newest: UnderlyingPrice, published: UnderlyingPrice) -> bo
     return others != published or _moved(newest.price_e4, published.price_e4, UNDERLYING_PRICE)
 
 
-def same_holding(json: UnderlyingJson, published: UnderlyingJson) -> bool:
+def same_shares_and_dividend(json: UnderlyingJson, published: UnderlyingJson) -> bool:
     """Whether the shares and the next dividend are the same."""
     return (json.shares, json.ex_dividend) == (published.shares, published.ex_dividend)
 
 
-def knows_same(json: UnderlyingJson, published: UnderlyingJson) -> bool:
-    """Whether the same greeks are known."""
+def same_known_greeks(json: UnderlyingJson, published: UnderlyingJson) -> bool:
+    """Whether the same greeks are known, whatever their values."""
     names = ("delta", "gamma", "theta", "vega")
     return all((getattr(json, name) is None) == (getattr(published, name) is None) for name in names)
 

@@ -31,7 +31,7 @@ from condord.live.underlying_prices import UnderlyingPrices
 from condord.live.wire_risk import RiskJson, UnderlyingJson
 
 SLICE = 100
-"""The cost of a slice, where a contract costs 1: it keeps a turn of the loop well below 10 ms."""
+"""The cost of a slice, where a contract costs 1: it keeps an iteration of the event loop well below 10 ms."""
 SETTLE_SECONDS = 10.0
 """How often, at least, prices are judged, as they become unconfirmed without any message."""
 JUDGE_COST = 1
@@ -283,7 +283,9 @@ class Risks:
         published = self._edition.underlyings.json[symbol]
         if risk_changes.underlying_counts(price, self._edition.underlyings.core[symbol]):
             return True
-        if not (risk_changes.same_holding(json, published) and risk_changes.knows_same(json, published)):
+        if not (
+            risk_changes.same_shares_and_dividend(json, published) and risk_changes.same_known_greeks(json, published)
+        ):
             return True
         return has_figures and not risk_changes.same_underlying(json, published)
 

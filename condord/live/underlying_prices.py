@@ -64,7 +64,7 @@ class UnderlyingPrices:
     """The prices of the underlyings in `hold`. `refused` counts what was refused, by reason.
 
     Call `settle` once a window, and at least every 15 s, so that a price becomes unconfirmed in time: `price` returns
-    what was found there. `now` is in loop seconds.
+    what the last `settle` has chosen. `now` is in loop seconds.
     """
 
     def __init__(self) -> None:

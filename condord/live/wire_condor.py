@@ -50,7 +50,7 @@ class PlBounds(PublicJson, frozen=True, kw_only=True):
 
 
 class ValuationJson(PublicJson, frozen=True, kw_only=True):
-    """The present value of a condor. While a leg is `missing` a usable quote, all numbers but `plBounds` are null.
+    """The current value of a condor. While a leg is `missing` a usable quote, all numbers but `plBounds` are null.
 
     `dayPl` is against yesterday's close, or the entry of what was opened today; null while either is not known.
     `worstPl` and `bestPl` are the extremes of `unrealizedPl` recorded since the condor was opened, without minutes in

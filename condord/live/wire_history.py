@@ -12,11 +12,11 @@ from condord.live.wire_values import Dollars, Instant, PublicJson
 
 
 class RecordedJson(PublicJson, frozen=True, kw_only=True):
-    """`GET /api/history`: what was recorded of one condor's present or last holding, or of all open condors together.
+    """`GET /api/history`: what was recorded of one condor's current or last holding, or of all open condors together.
 
     All lists have one entry for each minute or bucket that has a row, oldest first. `seconds` are the ends of these,
-    in seconds since 1970, `resolutionSeconds` apart where nothing is absent. That of the bucket of the present is the
-    last minute that has ended. `cents` (profit or loss at mark), `naturalCents` and `price` (of the underlying) are the
+    in seconds since 1970, `resolutionSeconds` apart where nothing is absent. The current bucket ends at the last
+    minute that has ended. `cents` (profit or loss at mark), `naturalCents` and `price` (of the underlying) are the
     last known values in it, null if none was known; `low` and `high` are the least and the greatest `cents` published
     in it. `id`, `openedAt` and every `price` are null for all condors.
     """

@@ -74,7 +74,7 @@ class QuoteEncoder:
             ahead.append(self._encoded({"T": "zz", "S": quote.symbol, "v": [1, {"a": None}]}, quote.symbol))
         if self._is_triggered("other-messages", quote, now):
             trade = SimulatedTrade(symbol=quote.symbol, at_ns=quote.at_ns, id=1, price=quote.ask, size=1)
-            ahead += [self._encoded(other, quote.symbol) for other in stock_wire.every_other_message(trade)]
+            ahead += [self._encoded(other, quote.symbol) for other in stock_wire.messages_of_other_types(trade)]
         if self._is_triggered("unsubscribed-symbol", quote, now):
             unsubscribed = msgspec.structs.replace(quote, symbol=_UNSUBSCRIBED[self._stream])
             ahead.append(self._encoded(self._message_of(unsubscribed), None))

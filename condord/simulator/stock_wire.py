@@ -85,7 +85,7 @@ RARE_MESSAGES: Mapping[Channel, Sequence[Callable[[SimulatedTrade], dict[str, An
 """The messages that are sent now and then, by channel."""
 
 
-def every_other_message(trade: SimulatedTrade) -> list[dict[str, Any]]:
+def messages_of_other_types(trade: SimulatedTrade) -> list[dict[str, Any]]:
     """One message of each type but quotes and trades, at the price of `trade`."""
     second = trade.at_ns // _SECOND
     price = trade.price

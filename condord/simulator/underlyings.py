@@ -107,7 +107,7 @@ class Underlyings:
         """The close of the last session before `day`; None if the underlying is unknown.
 
         `day` is the day of the newest session or later. If it is later, and the newest session has not ended, its close
-        is the present price.
+        is the current price.
         """
         if day <= self.session_day:
             return self.previous_close(name)

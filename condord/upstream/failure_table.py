@@ -15,8 +15,8 @@ HowSoon = Again | Literal["fewer", "retry", "asked", "reading", "breaker", "budg
 """When to try again.
 
 Streams: see `Again`; `fewer` keeps the connection and subscribes to fewer symbols. REST: `retry` after 1, 2 and 4 s
-with jitter; `asked` when Alpaca says, or else like `retry`; `reading` with the next poll; `breaker` and `budget` when
-the circuit breaker or the request budget allows.
+with jitter; `asked` at the time that Alpaca names, or else like `retry`; `reading` with the next poll; `breaker` and
+`budget` when the circuit breaker or the request budget allows.
 """
 
 

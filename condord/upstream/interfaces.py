@@ -111,15 +111,15 @@ class AccountSink(QuoteSink, Protocol):
         """The contracts held whose symbols can be parsed, the most important first."""
 
     @property
-    def era(self) -> int:
-        """How often the stream was lost or came back; a request for quotes over REST notes it."""
+    def generation(self) -> int:
+        """How often the stream was lost or came back; read it before quotes are requested over REST."""
 
     @property
     def silent(self) -> frozenset[str]:
         """The contracts for which REST has had newer quotes than the stream for too long, streamed or not."""
 
-    def confirm(self, ticks: Iterable[Tick], era: int) -> None:
-        """Take the latest quotes from REST, and the era in which they were requested."""
+    def confirm(self, ticks: Iterable[Tick], generation: int) -> None:
+        """Take the latest quotes from REST, and the generation in which they were requested."""
 
     def lapse(self, symbols: Iterable[str]) -> None:
         """Note that neither the stream nor REST has confirmed `symbols` recently."""

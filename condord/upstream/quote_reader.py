@@ -76,8 +76,8 @@ class QuoteReader:
 
     async def _ask(self, symbols: Sequence[str]) -> None:
         if symbols:
-            era = self._sink.era
-            await self._brokerage.quotes(symbols, lambda ticks: self._sink.confirm(ticks, era))
+            generation = self._sink.generation
+            await self._brokerage.quotes(symbols, lambda ticks: self._sink.confirm(ticks, generation))
 
 
 def _requests(symbols: int) -> int:

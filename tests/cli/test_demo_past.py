@@ -12,7 +12,7 @@ import pytest
 from condord.cli import demo_past
 from condord.config.schema import History
 from condord.history.store import HistoryStore
-from condord.live.minutes import Holding
+from condord.live.minutes import HoldingPeriod
 from tests.simulator.builders import with_simulator
 
 OPENED_AT = dt.datetime(2026, 11, 19, 18, 39, 25, 432109, tzinfo=dt.UTC)
@@ -66,7 +66,7 @@ def write(directory, history=None, url="http://127.0.0.1:1"):
 
 def test_a_point_is_a_row_with_the_extremes_since_the_one_before():
     rows = [row for row in demo_past.rows(PAST) if row.holding and row.holding.condor_id == CONDOR.id]
-    assert {row.holding for row in rows} == {Holding(condor_id=CONDOR.id, opened_at=OPENED_AT)}
+    assert {row.holding for row in rows} == {HoldingPeriod(condor_id=CONDOR.id, opened_at=OPENED_AT)}
     assert [(row.second, row.low, row.cents, row.high, row.natural_cents, row.price_e4) for row in rows] == [
         (900, 100, 100, 100, -900, 7_413_500),
         (1800, -500, -500, 100, -1500, 7_400_000),
@@ -161,7 +161,7 @@ def test_the_daemon_recalls_what_was_written(monkeypatch, tmp_path):
         store = HistoryStore(tmp_path / "history.sqlite3", machine_at=lambda: OPENED_AT, keep_days=lambda: 400)
         try:
             past = await store.switch_to("a-1 simulator", "simulator", dt.date(2026, 11, 30))
-            holdings = [Holding(condor_id=condor.id, opened_at=condor.opened_at) for condor in PAST.condors]
+            holdings = [HoldingPeriod(condor_id=condor.id, opened_at=condor.opened_at) for condor in PAST.condors]
             return past, await store.extremes(holdings)
         finally:
             store.close()

@@ -89,7 +89,7 @@ def test_the_time_of_a_bucket_is_its_range():
     assert shown[2] == "first  +10.00  Nov 20 15:30 to 15:45 ET"
     assert shown[-2:] == ["last   +80.00  Nov 20 15:45 to 16:00 ET", "2 points of 15 min"]
     shown = lines([1000], resolutionSeconds=86_400, seconds=[CLOSE])
-    assert shown[-2] == "last   +10.00  Nov 19 19:00 to Nov 20 16:00 ET"  # that of the present ends early
+    assert shown[-2] == "last   +10.00  Nov 19 19:00 to Nov 20 16:00 ET"  # the current bucket ends early
     shown = lines([1000], resolutionSeconds=2 * 86_400, seconds=[CLOSE])
     assert shown[-2] == "last   +10.00  Nov 18 19:00 to Nov 20 16:00 ET"
 

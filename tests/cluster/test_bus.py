@@ -155,7 +155,7 @@ def test_the_queue_of_outgoing_messages_is_bounded(nats_server):
         server = nats_server()
         bus = server.bus()
         async with running(bus):
-            for _ in range(MAX_QUEUED + 5):  # without a turn of the loop nothing is sent
+            for _ in range(MAX_QUEUED + 5):  # without an iteration of the loop nothing is sent
                 bus.publish("frames", b"x")
             assert bus.dropped == 5
             for _ in range(40):

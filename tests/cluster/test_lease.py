@@ -180,7 +180,7 @@ def test_the_duration_set_by_the_holder_applies_until_the_lease_is_free(nats_ser
     fields = {"lease_seconds": 30.0}
     assert [(record.message, record.fields) for record in caplog.records] == [
         ("The cluster.lease_seconds of other ingesters applies", fields | {"in_force": 60.0}),
-        ("No ingester has a lease, so the own cluster.lease_seconds applies", fields | {"in_force": 30.0}),
+        ("No ingester has a lease, so this ingester's cluster.lease_seconds applies", fields | {"in_force": 30.0}),
     ]
 
 

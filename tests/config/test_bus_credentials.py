@@ -82,7 +82,7 @@ def test_a_client_certificate_has_its_key(write, certificate):
     assert "cannot be used as a client certificate" in fault(write(crt + certificate("two")[1]))
     encrypted, locked = certificate("three", "-passout", "pass:hushhush")
     assert "the key is encrypted" in fault(write(encrypted + locked))
-    assert "only a part" in fault(write(crt))
+    assert "is neither a complete .creds file" in fault(write(crt))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_client_certificate_has_its_key(write, certificate):
     [
         ("", 0o600, "is empty"),
         ("two words", 0o600, "holds blanks"),
-        (CREDS.partition("***")[0], 0o600, "only a part"),
+        (CREDS.partition("***")[0], 0o600, "is neither a complete .creds file"),
         ("token", 0o644, "may be read or written by others"),
         ("x" * 70_000, 0o600, "cannot be read"),
     ],

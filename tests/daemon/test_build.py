@@ -147,7 +147,7 @@ def test_quotes_are_published_with_the_window_and_the_least_change_of_the_config
             assert publisher.coalescer.window_seconds == 0.5
             assert publisher.book.changes.min_change_e4 == 500
             publish_condor(parts)
-            sink_of(parts).confirm([tick(LEG, 1.0, 1.2)], sink_of(parts).era)
+            sink_of(parts).confirm([tick(LEG, 1.0, 1.2)], sink_of(parts).generation)
             assert [quote.bid for quote in parts.view.document().quotes if quote.symbol == LEG] == [1.0]
 
     asyncio.run(scenario())

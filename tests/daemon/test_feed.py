@@ -10,7 +10,7 @@ from condord.core.lots import Lot
 from condord.core.occ import parse
 from condord.daemon.feed import Feed, wake
 from condord.daemon.grouper import Grouper
-from condord.live.minutes import Extremes, Holding, RecordedPast
+from condord.live.minutes import Extremes, HoldingPeriod, RecordedPast
 from condord.live.published import EVERYTHING
 from condord.live.wire import NoticeJson
 from tests.core.strategies import lot_leg
@@ -215,7 +215,7 @@ def test_a_gap_marks_every_quote_until_rest_confirms_it():
     harness.feed.gap()
     assert [quote.unconfirmed for quote in harness.daemon.document().quotes if quote.symbol == LEG] == [True]
     harness.loop.advance(1)
-    harness.feed.confirm([tick(LEG, 1.0, 1.2)], harness.feed.era)
+    harness.feed.confirm([tick(LEG, 1.0, 1.2)], harness.feed.generation)
     assert [quote.unconfirmed for quote in harness.daemon.document().quotes if quote.symbol == LEG] == [False]
 
 
@@ -223,10 +223,10 @@ def test_a_quote_requested_from_rest_before_a_gap_confirms_nothing_after_it():
     harness = Harness()
     harness.feed.offer([tick(LEG, 1.0, 1.2)])
     harness.loop.advance(1)
-    era = harness.feed.era
+    generation = harness.feed.generation
     harness.feed.gap()
     harness.loop.advance(1)
-    harness.feed.confirm([tick(LEG, 1.0, 1.2)], era)
+    harness.feed.confirm([tick(LEG, 1.0, 1.2)], generation)
     assert [quote.unconfirmed for quote in harness.daemon.document().quotes if quote.symbol == LEG] == [True]
 
 
@@ -234,7 +234,7 @@ def test_a_contract_is_silent_five_seconds_after_rest_returned_a_quote_that_the_
     harness = Harness()
     harness.feed.offer([tick(LEG, 1.0, 1.2)])
     harness.loop.advance(1)
-    harness.feed.confirm([tick(LEG, 1.0, 1.2, second=1)], harness.feed.era)
+    harness.feed.confirm([tick(LEG, 1.0, 1.2, second=1)], harness.feed.generation)
     assert harness.feed.silent == frozenset()
     harness.loop.advance(5)
     assert harness.feed.silent == {LEG}
@@ -302,7 +302,7 @@ def test_a_frame_without_subscribers_is_not_measured():
 
 def test_a_frame_of_quotes_from_rest_is_not_measured():
     harness = Harness()
-    harness.feed.confirm([tick(LEG, 1.0, 1.2)], harness.feed.era)
+    harness.feed.confirm([tick(LEG, 1.0, 1.2)], harness.feed.generation)
     assert (harness.woken, harness.measured) == (1, [])
 
 
@@ -357,7 +357,7 @@ def test_another_key_forgets_the_extremes():
     positions = [held(symbol, quantity) for symbol, quantity in LEGS.items()]
     harness.feed.set_positions(positions)
     (condor,) = harness.daemon.document().condors
-    recorded = {Holding(condor_id=condor.id, opened_at=None): Extremes(worst=-500, best=100)}
+    recorded = {HoldingPeriod(condor_id=condor.id, opened_at=None): Extremes(worst=-500, best=100)}
     harness.daemon.publisher.book.recall_past(RecordedPast(extremes=recorded))
     seen = []
     for forget in (lambda: None, harness.feed.forget_names):

@@ -9,12 +9,12 @@ import pytest
 from condord.core.activity import Activity
 from condord.daemon.recorded_account import FILE_NAME, RecordedAccount
 from condord.live.history_query import history_query
-from condord.live.minutes import Extremes, Holding, MinuteRow
+from condord.live.minutes import Extremes, HoldingPeriod, MinuteRow
 from condord.live.wire_history import HistoryQuery
 
 NOW_AT = dt.datetime(2026, 11, 20, 16, 0, tzinfo=dt.UTC)
 MINUTE = int(NOW_AT.timestamp())
-CONDOR = Holding(condor_id="SPY-261218-560-570-630-640", opened_at=NOW_AT - dt.timedelta(days=3))
+CONDOR = HoldingPeriod(condor_id="SPY-261218-560-570-630-640", opened_at=NOW_AT - dt.timedelta(days=3))
 ROW = MinuteRow(
     holding=CONDOR,
     second=MINUTE,

@@ -8,13 +8,13 @@ import tests.upstream.conftest  # noqa: F401 - imports alpaca-py without its war
 # isort: split
 from condord.daemon import shared_extremes
 from condord.daemon.shared_extremes import SharedExtremes
-from condord.live.minutes import Extremes, Holding, MinuteRow, RecordedPast
+from condord.live.minutes import Extremes, HoldingPeriod, MinuteRow, RecordedPast
 from condord.upstream import state_files
 from condord.upstream.state_files import Store
 
 AT = dt.datetime(2026, 11, 20, 15, 31, tzinfo=dt.UTC)
-ONE = Holding(condor_id="SPY-1", opened_at=AT)
-OTHER = Holding(condor_id="QQQ-1", opened_at=None)
+ONE = HoldingPeriod(condor_id="SPY-1", opened_at=AT)
+OTHER = HoldingPeriod(condor_id="QQQ-1", opened_at=None)
 
 
 def row(holding, low, high, **options):
@@ -72,7 +72,7 @@ def test_other_ingesters_know_the_recorded_account_before_there_are_extremes(tmp
 
 def test_the_newest_of_many_holdings_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(shared_extremes, "MAX_HOLDINGS", 2)
-    third = Holding(condor_id="IWM-1", opened_at=None)
+    third = HoldingPeriod(condor_id="IWM-1", opened_at=None)
 
     async def scenario(shared):
         await shared.join("key", RecordedPast())

@@ -226,7 +226,9 @@ def test_a_front_that_was_stopped_itself_does_not_take_its_maker_for_hung():
         running = asyncio.create_task(harness.term.run(7, 50.0))
         await asyncio.sleep(1.0)
         harness.maker.stopped = True
-        asyncio.get_running_loop()._now += 60.0  # what the maker has reported meanwhile comes in the same turn
+        asyncio.get_running_loop()._now += (
+            60.0  # what the maker has reported meanwhile comes in the same iteration of the loop
+        )
         harness.maker.stopped = False
         await asyncio.sleep(1.0)
         assert harness.maker.log == []

@@ -12,7 +12,7 @@ from pathlib import Path
 from condord.core.dividend import Dividend, dividends_until
 from condord.core.market_hours import exchange_day, start_of_day
 from condord.core.model.assumptions import MINUTES_PER_YEAR, Assumptions
-from condord.core.model.black_scholes import Conditions, price
+from condord.core.model.black_scholes import MarketConditions, price
 from condord.core.model.spot import present_value
 
 CASES_FILE = Path(__file__).parents[2] / "web" / "tests" / "curve.cases.json"
@@ -123,7 +123,7 @@ def pl(condor, model, dividend, as_of, spot):
     as_of = as_of.replace(second=0, microsecond=0)
     assumptions = Assumptions(rate=model["rate"], dividend_yields=model["dividendYields"])
     paid = _paid(condor, dividend, as_of)
-    conditions = Conditions(
+    conditions = MarketConditions(
         spot=spot - present_value(paid, assumptions.rate),
         years=(at(condor["expiry"]["settlesAt"]) - as_of).total_seconds() / 60 / MINUTES_PER_YEAR,
         rate=assumptions.rate,

@@ -120,7 +120,7 @@ class FakeSink:
         self.lapsed = []
         self.statuses = []
         self.has_missed_quotes = False
-        self.era = 0
+        self.generation = 0
         self.silent = frozenset()
         self.doubt = False
         self.exchange_times = []
@@ -128,7 +128,7 @@ class FakeSink:
     def offer(self, ticks):
         self.offered.extend(ticks)
 
-    def confirm(self, ticks, era):
+    def confirm(self, ticks, generation):
         self.confirmed.append(list(ticks))
 
     def gap(self):

@@ -4,7 +4,7 @@ import contextlib
 import datetime as dt
 
 from condord.history.store import HistoryStore
-from condord.live.minutes import Holding, MinuteRow
+from condord.live.minutes import HoldingPeriod, MinuteRow
 
 CONDOR = "SPY-261218-560-570-630-640"
 OPENED_AT = dt.datetime(2026, 11, 16, 15, 30, 5, 250_000, tzinfo=dt.UTC)
@@ -17,7 +17,7 @@ NOW_AT = OPEN_AT + dt.timedelta(days=3000)
 def row(minute, cents, *, condor=CONDOR, opened_at=OPENED_AT, **changes):
     """The row of the minute that ends `minute` minutes after `OPEN_AT`; `condor` None is the account."""
     defaults = {
-        "holding": None if condor is None else Holding(condor_id=condor, opened_at=opened_at),
+        "holding": None if condor is None else HoldingPeriod(condor_id=condor, opened_at=opened_at),
         "second": SECOND + 60 * minute,
         "cents": cents,
         "natural_cents": None if cents is None else cents - 300,

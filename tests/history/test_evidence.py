@@ -12,7 +12,7 @@ from condord.core.trade import DeliveredShares, How, Trade
 from condord.history import evidence
 from condord.history.instants import instant
 from condord.history.schema import MIGRATIONS
-from condord.history.writing import account_id
+from condord.history.writing import id_of_account
 from condord.host import database
 from tests.history.rows import CONDOR, OPENED_AT
 
@@ -74,8 +74,8 @@ def opened(tmp_path_factory):
 def connection(opened):
     for table in ("trades", "activities", "accounts"):
         opened.execute(f"DELETE FROM {table}")  # noqa: S608
-    assert account_id(opened, "hash", "simulator") == 1
-    assert account_id(opened, "other", "simulator") == 2
+    assert id_of_account(opened, "hash", "simulator") == 1
+    assert id_of_account(opened, "other", "simulator") == 2
     return opened
 
 
@@ -86,7 +86,7 @@ def changed(**changes):
 @given(trade=TRADES)
 def test_a_trade_is_read_as_it_was_stored(opened, trade):
     opened.execute("DELETE FROM trades")
-    account_id(opened, "hash", "simulator")
+    id_of_account(opened, "hash", "simulator")
     evidence.save_trades(opened, 1, [trade])
     assert evidence.load_trades(opened, "hash") == (trade,)
 
@@ -94,7 +94,7 @@ def test_a_trade_is_read_as_it_was_stored(opened, trade):
 @given(activity=ACTIVITIES)
 def test_an_activity_is_read_as_it_was_stored(opened, activity):
     opened.execute("DELETE FROM activities")
-    account_id(opened, "hash", "simulator")
+    id_of_account(opened, "hash", "simulator")
     evidence.add_activities(opened, 1, [activity, activity], None)
     assert evidence.load_activities(opened, "hash")[0] == (activity,)
 

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from condord.core.market_hours import exchange_day
 from condord.history import queries
 from condord.history.file import HistoryFile, StoredAccount, WriteJob
-from condord.live.minutes import Extremes, Holding
+from condord.live.minutes import Extremes, HoldingPeriod
 from condord.live.wire_history import HistoryQuery
 from tests.history.rows import CONDOR, NOW_AT, OPEN_AT, OPENED_AT, SECOND, row
 
@@ -148,7 +148,7 @@ class StoreAndModel(RuleBasedStateMachine):
     @rule()
     def ask_for_extremes(self):
         for opened_at, (worst, best) in self.extremes.items():
-            holding = Holding(condor_id=CONDOR, opened_at=opened_at)
+            holding = HoldingPeriod(condor_id=CONDOR, opened_at=opened_at)
             found = self.file.read(lambda connection, one=holding: queries.extremes(connection, ACCOUNT.hash, [one]))
             assert found == {holding: Extremes(worst=worst, best=best)}
 

@@ -21,14 +21,14 @@ from condord.history import store as store_module
 from condord.history.file import StoredAccount
 from condord.history.store import HistoryStore
 from condord.host import database, database_thread
-from condord.live.minutes import Extremes, Holding, RecordedPast
+from condord.live.minutes import Extremes, HoldingPeriod, RecordedPast
 from condord.live.remedies import WRITABLE
 from condord.live.wire_history import HistoryQuery
 from tests import needs
 from tests.history.rows import CONDOR, NOW_AT, OPEN_AT, OPENED_AT, SECOND, begin, opened, row
 from tests.history.test_evidence import ACTIVITY, TRADE
 
-HOLDING = Holding(condor_id=CONDOR, opened_at=OPENED_AT)
+HOLDING = HoldingPeriod(condor_id=CONDOR, opened_at=OPENED_AT)
 ROOT = Path(__file__).parents[2]
 
 
@@ -177,8 +177,8 @@ class TestRecording:
         asyncio.run(use())
 
     def test_with_an_unknown_opening_the_extremes_come_from_the_only_holding(self, path):
-        unknown = Holding(condor_id=CONDOR, opened_at=None)
-        later = Holding(condor_id=CONDOR, opened_at=OPEN_AT + dt.timedelta(days=1))
+        unknown = HoldingPeriod(condor_id=CONDOR, opened_at=None)
+        later = HoldingPeriod(condor_id=CONDOR, opened_at=OPEN_AT + dt.timedelta(days=1))
 
         async def use():
             with opened(path) as store:

@@ -5,7 +5,7 @@ import pytest
 
 from condord.history import queries, writing
 from condord.history.schema import MIGRATIONS
-from condord.history.writing import Writer, account_id, last_minute, tidy
+from condord.history.writing import Writer, id_of_account, last_minute, tidy
 from condord.host import database
 from tests.history.rows import CONDOR, OPEN_AT, SECOND, row
 
@@ -21,7 +21,7 @@ def connection(tmp_path):
 
 @pytest.fixture
 def writer(connection):
-    return Writer(connection, account_id(connection, "hash", "simulator"))
+    return Writer(connection, id_of_account(connection, "hash", "simulator"))
 
 
 def holdings(connection):
@@ -90,7 +90,7 @@ class TestHoldings:
         assert openings(connection) == [None, "2026-11-20T14:32:01.000Z"]
 
     def test_the_second_of_two_unknown_openings_is_new_if_the_account_was_recorded_on_a_day_between(self, connection):
-        number = account_id(connection, "hash", "simulator")
+        number = id_of_account(connection, "hash", "simulator")
         Writer(connection, number).write([row(1, 1000, opened_at=None), row(1, 1000, condor=None)])
         Writer(connection, number).write([row(DAY, 3000, opened_at=None), row(DAY, 1000, condor=None)])
         assert openings(connection) == [None]
@@ -107,7 +107,7 @@ class TestHoldings:
 
     def test_accounts_do_not_mix(self, connection, writer):
         writer.write([row(1, 1000)])
-        Writer(connection, account_id(connection, "other", "simulator")).write([row(1, 1000)])
+        Writer(connection, id_of_account(connection, "other", "simulator")).write([row(1, 1000)])
         assert count(connection, "series") == 2
         assert count(connection, "accounts") == 2
 

@@ -218,7 +218,7 @@ class PublishingService:
         return self.turn()
 
     def confirm(self, *ticks):
-        self.publisher.confirm(ticks, self.now, self.prices.era)
+        self.publisher.confirm(ticks, self.now, self.prices.generation)
         return self.turn()
 
     def offer_stocks(self, *ticks):

@@ -171,7 +171,7 @@ def test_without_the_cut_offs_the_text_comes_from_the_catalogue():
         (
             "days-left",
             {"daysToExpiration": 21.0, "daysAtOpening": 45.0},
-            "the expiration is 21 days away and it was opened 45 days before.",
+            "the expiration is 21 days away and it was opened 45 days before expiration.",
         ),
         ("uncovered-short", {"uncoveredShort": True}, "a short is uncovered."),
         ("expires-today", {"expiresToday": True}, "the condor expires today."),
@@ -449,4 +449,4 @@ def test_a_resolved_alert_without_a_text_of_its_own_has_the_catalogues():
 def test_an_alert_whose_values_are_no_longer_known_has_the_earlier_reason_without_its_pl(pl):
     earlier = "SPY 745/755/780/790 Dec 4: the loss is 2.2 times the credit (at least 2 times the credit)."
     words = alert_text.undecided(record(text=f"{earlier}{pl}"))
-    assert words == earlier.replace("4: ", "4: what this alert needs cannot be known at present; earlier: ")
+    assert words == earlier.replace("4: ", "4: cannot be evaluated at present; last known: ")

@@ -529,9 +529,9 @@ def test_a_repeat_while_the_state_is_not_known_mentions_that_and_has_no_earlier_
     for _ in range(2):
         assert engine.value(None, after=600) == ["repeat"]
         text = engine.log[-1].record.text
-        assert text == f"{name}: what this alert needs cannot be known at present; earlier: {reason}"
+        assert text == f"{name}: cannot be evaluated at present; last known: {reason}"
     assert engine.value(70, after=600) == ["repeat"]
-    assert "not known" not in engine.log[-1].record.text
+    assert "last known" not in engine.log[-1].record.text
 
 
 def test_a_repeat_has_the_current_severity_and_the_end_goes_to_the_channels_it_was_sent_to():

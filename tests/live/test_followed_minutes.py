@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from condord.live.followed_minutes import FollowedMinutes
-from condord.live.minutes import Holding
+from condord.live.minutes import HoldingPeriod
 
 from .accounts import ACCOUNTS, C640, CLOSED, EPOCH_AT, P560, REPEATABLE, SPY_ID, lot, qqq, spy, status, tick
 from .replicas import Hop, Origin
@@ -75,7 +75,11 @@ def test_rows_have_the_values_and_the_extremes_of_their_minute(follower):
     first, second = follower.rows_of()
     assert figures(first) == (1, 25_000, 24_200, 13_000, 35_000, False)
     assert figures(second) == (2, 25_000, 24_200, 25_000, 25_000, False)
-    assert (first.quantity, first.credit_e4, first.holding) == (2, 23_500, Holding(condor_id=SPY_ID, opened_at=None))
+    assert (first.quantity, first.credit_e4, first.holding) == (
+        2,
+        23_500,
+        HoldingPeriod(condor_id=SPY_ID, opened_at=None),
+    )
     follower.check()
 
 

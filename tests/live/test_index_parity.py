@@ -3,7 +3,7 @@ import math
 import pytest
 
 from condord.core.model.assumptions import Assumptions
-from condord.core.model.black_scholes import Conditions, price
+from condord.core.model.black_scholes import MarketConditions, price
 from condord.core.position import Position
 from condord.live.chains import chains_of
 from condord.live.index_parity import MOST_ASKED, contracts_to_request, nearest, price_e4
@@ -27,7 +27,7 @@ def chain(*positions: Position):
 
 def mids(spot=SPOT, volatility=0.15, missing=()):
     """The mid of every contract by the model."""
-    conditions = Conditions(spot=spot, years=YEARS, rate=ASSUMED.rate, dividend_yield=0.012)
+    conditions = MarketConditions(spot=spot, years=YEARS, rate=ASSUMED.rate, dividend_yield=0.012)
 
     def mid(symbol):
         if symbol in missing:

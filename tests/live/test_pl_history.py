@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from condord.core.grouping.account import group
 from condord.live import wire_condor
-from condord.live.minutes import Holding, MinuteRow
+from condord.live.minutes import HoldingPeriod, MinuteRow
 from condord.live.pl_history import DROPPED_POINTS, MAX_POINTS, HistoryChanges, PlHistory
 from condord.live.published import EVERYTHING, Selection
 
@@ -36,7 +36,7 @@ FIRST = int(EPOCH_AT.timestamp())
 def worth(dollars, *, name=SPY_ID):
     """The row of a condor with so much profit; None: unknown."""
     return MinuteRow(
-        holding=Holding(condor_id=name, opened_at=None),
+        holding=HoldingPeriod(condor_id=name, opened_at=None),
         second=0,
         cents=None if dollars is None else round(dollars * 100),
         natural_cents=None,

@@ -17,9 +17,9 @@ HELD = (P560, P570)
 LAST_SECOND = (dt.datetime.max.replace(tzinfo=dt.UTC) - EPOCH_AT).total_seconds() - 1
 
 
-def confirm(prices, *batch, now=0.0, era=None):
-    """Pass on REST's answer, requested in the current era unless `era` is another one."""
-    prices.confirm(batch, now, prices.era if era is None else era)
+def confirm(prices, *batch, now=0.0, generation=None):
+    """Pass on REST's answer, requested in the current generation unless `generation` is another one."""
+    prices.confirm(batch, now, prices.generation if generation is None else generation)
 
 
 def offer(prices, *batch):
@@ -153,20 +153,20 @@ def test_a_gap_makes_every_quote_unconfirmed(prices):
 
 def test_an_answer_asked_for_before_the_gap_replaces_an_older_quote_but_confirms_nothing(prices):
     prices.offer([tick(P560, 1.0, 1.2, 1), tick(P570, 1.0, 1.2, 1)])
-    era = prices.era
+    generation = prices.generation
     prices.gap()
     prices.settle(1.0)
-    confirm(prices, tick(P560, 2.0, 2.2, 2), tick(P570, 2.0, 2.2, 1), now=2.0, era=era)
+    confirm(prices, tick(P560, 2.0, 2.2, 2), tick(P570, 2.0, 2.2, 1), now=2.0, generation=generation)
     assert prices.settle(2.0) == {P560}
     assert [prices.quotes[symbol].mark_e4 for symbol in HELD] == [21_000, 11_000]
     assert prices.unconfirmed == set(HELD)
 
 
 def test_an_answer_asked_for_before_the_gap_takes_no_confirmation_away(prices):
-    era = prices.era
+    generation = prices.generation
     prices.gap()
     prices.offer([tick(P560, 1.0, 1.2, 1)])
-    confirm(prices, tick(P560, 2.0, 2.2, 2), era=era)
+    confirm(prices, tick(P560, 2.0, 2.2, 2), generation=generation)
     prices.settle(1.0)
     assert prices.is_confirmed(P560)
 
@@ -471,9 +471,9 @@ def test_a_quote_that_waits_to_be_settled_is_not_missed(flowing):
 
 def test_an_answer_requested_before_the_stream_came_back_confirms_nothing(prices):
     prices.gap()
-    era = prices.era
+    generation = prices.generation
     prices.resume()
-    confirm(prices, tick(P560, 1.0, 1.2, 5), now=100.0, era=era)
+    confirm(prices, tick(P560, 1.0, 1.2, 5), now=100.0, generation=generation)
     assert prices.quotes.keys() == {P560}
     assert prices.unconfirmed == {P560}
 
@@ -486,10 +486,10 @@ def test_a_stream_that_comes_back_makes_nothing_unconfirmed(prices):
 
 
 def test_an_answer_requested_before_the_gap_makes_nothing_silent(prices):
-    era = prices.era
+    generation = prices.generation
     prices.gap()
     deliver(prices, 100.0, tick(P560, 1.0, 1.2, 10))
-    confirm(prices, tick(P560, 1.0, 1.2, 11), now=101.0, era=era)
+    confirm(prices, tick(P560, 1.0, 1.2, 11), now=101.0, generation=generation)
     assert prices.silent_at(200.0) == frozenset()
 
 
@@ -694,7 +694,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
 
     @rule(batch=st.lists(timed(SYMBOLS), max_size=3), gaps=st.sampled_from([0, 0, 0, 1]))
     def confirm(self, batch, gaps):
-        confirm(self.prices, *batch, now=self.now, era=self.prices.era - gaps)
+        confirm(self.prices, *batch, now=self.now, generation=self.prices.generation - gaps)
         self.take_in()
         for each in filter(self.is_accepted, batch):
             symbol = each.symbol

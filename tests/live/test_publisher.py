@@ -14,14 +14,14 @@ from condord.core.calendar import Calendar
 from condord.core.day_pl import ClosingPrices, DayFill
 from condord.core.grouping.account import group
 from condord.core.market_hours import hours_of
-from condord.core.model.black_scholes import Conditions
+from condord.core.model.black_scholes import MarketConditions
 from condord.core.model.black_scholes import price as model_price
 from condord.core.occ import parse
 from condord.core.quote import Quote
 from condord.core.working_order import OrderLeg, WorkingOrder
 from condord.live import render, render_alerts, wire
 from condord.live.alerts import AlertChanges
-from condord.live.minutes import Extremes, Holding, RecordedPast
+from condord.live.minutes import Extremes, HoldingPeriod, RecordedPast
 from condord.live.published import EVERYTHING, Selection
 from condord.live.wire_condor import HistoryJson
 from tests.examples import examples
@@ -72,9 +72,9 @@ def quoted(service, second=0.0):
     service.wait(10)
 
 
-def confirm(service, *batch, era=None):
-    """Pass on REST's answer, requested in the current era unless `era` is another one."""
-    service.publisher.confirm(batch, service.now, service.prices.era if era is None else era)
+def confirm(service, *batch, generation=None):
+    """Pass on REST's answer, requested in the current generation unless `generation` is another one."""
+    service.publisher.confirm(batch, service.now, service.prices.generation if generation is None else generation)
     return service.turn()
 
 
@@ -382,10 +382,10 @@ def test_a_lapsed_quote_is_unconfirmed_within_a_window(service):
 
 
 def test_a_quote_requested_before_a_gap_is_shown_if_newer_and_stays_unconfirmed(service):
-    era = service.prices.era
+    generation = service.prices.generation
     service.gap()
     service.wait(1)
-    confirm(service, *(tick(symbol, 2.0, 2.2, 1) for symbol in SPY_LEGS), era=era)
+    confirm(service, *(tick(symbol, 2.0, 2.2, 1) for symbol in SPY_LEGS), generation=generation)
     assert (service.quote(P560).mark, service.quote(P560).unconfirmed) == (2.1, True)
     assert valuation(service).unconfirmed
 
@@ -655,7 +655,7 @@ class Stream(RuleBasedStateMachine):
             if known is None or (each.at != known.at and not self.clock.holds_back(known.at, each.at)):
                 self.known[each.symbol] = each
         unconfirmed = self.known.keys() - self.service.prices.quotes.keys() | self.service.prices.unconfirmed
-        self.carry_out(lambda: confirm(self.service, *batch, era=self.service.prices.era - gaps))
+        self.carry_out(lambda: confirm(self.service, *batch, generation=self.service.prices.generation - gaps))
         confirmed = self.known.keys() - self.service.prices.unconfirmed
         if gaps:
             assert not confirmed & (unconfirmed - streamed)
@@ -772,7 +772,7 @@ class Stream(RuleBasedStateMachine):
             },
             quantities={**{each: condor["quantity"] for each, condor in shown.items()}, SPY_ID: terms[0]},
             credits_e4={**{each: e4(condor["credit"]) for each, condor in shown.items()}, SPY_ID: e4(terms[1])},
-            extremes={Holding(condor_id=SPY_ID, opened_at=None): Extremes(worst=worst, best=worst + 100)},
+            extremes={HoldingPeriod(condor_id=SPY_ID, opened_at=None): Extremes(worst=worst, best=worst + 100)},
         )
         if SPY_ID in shown:  # else it waits for a reading that has the condor
             self.service.book.recall_past(past)
@@ -916,7 +916,7 @@ class Stream(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.3, 3.0]))
     def wait_on_a_busy_loop(self, seconds):
-        """Let a turn of the loop come late."""
+        """Let an iteration of the loop come late."""
         self.service.now += seconds
         self.carry_out(self.service.turn)
 
@@ -1248,7 +1248,7 @@ def without_quotes(document):
 
 def model_ticks(symbols, price, volatility):
     """Quotes a cent wide around what the contracts of SPY are worth."""
-    conditions = Conditions(spot=price, years=28 / 365, rate=0.04)
+    conditions = MarketConditions(spot=price, years=28 / 365, rate=0.04)
     found = []
     for symbol in symbols:
         contract = parse(symbol)

@@ -6,7 +6,7 @@ import pytest
 
 from condord.core.calendar import Calendar
 from condord.core.market_hours import hours_of
-from condord.live.minutes import Extremes, Holding, RecordedPast
+from condord.live.minutes import Extremes, HoldingPeriod, RecordedPast
 from condord.live.published import EVERYTHING, Selection
 from condord.live.recording import MARGIN_SECONDS, Minutes
 from condord.live.wire_condor import HistoryJson
@@ -100,7 +100,7 @@ def test_a_row_has_the_last_values_of_its_minute_and_the_extremes_published_in_i
     (row,) = service.recorded_of()
     assert figures(row) == (1, 25_000, 24_200, 13_000, 35_000, False)
     assert (row.quantity, row.credit_e4) == (2, 23_500)
-    assert row.holding == Holding(condor_id=SPY_ID, opened_at=None)
+    assert row.holding == HoldingPeriod(condor_id=SPY_ID, opened_at=None)
 
 
 def test_a_minute_without_changes_has_the_values_of_the_one_before(service):
@@ -531,7 +531,7 @@ def recorded(*, opened_at=None, line=(), quantity=2, credit_e4=23_500, worst=-50
         lines={SPY_ID: HistoryJson(seconds=[each for each, _ in points], cents=[cents for _, cents in points])},
         quantities={SPY_ID: quantity},
         credits_e4={SPY_ID: credit_e4},
-        extremes={Holding(condor_id=SPY_ID, opened_at=opened_at): Extremes(worst=worst, best=best)},
+        extremes={HoldingPeriod(condor_id=SPY_ID, opened_at=opened_at): Extremes(worst=worst, best=best)},
     )
 
 
@@ -674,8 +674,8 @@ def test_an_opening_that_turns_out_to_be_later_than_the_recorded_one_starts_agai
 
 def test_a_holding_with_unknown_opening_continues_the_last_of_several_recorded_ones():
     holdings = {
-        Holding(condor_id=SPY_ID, opened_at=OPENED_AT): Extremes(worst=-9, best=9),
-        Holding(condor_id=SPY_ID, opened_at=EPOCH_AT): Extremes(worst=-500, best=400),
+        HoldingPeriod(condor_id=SPY_ID, opened_at=OPENED_AT): Extremes(worst=-9, best=9),
+        HoldingPeriod(condor_id=SPY_ID, opened_at=EPOCH_AT): Extremes(worst=-500, best=400),
     }
     service = RecordingService(spy())
     service.book.recall_past(RecordedPast(extremes=holdings))

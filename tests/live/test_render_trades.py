@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from condord.core.trade import DeliveredShares, Trade
-from condord.live.minutes import Extremes, Holding
+from condord.live.minutes import Extremes, HoldingPeriod
 from condord.live.render_trades import answer, holding, holdings, trade
 
 OPENED_AT = dt.datetime(2026, 11, 2, 15, tzinfo=dt.UTC)
@@ -26,7 +26,7 @@ TRADE = Trade(
     max_profit_e4=4_700_000,
     is_whole=True,
 )
-EXTREMES = {Holding(condor_id=ID, opened_at=OPENED_AT): Extremes(worst=-12_050, best=26_000)}
+EXTREMES = {HoldingPeriod(condor_id=ID, opened_at=OPENED_AT): Extremes(worst=-12_050, best=26_000)}
 
 
 def test_a_trade_has_exact_dollars():

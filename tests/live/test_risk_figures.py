@@ -6,7 +6,7 @@ import pytest
 from condord.core.dividend import Dividend
 from condord.core.grouping.account import group
 from condord.core.model.assumptions import Assumptions
-from condord.core.model.black_scholes import Conditions, price
+from condord.core.model.black_scholes import MarketConditions, price
 from condord.core.model.figures import OptionSnapshot
 from condord.core.occ import parse
 from condord.core.position import Deliverable
@@ -31,7 +31,7 @@ def reading(*positions, shares=None):
 
 def worth(symbol, spot=600.0, volatility=0.2, dividend_yield=0.0):
     contract = parse(symbol)
-    conditions = Conditions(spot=spot, years=YEARS, rate=ASSUMED.rate, dividend_yield=dividend_yield)
+    conditions = MarketConditions(spot=spot, years=YEARS, rate=ASSUMED.rate, dividend_yield=dividend_yield)
     return price(contract.right, contract.strike_mills / 1000, volatility, conditions)
 
 

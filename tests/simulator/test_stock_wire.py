@@ -61,7 +61,7 @@ def test_the_end_of_a_minute_sends_bars_on_their_channels(is_corrected, expected
 
 
 def test_each_type_but_quotes_and_trades_is_built_once():
-    types = [both(message)[1]["T"] for message in stock_wire.every_other_message(TRADE)]
+    types = [both(message)[1]["T"] for message in stock_wire.messages_of_other_types(TRADE)]
     assert sorted(types) == sorted("budcxls")
 
 

@@ -44,18 +44,18 @@ def test_without_contracts_no_request_is_sent():
     assert asked(brokerage) == []
 
 
-def test_an_answer_belongs_to_the_era_in_which_it_was_requested():
+def test_an_answer_belongs_to_the_generation_in_which_it_was_requested():
     reader, sink, brokerage, _ = harness()
-    eras = []
-    sink.confirm = lambda ticks, era: eras.append(era)
+    generations = []
+    sink.confirm = lambda ticks, generation: generations.append(generation)
 
     async def quotes(symbols, take):
-        sink.era += 1
+        sink.generation += 1
         take([])
 
     brokerage.quotes = quotes
     run(reader.read())
-    assert eras == [0]
+    assert generations == [0]
 
 
 def test_a_poll_requests_symbols_that_are_not_streamed():

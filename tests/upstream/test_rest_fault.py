@@ -18,7 +18,7 @@ def test_the_reason_is_the_text_with_the_remedy_and_str_returns_it():
     assert "use another key" in fault.reason
 
 
-def test_a_fault_is_an_outage_without_a_wait_unless_it_is_made_otherwise():
+def test_a_fault_is_an_outage_without_a_wait_by_default():
     fault = RestFault("timeout", "", may_retry=True)
     assert (fault.is_outage, fault.wait_seconds, fault.remedy) == (True, None, "")
     fault = RestFault("rateLimited", "", may_retry=True, is_outage=False, wait_seconds=3.0)

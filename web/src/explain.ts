@@ -74,14 +74,14 @@ export function noAnswer(address: string, isKnown: boolean): LinkError {
 }
 
 export const missingToken = (address: string, where: string): LinkError =>
-  error('token', `condord at ${new URL(address).origin} needs a token: give it by ${where}.`)
+  error('token', `condord at ${new URL(address).origin} requires a token: pass it with ${where}.`)
 
 export const wrongToken = (address: string): LinkError =>
-  error('token', `condord at ${new URL(address).origin} has another token than the one given.`)
+  error('token', `condord at ${new URL(address).origin} does not accept the given token.`)
 
 /** The function for tickets rejected with a 401: it may have had no token, or a wrong one. */
 export const refusedTicket = (address: string): LinkError =>
-  error('token', `condord at ${new URL(address).origin} gave no ticket: the token is missing or wrong.`)
+  error('token', `condord at ${new URL(address).origin} issued no ticket: the token is missing or wrong.`)
 
 export const failedTicket = (cause: unknown): LinkError =>
   error('ticket', `There is no ticket for the stream: ${cause instanceof Error ? cause.message : String(cause)}.`)

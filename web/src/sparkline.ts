@@ -3,7 +3,7 @@
  *
  * The box spans the lowest to the highest value, because small moves of a large profit would be invisible with zero in it.
  * It spans at least a fiftieth of the maximum profit, or a dollar if there is none, so that a move of a cent looks small.
- * There is a point a minute. Missing points are a gap in the line. The present is its last point, unless there is a gap
+ * There is a point a minute. Missing points are a gap in the line. The current value is its last point, unless there is a gap
  * before it. Where points are closer together than the line is wide, only the extremes are drawn, as nothing else would be
  * seen of them.
  */
@@ -31,19 +31,19 @@ const COLUMN = 2
 const PART = 4
 
 /**
- * Returns the line of `history`, which older daemons do not send, up to `present` dollars at `now`, if that is not null.
+ * Returns the line of `history`, which older daemons do not send, up to `current` dollars at `now`, if that is not null.
  * Null with fewer than two points to join.
  */
 export function sparkline(
   history: History | undefined,
-  present: number | null,
+  current: number | null,
   now: number,
   width: number,
   height: number,
   maxProfit: number | null,
 ): Sparkline | null {
   if (!history?.seconds.length) return null
-  const { seconds, cents } = upTo(history, present, now, width)
+  const { seconds, cents } = upTo(history, current, now, width)
   const begin = seconds[0]!
   const low = Math.min(...cents)
   const high = Math.max(...cents)
@@ -88,11 +88,11 @@ function visible(points: Drawn[]): Drawn[] {
   return kept
 }
 
-function upTo(history: History, present: number | null, now: number, width: number): History {
+function upTo(history: History, current: number | null, now: number, width: number): History {
   const { seconds, cents } = history
   const last = seconds.at(-1)!
   const step = Math.max(1, Math.floor((last - seconds[0]!) / width / PART))
   const end = Math.max(last, Math.floor(now / 1000 / step) * step)
-  if (present === null || end - last > GAP_SECONDS) return history
-  return { seconds: [...seconds, end], cents: [...cents, Math.round(present * 100)] }
+  if (current === null || end - last > GAP_SECONDS) return history
+  return { seconds: [...seconds, end], cents: [...cents, Math.round(current * 100)] }
 }

@@ -22,7 +22,7 @@ export function ticketsFrom(url: string, token: () => string | null | undefined 
   }
 }
 
-const refusal = (status: number) => Object.assign(new Error(`condord gave no ticket: status ${status}`), { status })
+const refusal = (status: number) => Object.assign(new Error(`condord issued no ticket: status ${status}`), { status })
 
 /** Whether a rejection is a 401: an error with that status, or the response itself. */
 export function isRefusal(error: unknown): boolean {

@@ -8,8 +8,8 @@ const history = (...points: [minute: number, cents: number][]): History => ({
   seconds: points.map(([minute]) => BEGIN + minute * 60),
   cents: points.map(([, cents]) => cents),
 })
-const line = (of: History | undefined, present: number | null = null, minute = 0, maxProfit: number | null = null) =>
-  sparkline(of, present, (BEGIN + minute * 60) * 1000, 102, 22, maxProfit)
+const line = (of: History | undefined, current: number | null = null, minute = 0, maxProfit: number | null = null) =>
+  sparkline(of, current, (BEGIN + minute * 60) * 1000, 102, 22, maxProfit)
 
 describe('the line of the session', () => {
   it('is not drawn before there are two points', () => {
@@ -71,17 +71,17 @@ describe('the line of the session', () => {
     expect(new Set(paths).size).toBeLessThanOrEqual(2)
   })
 
-  it('ends at the present', () => {
+  it('ends at the current value', () => {
     const { path, texts } = line(history([0, 0], [1, 1000]), 20, 2)!
     expect(path).toBe('M1 21L51 11L101 1')
     expect(texts).toEqual(['P/L by the minute since 09:30:00 ET: change +20.00', 'low 0.00, high +20.00'])
   })
 
-  it('can consist of its first point and the present', () => {
+  it('can consist of its first point and the current value', () => {
     expect(line(history([0, 0]), 10, 1)!.path).toBe('M1 21L101 1')
   })
 
-  it('is not joined to the present across a gap', () => {
+  it('is not joined to the current value across a gap', () => {
     const session = history([0, 0], [1, 1000])
     expect(line(session, 20, 60 * 24 * 3)!.path).toBe('M1 21L101 1')
   })

@@ -165,8 +165,8 @@ describe('the error', () => {
     ['origin', null, STREAM_URL, `add ${location.origin} to its server.allowed_origins`],
     ['origin', code(403), STREAM_URL, `http://condord.test does not allow this page: add ${location.origin}`],
     ['unreachable', null, `${location.origin}/api/stream`, `condord does not answer at ${location.origin}`],
-    ['token', code(401), STREAM_URL, 'needs a token: give it by the option ticket'],
-    ['token', code(401), `${STREAM_URL}?access_token=x`, 'has another token than the one given'],
+    ['token', code(401), STREAM_URL, 'requires a token: pass it with the option ticket'],
+    ['token', code(401), `${STREAM_URL}?access_token=x`, 'does not accept the given token'],
     ['host', code(421), STREAM_URL, 'add it to its server.allowed_hosts'],
     ['address', code(404), 'http://condord.test/stream', 'There is no condord at http://condord.test/stream'],
     ['address', () => new Response('<html>'), 'http://condord.test/stream?access_token=x', 'There is no condord at http://condord.test/stream:'],
@@ -238,7 +238,7 @@ describe('the error', () => {
 
   it('names a refused ticket, and a function for tickets that fails', async () => {
     const refused = await failed(null, { ticket: () => Promise.reject(Object.assign(new Error('no'), { status: 401 })) })
-    expect(refused.live.error.value).toMatchObject({ code: 'token', message: 'condord at http://condord.test gave no ticket: the token is missing or wrong.' })
+    expect(refused.live.error.value).toMatchObject({ code: 'token', message: 'condord at http://condord.test issued no ticket: the token is missing or wrong.' })
     const broken = await failed(condord, { ticket: () => Promise.reject(new Error('my backend is away')) }, 'http://two.test/api/stream')
     expect(broken.live.error.value).toEqual({ code: 'ticket', message: 'There is no ticket for the stream: my backend is away.' })
     const away = await failed(null, { ticket: () => Promise.reject(new TypeError('Failed to fetch')) }, 'http://three.test/api/stream')

@@ -191,8 +191,8 @@ const page = () => Object.assign(new Response('<html>'), { json: async () => JSO
 
 describe('the error', () => {
   it.each([
-    [() => new Response('{}', { status: 401 }), {}, 'token', 'http://condord.test needs a token: give it by the option headers'],
-    [() => new Response('{}', { status: 401 }), { Authorization: 'Bearer x' }, 'token', 'has another token'],
+    [() => new Response('{}', { status: 401 }), {}, 'token', 'http://condord.test requires a token: pass it with the option headers'],
+    [() => new Response('{}', { status: 401 }), { Authorization: 'Bearer x' }, 'token', 'does not accept the given token'],
     [() => new Response('{}', { status: 404 }), {}, 'address', 'its address ends with /api/positions'],
     [page, {}, 'address', 'There is no condord at http://condord.test/api/positions'],
     [() => new Response('{}', { status: 421 }), {}, 'host', 'does not serve the name condord.test: add it to its server.allowed_hosts'],

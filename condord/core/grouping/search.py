@@ -233,16 +233,16 @@ class _Ladder:
                     need[i] = min(lack, total - full + left[i]) if left[i] >= edge else lack
         return need
 
-    def moves(self, left: Left, want: _Want, cards: int, budget: SearchBudget, sides: int | None = None) -> list[_Move]:
+    def moves(self, left: Left, want: _Want, cards: int, budget: SearchBudget, limit: int | None = None) -> list[_Move]:
         """Every card, as large as possible, after which `cards - 1` more cards might reach `want`.
 
-        Cards that use up the most legs come first. `sides` limits how many spreads of each kind are joined.
+        Cards that use up the most legs come first. `limit` is the most spreads of each kind to join.
         """
         need = self.needs(left, sum(want), cards)
         found: list[_Move] = []
         for reverse in (0, 1) if need else ():
-            puts = spreads(self.puts[reverse], left, need, want[reverse], sides, budget)
-            calls = spreads(self.calls[reverse], left, need, want[reverse], sides, budget)
+            puts = spreads(self.puts[reverse], left, need, want[reverse], limit, budget)
+            calls = spreads(self.calls[reverse], left, need, want[reverse], limit, budget)
             for put, put_need, i, j in puts:
                 for call, call_need, k, m in calls:
                     quantity = min(put, call)

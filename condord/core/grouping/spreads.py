@@ -24,26 +24,26 @@ _PAIRS_PER_LEG = 4
 
 
 def spreads(
-    layers: Layers, left: Left, need: Sequence[int], most: int, sides: int | None, budget: SearchBudget
+    layers: Layers, left: Left, need: Sequence[int], most: int, limit: int | None, budget: SearchBudget
 ) -> list[tuple[int, int, int, int]]:
     """The spreads of `layers`, best first: the contracts, the least contracts needed, the lower and the higher leg.
 
-    `need` is the least number of contracts for each leg, and `most` the greatest for any spread. `sides` limits how
-    many are returned. If visiting all pairs would exceed `budget`, only even spreads are returned.
+    `need` is the least number of contracts for each leg, and `most` the greatest for any spread. At most
+    `limit` are returned. If visiting all pairs would exceed `budget`, only even spreads are returned.
     """
     if not most:
         return []
-    found = _even(layers, left, need, most, sides) if sides is not None else []
+    found = _even(layers, left, need, most, limit) if limit is not None else []
     cost = len(layers[0]) * len(layers[1]) // _PAIRS_PER_LEG
-    if sides is None or (len(found) < sides and cost <= budget.left):
+    if limit is None or (len(found) < limit and cost <= budget.left):
         budget.spend(cost)
         found = _all(layers, left, need, most)
-    chosen = sorted(found)[:sides]
+    chosen = sorted(found)[:limit]
     return [(-negative, max(need[i], need[j]), i, j) for _, negative, i, j in chosen]
 
 
-def _even(layers: Layers, left: Left, need: Sequence[int], most: int, sides: int) -> list[_Spread]:
-    """The first `sides` even spreads of each size: no other spread ranks before these."""
+def _even(layers: Layers, left: Left, need: Sequence[int], most: int, limit: int) -> list[_Spread]:
+    """The first `limit` even spreads of each size: no other spread ranks before these."""
     by_held: dict[int, tuple[list[int], list[int]]] = {}
     for side, layer in enumerate(layers):
         for i in layer:
@@ -52,7 +52,7 @@ def _even(layers: Layers, left: Left, need: Sequence[int], most: int, sides: int
     found: list[_Spread] = []
     for held, (lows, highs) in by_held.items():
         pairs = ((False, -min(held, most), i, j) for i in lows for j in highs[bisect(highs, i) :])
-        found += islice(pairs, sides)
+        found += islice(pairs, limit)
     return found
 
 

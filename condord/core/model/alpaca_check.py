@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from condord.core.model.black_scholes import DAY, Conditions, option_value
+from condord.core.model.black_scholes import DAY, MarketConditions, option_value
 from condord.core.model.figures import Figures, OptionSnapshot
 from condord.core.model.implied_volatility import implied_volatility
 from condord.core.occ import OptionSymbol
@@ -26,7 +26,7 @@ def by_alpacas_convention(
     days = (contract.expiration - today).days
     if days <= 0:
         return None
-    conditions = Conditions(spot=spot, years=days * DAY, rate=rate)
+    conditions = MarketConditions(spot=spot, years=days * DAY, rate=rate)
     strike = contract.strike_mills / 1000
     volatility = implied_volatility(contract.right, price, strike, conditions)
     if volatility is None:

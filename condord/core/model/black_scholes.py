@@ -25,7 +25,7 @@ _ROOT_HALF = math.sqrt(0.5)
 _ROOT_TWO_PI = math.sqrt(2 * math.pi)
 
 
-class Conditions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class MarketConditions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The conditions that the options of one expiry share.
 
     `spot` is in dollars, above zero, and less the present value of known dividends; `years` is the time to the
@@ -54,12 +54,12 @@ class OptionValue(msgspec.Struct, frozen=True, gc=False):
     rho: float
 
 
-def price(right: Right, strike: float, volatility: float, conditions: Conditions) -> float:
+def price(right: Right, strike: float, volatility: float, conditions: MarketConditions) -> float:
     """The price in dollars per share; without time the intrinsic value. `volatility` is above zero."""
     return _price(right, strike, volatility, conditions, conditions.years)
 
 
-def option_value(right: Right, strike: float, volatility: float, conditions: Conditions) -> OptionValue:
+def option_value(right: Right, strike: float, volatility: float, conditions: MarketConditions) -> OptionValue:
     """The price and the greeks; `volatility` and `conditions.years` are above zero."""
     spot, years = conditions.spot, conditions.years
     rate, dividend_yield = conditions.rate, conditions.dividend_yield
@@ -85,7 +85,7 @@ def option_value(right: Right, strike: float, volatility: float, conditions: Con
     )
 
 
-def _price(right: Right, strike: float, volatility: float, conditions: Conditions, years: float) -> float:
+def _price(right: Right, strike: float, volatility: float, conditions: MarketConditions, years: float) -> float:
     spot = conditions.spot
     sign = 1.0 if right == "call" else -1.0
     if years <= 0:

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from condord.core.model.black_scholes import Conditions, option_value
+from condord.core.model.black_scholes import MarketConditions, option_value
 from condord.core.model.implied_volatility import implied_volatility
 from condord.core.occ import Right
 from condord.core.quote import Quote
@@ -110,7 +110,9 @@ def figures(chain: Chain, guesses: Mapping[str, float] = {}) -> dict[str, Figure
         return {quote.symbol: UNKNOWN for quote in chain.quotes}
     if chain.spot is None or chain.spot <= 0:
         return {quote.symbol: _by_alpaca(chain.snapshots.get(quote.symbol)) for quote in chain.quotes}
-    conditions = Conditions(spot=chain.spot, years=chain.years, rate=chain.rate, dividend_yield=chain.dividend_yield)
+    conditions = MarketConditions(
+        spot=chain.spot, years=chain.years, rate=chain.rate, dividend_yield=chain.dividend_yield
+    )
     smile = _Smile(chain, conditions, guesses)
     found = {}
     for quote in chain.quotes:
@@ -125,7 +127,7 @@ def figures(chain: Chain, guesses: Mapping[str, float] = {}) -> dict[str, Figure
 class _Smile:
     """The volatilities of one expiry, from the out-of-the-money contracts that are held."""
 
-    def __init__(self, chain: Chain, conditions: Conditions, guesses: Mapping[str, float]) -> None:
+    def __init__(self, chain: Chain, conditions: MarketConditions, guesses: Mapping[str, float]) -> None:
         self._price = conditions.spot if chain.cum_dividend_spot is None else chain.cum_dividend_spot
         self._other_ivs = chain.other_ivs
         self._by_symbol: dict[str, float] = {}
@@ -161,7 +163,7 @@ class _Smile:
         return (1 - part) * self._by_strike[low] + part * self._by_strike[high]
 
 
-def _by_model(quote: ModelQuote, volatility: float, conditions: Conditions) -> Figures:
+def _by_model(quote: ModelQuote, volatility: float, conditions: MarketConditions) -> Figures:
     value = option_value(quote.right, quote.strike, volatility, conditions)
     return Figures(
         iv=volatility, delta=value.delta, gamma=value.gamma, theta=value.theta, vega=value.vega, source="model"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 
-from condord.core.model.black_scholes import Conditions
+from condord.core.model.black_scholes import MarketConditions
 from condord.core.occ import Right
 
 _ROOT_HALF = math.sqrt(0.5)
@@ -29,7 +29,7 @@ _CLOSE = 1e-5
 
 
 def implied_volatility(
-    right: Right, price: float, strike: float, conditions: Conditions, guess: float | None = None
+    right: Right, price: float, strike: float, conditions: MarketConditions, guess: float | None = None
 ) -> float | None:
     """The volatility of a price in dollars per share, None if there is none.
 

@@ -22,7 +22,7 @@ import math
 import msgspec
 
 from condord.core.condor import Condor
-from condord.core.model.black_scholes import Conditions, normal
+from condord.core.model.black_scholes import MarketConditions, normal
 from condord.core.model.distance import Levels, breakevens, levels
 from condord.core.model.figures import Figures
 
@@ -45,7 +45,9 @@ class Probabilities(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     profit_by_delta: float | None = None
 
 
-def probabilities(condor: Condor, put: Figures, call: Figures, spot: float, conditions: Conditions) -> Probabilities:
+def probabilities(
+    condor: Condor, put: Figures, call: Figures, spot: float, conditions: MarketConditions
+) -> Probabilities:
     """The probabilities of `condor` from the figures of its inner put and call.
 
     `spot` is the price that the strikes compare with, and that of `conditions` is without known dividends.
@@ -91,14 +93,14 @@ def profit_by_delta(condor: Condor, put: Figures, call: Figures) -> float | None
     return 100 * max(0.0, 1 - abs(put.delta) - abs(call.delta))
 
 
-def below(level: float, volatility: float, conditions: Conditions) -> float:
+def below(level: float, volatility: float, conditions: MarketConditions) -> float:
     """The probability, 0 to 1, that the price at the settlement is below `level`, which is above zero."""
     drift = conditions.rate - conditions.dividend_yield - volatility * volatility / 2
     deviation = volatility * math.sqrt(conditions.years)
     return normal((math.log(level / conditions.spot) - drift * conditions.years) / deviation)
 
 
-def touch(level: float, volatility: float, conditions: Conditions) -> float:
+def touch(level: float, volatility: float, conditions: MarketConditions) -> float:
     """The probability, 0 to 1, that the price is at `level` at any time before the settlement, not discounted.
 
     With b = |ln(K/S)| and m the drift r - q - v²/2, counted towards K, the price meets K with probability
@@ -131,7 +133,7 @@ class _Tails(msgspec.Struct, frozen=True, gc=False):
 
     put_volatility: float | None
     call_volatility: float | None
-    conditions: Conditions
+    conditions: MarketConditions
 
     def between(self, bounds: Levels) -> float | None:
         """The probability, 0 to 1, of a price between `bounds`, where None is no bound; None if not known."""
@@ -158,13 +160,17 @@ def _profit(condor: Condor, tails: _Tails, inner: Levels) -> float | None:
     return _complement(tails.between(breakevens(condor) if credit_e4 else inner))
 
 
-def _touch_below(level: float | None, volatility: float | None, spot: float, conditions: Conditions) -> float | None:
+def _touch_below(
+    level: float | None, volatility: float | None, spot: float, conditions: MarketConditions
+) -> float | None:
     if level is not None and min(spot, conditions.spot) <= level:
         return 1.0
     return None if level is None or volatility is None else touch(level, volatility, conditions)
 
 
-def _touch_above(level: float | None, volatility: float | None, spot: float, conditions: Conditions) -> float | None:
+def _touch_above(
+    level: float | None, volatility: float | None, spot: float, conditions: MarketConditions
+) -> float | None:
     if level is not None and spot >= level:
         return 1.0
     return None if level is None or volatility is None else touch(level, volatility, conditions)

@@ -9,7 +9,7 @@ import msgspec
 
 from condord.core.condor import Condor
 from condord.core.model import distance
-from condord.core.model.black_scholes import Conditions
+from condord.core.model.black_scholes import MarketConditions
 from condord.core.model.distance import Distance, Tested
 from condord.core.model.figures import UNKNOWN, Figures
 from condord.core.model.probability import Probabilities, expected_move, probabilities, profit_by_credit
@@ -136,10 +136,10 @@ def _sum(parts: list[float | None]) -> float | None:
     return math.fsum(known) if len(known) == len(parts) else None
 
 
-def _conditions(inputs: RiskInputs, years: float) -> Conditions | None:
+def _conditions(inputs: RiskInputs, years: float) -> MarketConditions | None:
     if inputs.price is None or inputs.model_spot is None or inputs.model_spot <= 0:
         return None
-    return Conditions(spot=inputs.model_spot, years=years, rate=inputs.rate, dividend_yield=inputs.dividend_yield)
+    return MarketConditions(spot=inputs.model_spot, years=years, rate=inputs.rate, dividend_yield=inputs.dividend_yield)
 
 
 def _without_price(condor: Condor) -> bool | None:

@@ -27,9 +27,9 @@ def everything(layers, left, need, most):
 
 
 @given(books(), st.integers(0, 5), st.none() | st.integers(1, 6))
-def test_a_limited_number_of_spreads_are_the_first_of_all_in_order(book, most, sides):
+def test_a_limited_number_of_spreads_are_the_first_of_all_in_order(book, most, limit):
     layers, left, need = book
-    assert spreads(layers, left, need, most, sides, SearchBudget(100)) == everything(layers, left, need, most)[:sides]
+    assert spreads(layers, left, need, most, limit, SearchBudget(100)) == everything(layers, left, need, most)[:limit]
 
 
 def test_even_spreads_come_before_larger_ones():

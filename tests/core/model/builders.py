@@ -1,11 +1,11 @@
-"""Conditions, figures and condors for the tests of the model."""
+"""Market conditions, figures and condors for the tests of the model."""
 
 from decimal import Decimal
 
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from condord.core.model.black_scholes import Conditions
+from condord.core.model.black_scholes import MarketConditions
 from condord.core.model.figures import Figures
 from condord.core.model.risk import RiskInputs
 from tests.core.strategies import condor_holdings, only_condor
@@ -15,8 +15,8 @@ RIGHTS = ("put", "call")
 
 
 def at(spot=100.0, years=MONTH, rate=0.04, dividend_yield=0.0):
-    """Conditions; by default 30 days and a rate of 4 %."""
-    return Conditions(spot=spot, years=years, rate=rate, dividend_yield=dividend_yield)
+    """Market conditions; by default 30 days and a rate of 4 %."""
+    return MarketConditions(spot=spot, years=years, rate=rate, dividend_yield=dividend_yield)
 
 
 def condor(strikes=(90, 95, 105, 110), credit="2", quantity=1, **common):
@@ -43,7 +43,7 @@ def inputs(price=100.0, **changes):
 
 
 def all_conditions():
-    """Conditions from minutes to years, with rates and yields of either sign."""
+    """Market conditions from minutes to years, with rates and yields of either sign."""
     return st.builds(
         at,
         spot=st.floats(1, 10_000),

@@ -71,7 +71,7 @@ describe('what needs the owner', () => {
     expect(text('.needs > .aside')).toBe('Whether anything else needs you is not known: prices are not current.')
   })
 
-  it('has the present price once, beside the sentence in the past tense', async () => {
+  it('has the current price once, beside the sentence in the past tense', async () => {
     const breached = firing('breached', { text: 'SPY 705/715: the short put 715 is breached, SPY 714.20. P/L -100.00.' })
     const { text } = await page({ alerts: [breached] })
     expect(text('.need p')).toBe('SPY 705/715 — the short put 715 has been breached, SPY 714.20 at 10:31:00 ET, now 742.00.')

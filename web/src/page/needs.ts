@@ -1,9 +1,9 @@
 /** The list of what needs the owner: firing alerts of severity warning or critical, one entry for each condor, and broken condors. */
 import type { Alert, Broken, Condor } from '../document'
 import { firingOf, severityRank, type Severity } from '../firing'
-import { BESIDE, presentText } from '../alarm'
+import { BESIDE, currentText } from '../alarm'
 import { format } from '../format'
-import { isOld, presentOf, type Present } from '../freshness'
+import { isOld, currentPrice, type CurrentPrice } from '../freshness'
 import type { Shown } from '../live'
 import { lossOf } from '../broken'
 import { strikesOf } from '../naming'
@@ -28,7 +28,7 @@ export interface Entry {
   needs: Need[]
   /** The profit or loss at mark; null if it is not known, undefined for what has none. */
   pl: number | null | undefined
-  /** Whether the profit or loss may differ from the present one. */
+  /** Whether the profit or loss may be out of date. */
   isOld: boolean
   /** Whether all of its alerts are acknowledged. */
   isAcknowledged: boolean
@@ -83,7 +83,7 @@ export function doubtOf({ document, link, status }: Pick<Shown, 'document' | 'li
 
 /** Returns the parts of a firing alert's sentence as of `now`: with the time of its figures, and what holds after the cut-offs. */
 export function currentOf(alert: Alert, { broken, condors, underlyings, link, status, now }: Pick<Facts, 'broken' | 'condors' | 'underlyings' | 'link' | 'status' | 'now'>) {
-  const parts = split(alert, presentOf(underlyings.get(alert.underlying ?? ''), link, status), now)
+  const parts = split(alert, currentPrice(underlyings.get(alert.underlying ?? ''), link, status), now)
   const id = alert.condorId ?? ''
   return { ...parts, text: afterCutoffs(parts.text, condors.get(id) ?? broken.get(id), now) }
 }
@@ -97,8 +97,8 @@ export function afterCutoffs(text: string, condor: Condor | Broken | undefined, 
 }
 
 /** Splits an alert's sentence into its subject and the rest; without `now` it is that of the moment at which it fired or ended. */
-export function split(alert: Alert, present: Present | null = null, now?: number): { name: string; text: string } {
-  const text = now === undefined ? alert.text.replace(BESIDE, '') : presentText(alert, present, format, now)
+export function split(alert: Alert, current: CurrentPrice | null = null, now?: number): { name: string; text: string } {
+  const text = now === undefined ? alert.text.replace(BESIDE, '') : currentText(alert, current, format, now)
   const at = text.indexOf(': ')
   return at < 0 ? { name: alert.condorId ?? alert.underlying ?? 'The account', text } : { name: text.slice(0, at), text: text.slice(at + 2) }
 }
