@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from condord.check.report import Check, Name, fail, not_answering, not_tried, of_answering, ok, warn
+from condord.check.report import Check, Name, answering, fail, not_answering, not_tried, ok, warn
 from condord.check.schedule import Probe
 from condord.client.failures import NothingRead
 from condord.client.http import Daemon, decoded
@@ -168,7 +168,7 @@ class LocalProbes:
             if report.feed != self._config.alpaca.feed:
                 hint = "Send it SIGHUP, so that it reads the configuration again."
                 return warn(name, f"{text}; it follows the feed {report.feed}", hint)
-            return of_answering(report, f"condord {report.version}, process {report.pid}")
+            return answering(report, f"condord {report.version}, process {report.pid}")
         if (unread := self.unread) is not None:
             why = f"condord {unread.version}, process {unread.pid}: {unread.detail}"
             text, remedy = split_loss(why, unread.code)

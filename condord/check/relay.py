@@ -14,11 +14,11 @@ from condord.check.report import (
     RELAY_NAMES,
     Check,
     Name,
+    answering,
     config_valid,
     fail,
     not_answering,
     not_tried,
-    of_answering,
     ok,
     warn,
 )
@@ -183,7 +183,7 @@ class RelayProbes:
         if report is None:
             return not_tried(name, "no relay answers at the configured address")
         what = f"condord {report.version}, process {report.pid}, relay of {report.cluster.source or 'a bus'}"
-        return self._of_relay(report, of_answering(report, what))
+        return self._of_relay(report, answering(report, what))
 
     def _of_relay(self, report: wire.StatusReport | wire.UnreadProblem, found: Check) -> Check:
         """The result for the relay that answers; `found` if it follows the configured source."""

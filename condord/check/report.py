@@ -143,8 +143,8 @@ def refused(name: Name, text: str, hint: str) -> Check:
     return fail(name, text, hint, EXIT_REFUSED)
 
 
-def of_answering(report: wire.StatusReport, what: str) -> Check:
-    """The condord `what` answers: a warning if it has lost its source, or its option stream does not deliver."""
+def answering(report: wire.StatusReport, what: str) -> Check:
+    """The daemon called `what` answers; a warning if it has lost its source, or its option stream delivers nothing."""
     state = f"{report.state}: {report.reason}" if report.reason else report.state
     text, remedy = split_loss(f"{what}, {state}", report.code)
     is_up = report.state in ("live", "closed", "standby", "starting") and report.code not in wire.LOST_CODES

@@ -28,7 +28,7 @@ class Mirror:
     def apply(self, event: ServerSentEvent) -> bool:
         """Apply an event; return whether the document has changed.
 
-        A heartbeat moves only `asOf`, which the time until a cut-off counts from, and that is not a change.
+        A heartbeat moves only `asOf`, from which the time until a cut-off counts. That is not a change.
 
         Raises:
             Unavailable: the event cannot be decoded.

@@ -74,7 +74,7 @@ class RelayParts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Relay:
-    """Implements `condord.daemon.serving.Job`; `refused` is called if the source does not accept the token."""
+    """Implements `condord.daemon.serving.Job`."""
 
     def __init__(self, inputs: RelayInputs, parts: RelayParts) -> None:
         self._inputs = inputs

@@ -12,9 +12,9 @@ SHOWN = 60  # characters of a name or a value
 _EXCERPT = 100  # characters of another program's text
 
 _SECRET_NAME = re.compile(r"secret|key|token|passw|pwd|credential|auth|apca", re.IGNORECASE)
-_SECRET_LOOK = re.compile(r"[A-Za-z0-9]{20,}")
-_SECRET_LOOK_SENT = re.compile(r"[A-Za-z0-9+/]{20,}")  # base64 too; in a value these would be the slashes of a path
-_PATH_NAME = "server.uds"  # of a socket, which holds no secret, and may have long names
+_LONG_WORD = re.compile(r"[A-Za-z0-9]{20,}")
+_LONG_WORD_OR_BASE64 = re.compile(r"[A-Za-z0-9+/]{20,}")  # not for values, where a slash is that of a path
+_PATH_NAME = "server.uds"  # a path, which is no secret, but may contain long words
 _USER_PART = re.compile(r"//[^/]*@")
 
 
@@ -29,7 +29,7 @@ def short(text: str, most: int = SHOWN) -> str:
 
 
 def value(name: str, raw: object) -> str:
-    """The value `given` for the key `name`, with anything masked that may be a secret by its name or its form."""
+    """The value `raw` of the key `name`, masked where its name or its form may be those of a secret."""
     if _SECRET_NAME.search(name):
         return "(not shown)"
     if name == _PATH_NAME:
@@ -43,12 +43,12 @@ def value(name: str, raw: object) -> str:
     if isinstance(raw, int) and abs(raw) >= 10**SHOWN:
         return "an integer of many digits"  # str() refuses more than 4300 digits, but TOML allows them
     text = repr(raw) if isinstance(raw, str) else str(raw)
-    return short(_USER_PART.sub("//***@", _SECRET_LOOK.sub("***", text)))
+    return short(_USER_PART.sub("//***@", _LONG_WORD.sub("***", text)))
 
 
 def excerpt(text: str) -> str:
     """The printable beginning of `text`, without anything as long as a key, which has 20 characters or more."""
-    return printable(_SECRET_LOOK_SENT.sub("…", text))
+    return printable(_LONG_WORD_OR_BASE64.sub("…", text))
 
 
 def printable(text: str) -> str:

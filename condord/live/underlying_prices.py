@@ -49,7 +49,7 @@ _LAST_AT = _FOREVER_AT - _FUTURE
 
 
 class _KnownPrices:
-    """The prices known of one underlying; `given` is when its price was given last, in loop seconds."""
+    """The prices known of one underlying; `given_at` is when a source last sent one, in loop seconds."""
 
     def __init__(self) -> None:
         self.quote: Tick | None = None

@@ -174,7 +174,7 @@ def test_positions_of_the_last_key_are_not_applied():
         assert harness.applied == []
 
 
-def test_positions_of_the_next_key_are_applied_although_they_came_during_a_grouping_of_the_last():
+def test_positions_of_the_next_key_are_applied_although_they_came_while_those_of_the_last_key_were_grouped():
     @run_scenario
     async def _(harness):
         harness.sink.seconds = 5.0

@@ -41,7 +41,7 @@ export function closingOrder(condor: Closable, { price }: ClosingOrderOptions): 
   return { limit, text: textOf(condor, units, limit), json: JSON.stringify(bodyOf(condor, units, limit), null, 2) }
 }
 
-/** How many units an order for `legs` has, in which these have whole ratios without a common factor. */
+/** How many units an order for `legs` has: the ratios of its legs are whole numbers without a common factor. */
 export const unitsOf = (legs: readonly Pick<Leg, 'quantity'>[]) => legs.map(({ quantity }) => quantity).reduce(greatestCommonDivisor, 0)
 
 /** Rounds a price to whole cents, half a cent in favour of the market, so that the order is not less likely to fill. */

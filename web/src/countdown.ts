@@ -16,7 +16,7 @@ export interface Cutoff {
 let exchangeDay: Intl.DateTimeFormat | undefined
 /** Returns the date at the exchange, as 2026-12-18. */
 export const exchangeDate = (at: string | number) => (exchangeDay ??= new Intl.DateTimeFormat('en-CA', { timeZone: 'America/New_York', dateStyle: 'short' })).format(new Date(at))
-/** Always the same, so that a card which depends on it is not rendered every second. */
+/** Always the same array, so that a card which depends on it is not rendered every second. */
 const NONE: Cutoff[] = []
 
 /** Returns the cut-offs of `condor`, the next first, or none before the last trading day. */

@@ -47,7 +47,7 @@ export async function explain(
   return answerError(answer.ok ? 404 : answer.status, address, '/api/stream')
 }
 
-/** Returns the error that the status of an answer means; `path` is that which the address should have. */
+/** Returns the error that the status of an answer means; `path` is the one that the address should have. */
 export function answerError(status: number, address: string, path: string): LinkError {
   const { origin, hostname } = new URL(address)
   if (status === 421) {

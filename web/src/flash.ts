@@ -7,7 +7,7 @@
  */
 import type { Directive } from 'vue'
 
-/** By the effect on the profit or loss, in one neutral colour, or not at all. */
+/** The colour: by the effect on the profit or loss, one neutral colour, or none. */
 export type FlashMode = 'effect' | 'neutral' | 'off'
 
 export interface Flash {

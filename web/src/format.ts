@@ -39,7 +39,7 @@ const digits = (least: number, most = least) => ({ minimumFractionDigits: least,
 
 export type Format = ReturnType<typeof build>
 
-/** Returns what `make` makes, when it is first asked for. */
+/** Returns a function that calls `make` only once, when it is first called. */
 function once<Made>(make: () => Made): () => Made {
   let made: Made | undefined
   return () => (made ??= make())

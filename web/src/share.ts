@@ -68,7 +68,7 @@ export function share(
     },
   }
 
-  /** Whether to send it although no other tab was heard: what is small, and at first deltas, which a new tab asks about. */
+  /** Whether to send it although no other tab was heard: what is small, and for a while deltas: a new tab that hears one asks for more. */
   function isForAnyone({ event }: StreamEvent) {
     if (event === 'heartbeat' || event === 'bye') return true
     return event === 'delta' && environment.now() - leadsSince < ALONE_MS

@@ -4,8 +4,8 @@
  * The box spans the lowest to the highest value, because small moves of a large profit would be invisible with zero in it.
  * It spans at least a fiftieth of the maximum profit, or a dollar if there is none, so that a move of a cent looks small.
  * There is a point a minute. Missing points are a gap in the line. The current value is its last point, unless there is a gap
- * before it. Where points are closer together than the line is wide, only the extremes are drawn, as nothing else would be
- * seen of them.
+ * before it. Where points are closer together than the line is wide, only the extremes are drawn, as the others would be
+ * hidden by them.
  */
 import type { History } from './document'
 import { clock, signed } from './format'
@@ -25,7 +25,7 @@ const GAP_SECONDS = 150
 /** The least height of the box: cents per dollar of the maximum profit, or without one `MIN_CENTS`. */
 const MIN_PART = 2
 const MIN_CENTS = 100
-/** The line shows the extremes of each this many pixels. */
+/** The width in pixels of a column, of which the line shows the extremes. */
 const COLUMN = 2
 /** The end of the line moves in steps of a pixel divided by this, so that it is not drawn again for invisible moves. */
 const PART = 4
@@ -68,7 +68,7 @@ interface Drawn {
   isJoined: boolean
 }
 
-/** Returns the points without those between the extremes of their column; the ends of each piece of the line stay. */
+/** Returns the extremes of each column, and the ends of each piece of the line. */
 function visible(points: Drawn[]): Drawn[] {
   const column = ({ x }: Drawn) => Math.floor(x / COLUMN)
   const goesOn = (at: number) => points[at]?.isJoined && column(points[at]) === column(points[at - 1]!)

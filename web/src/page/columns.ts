@@ -69,7 +69,7 @@ function side(right: 'put' | 'call', name: string, title: string): Column {
   }
 }
 
-/** Per share, named, as a condor may be opened for either. */
+/** Per share. It is named, as a condor may be opened for a debit or a credit. */
 function entryPrice({ credit }: Condor): string {
   if (credit === null) return '—'
   return `${price(Math.abs(credit))} ${credit < 0 ? 'debit' : 'credit'}`

@@ -5,7 +5,7 @@ import { fromHash, isTradesHash, toHash, type View } from './view'
 export function useView(): View {
   const view = reactive(fromHash(location.hash))
   function read() {
-    // Otherwise the view that follows from it would replace it in the address.
+    // The hash of the trades contains no view; the default view, read from it, would replace it in the address.
     if (!isTradesHash(location.hash)) Object.assign(view, fromHash(location.hash))
   }
   addEventListener('hashchange', read)

@@ -47,8 +47,8 @@ const TONES: Record<Status['state'], Tone> = {
 }
 
 /**
- * Returns what the prices of a document lack although the feed is live, as after a lost connection; null if nothing. Their
- * cards are dimmed or mark the price, so the page must not call its prices current. A single underlying may just not trade.
+ * Returns what is not confirmed although the feed is live, as after a lost connection; null if nothing. Cards are then dimmed
+ * or mark the price, so the page must not call its prices current. A single underlying may just not trade.
  */
 export function unconfirmed(document: Pick<Document, 'condors'> & Partial<Pick<Document, 'underlyings'>> | null): string | null {
   const all = document?.condors ?? []
