@@ -79,24 +79,24 @@ def _bounds(bounds_e4: tuple[int, int] | None) -> wire_condor.PlBounds | None:
 
 
 def condor(
-    card: Condor, value: values.Valuation, terms: ContractTerms, day: dt.date, history: wire_condor.HistoryJson
+    condor: Condor, value: values.Valuation, terms: ContractTerms, day: dt.date, history: wire_condor.HistoryJson
 ) -> wire_condor.CondorJson:
     """Return a condor as of `day`, the date at the exchange. `Edition` fills in its risk and its closing orders."""
-    is_read = not any(leg.multiplier_assumed for leg in card.legs)
+    is_read = not any(leg.multiplier_assumed for leg in condor.legs)
     return wire_condor.CondorJson(
-        id=card.id,
-        kind=card.kind,
-        direction=card.direction,
-        underlying=card.underlying,
-        root=card.root,
-        expiration=card.expiration,
-        days_to_expiration=(card.expiration - day).days,
-        quantity=card.quantity,
-        multiplier=card.multiplier,
+        id=condor.id,
+        kind=condor.kind,
+        direction=condor.direction,
+        underlying=condor.underlying,
+        root=condor.root,
+        expiration=condor.expiration,
+        days_to_expiration=(condor.expiration - day).days,
+        quantity=condor.quantity,
+        multiplier=condor.multiplier,
         style=terms.style if is_read else None,
         settlement=terms.ending.settlement if is_read else None,
-        broken_wing=card.broken_wing,
-        ambiguous=card.ambiguous,
+        broken_wing=condor.broken_wing,
+        ambiguous=condor.ambiguous,
         legs=[
             wire_condor.LegJson(
                 symbol=leg.symbol,
@@ -109,22 +109,22 @@ def condor(
                 multiplier_assumed=leg.multiplier_assumed,
                 problem=leg.problem,
             )
-            for leg in card.legs
+            for leg in condor.legs
         ],
-        credit=dollars_or_none(card.credit_e4),
-        max_profit=dollars_or_none(card.max_profit_e4),
-        max_loss=dollars_or_none(card.max_loss_e4),
-        put_width=dollars(card.put_width_e4),
-        call_width=dollars(card.call_width_e4),
+        credit=dollars_or_none(condor.credit_e4),
+        max_profit=dollars_or_none(condor.max_profit_e4),
+        max_loss=dollars_or_none(condor.max_loss_e4),
+        put_width=dollars(condor.put_width_e4),
+        call_width=dollars(condor.call_width_e4),
         breakevens=wire_condor.Breakevens(
-            lower=dollars_or_none(card.lower_breakeven_e4), upper=dollars_or_none(card.upper_breakeven_e4)
+            lower=dollars_or_none(condor.lower_breakeven_e4), upper=dollars_or_none(condor.upper_breakeven_e4)
         ),
-        entry_source=card.entry_source,
-        opened_at=card.opened_at,
-        realized_pl=dollars_or_none(card.realized_e4),
+        entry_source=condor.entry_source,
+        opened_at=condor.opened_at,
+        realized_pl=dollars_or_none(condor.realized_e4),
         expiry=render_risk.expiry(terms.ending, terms.cutoffs),
         exits=terms.exits,
-        valuation=valuation(card, value),
+        valuation=valuation(condor, value),
         history=history,
     )
 

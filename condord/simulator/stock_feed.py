@@ -13,6 +13,7 @@ from condord.simulator.streams import Streams
 from condord.simulator.wire import EncodedMessage
 
 _RARE_SHARE = 0.02
+"""The share of trades that are followed by a rare message of one kind."""
 
 
 class StockFeed:

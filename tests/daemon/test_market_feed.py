@@ -32,7 +32,7 @@ def underlying(harness):
 
 
 def settle(harness):
-    """Wait until a pass over the figures has had all turns that it needs."""
+    """Wait until a pass over the figures has run all its slices."""
     for _ in range(10):
         harness.loop.advance(0.5)
 

@@ -106,7 +106,7 @@ class TestTheOptionStreamInEveryState:
 
     @pytest.mark.slow
     @given(st.lists(st.lists(st.sampled_from([P560, P570, "X", "Y"]), max_size=4), max_size=30))
-    def test_no_acknowledgements_cause_endless_requests(self, acknowledged):
+    def test_acknowledgements_never_cause_endless_requests(self, acknowledged):
         elements = [PACK(SUBSCRIBED | {"quotes": names}) for names in acknowledged]
         stream, _ = option_stream("live")
         before = len(stream._outbox)

@@ -82,7 +82,7 @@ def test_other_connections_fit_into_the_spare_files():
 
 
 def test_a_new_connection_is_read_before_a_flood_of_others_can_evict_it():
-    """The new connection gets the last of `other_connections` slots, and its token is read within three turns."""
+    """The new connection gets the last of `other_connections` slots, and its token is read within three iterations of the loop."""
     assert Limits().other_connections > 3 * ACCEPTED_AT_ONCE
 
 
@@ -213,12 +213,12 @@ async def answering(_scope, _receive, send):
     await send({"type": "http.response.body", "body": b""})
 
 
-@pytest.mark.parametrize("turns", range(5))
-def test_a_client_that_connects_while_accepting_stops_is_answered_or_left_to_the_next_server(turns):
+@pytest.mark.parametrize("iterations", range(5))
+def test_a_client_that_connects_while_accepting_stops_is_answered_or_left_to_the_next_server(iterations):
     async def main():
         async with serving(answering) as (server, port):
             with server.servers[0].sockets[0].dup() as later, socket.create_connection(("127.0.0.1", port)) as client:
-                for _ in range(turns):
+                for _ in range(iterations):
                     await asyncio.sleep(0)
                 await server.stop_accepting()
                 client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")

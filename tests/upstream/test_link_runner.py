@@ -307,13 +307,13 @@ class TestCancellation:
         run(scenario())
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("turns", range(40))
-    def test_cancelling_after_any_number_of_turns_leaves_no_socket(self, turns):
+    @pytest.mark.parametrize("iterations", range(40))
+    def test_cancelling_after_any_number_of_loop_iterations_leaves_no_socket(self, iterations):
         async def scenario():
             async with OptionServer() as server:
                 harness = OptionHarness(server)
                 async with harness.at_work():
-                    for _ in range(turns):
+                    for _ in range(iterations):
                         await asyncio.sleep(0)
 
         run(scenario())
@@ -328,9 +328,9 @@ class TestCancellation:
 
         scenario()
 
-    @pytest.mark.parametrize("turns", range(8))
+    @pytest.mark.parametrize("iterations", range(8))
     @pytest.mark.parametrize("way", ["error", "close", "reset", "cut"])
-    def test_cancelling_while_the_connection_ends_is_not_lost(self, way, turns):
+    def test_cancelling_while_the_connection_ends_is_not_lost(self, way, iterations):
         @with_server
         async def scenario(server):
             harness = OptionHarness(server)
@@ -340,7 +340,7 @@ class TestCancellation:
                     server.peer.send(frame({"T": "error", "code": 407, "msg": "slow client"}))
                 else:
                     getattr(server.peer, way)()
-                for _ in range(turns):
+                for _ in range(iterations):
                     await asyncio.sleep(0)
 
         scenario()

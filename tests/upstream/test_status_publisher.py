@@ -26,7 +26,7 @@ def test_the_first_status_is_a_change(published):
     assert published.statuses == [published.current]
 
 
-def test_a_status_that_says_something_else_is_published_at_once(published):
+def test_a_status_with_another_state_or_reason_is_published_at_once(published):
     published.publisher.publish()
     published.current = status("stale", read=1, message=1)
     published.publisher.publish_change()

@@ -541,7 +541,7 @@ class TestPast:
 
         run_scenario(test, state_path=tmp_path)
 
-    def test_another_account_is_begun_without_a_past(self):
+    def test_another_account_begins_without_a_past(self):
         @run_ready
         async def _(harness):
             harness.sink.memory = Memory(first_seen={"key": STARTED_AT})
