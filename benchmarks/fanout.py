@@ -273,7 +273,7 @@ def measure(server: str, case: Case, sample: str) -> Report:
 
 
 def spread(pid: int) -> float:
-    """Return the largest distance of a worker from its share of all connections, as a part of that share."""
+    """Return the largest distance of a worker from its share of all connections, as a fraction of that share."""
     counts = [len(list(Path(f"/proc/{worker}/fd").iterdir())) for worker in children(pid)]
     alike = 20  # the files that each has besides
     share = statistics.mean(counts)

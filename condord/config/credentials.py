@@ -192,8 +192,8 @@ def _both(
     """Both halves of a key; at least one was found. `read` converts one, given its text or path and its name.
 
     Raises:
-        CredentialsMissing: the other was not.
-        _Unusable: with what is wrong with each.
+        CredentialsMissing: the other half was not found.
+        _Unusable: one of them cannot be used, or neither can, for the given reasons.
     """
     if not all(found):
         missing, found_name = names if found[1] else reversed(names)

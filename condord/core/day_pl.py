@@ -131,7 +131,7 @@ def day_lines(
         multiplier = held[0].multiplier if held else multipliers.get(symbol)
         closed = CLOSED_CONDORS if symbol in in_condors else CLOSED_CONTRACTS
         found = filled.get(symbol, [])
-        parts = list(_split(found, by_orders.get(symbol, []), _heirs(held, closed), multiplier or 0))
+        parts = list(_split(found, by_orders.get(symbol, []), _remaining_owners(held, closed), multiplier or 0))
         if not held and not parts:  # it is gone, and its fills have not been read
             parts.append(_Part(closed, 0, 0))
         is_behind = _is_behind(found, traded.counts.get(symbol, (0, 0)))
@@ -193,8 +193,8 @@ def _ordered(grouping: Grouping, traded: LedgerSummary) -> dict[str, list[tuple[
     return found
 
 
-def _heirs(held: Sequence[_Holder], closed: Owner) -> list[tuple[Owner, int]]:
-    """Who gets the fills that no lot explains, with the contracts that each holds (unsigned)."""
+def _remaining_owners(held: Sequence[_Holder], closed: Owner) -> list[tuple[Owner, int]]:
+    """The owners of the fills that no lot explains, with the contracts that each holds (unsigned)."""
     others = [holder for holder in held if not holder.is_lot] or held
     return [(holder.owner, abs(holder.quantity or 0)) for holder in others] or [(closed, 1)]
 
@@ -202,7 +202,7 @@ def _heirs(held: Sequence[_Holder], closed: Owner) -> list[tuple[Owner, int]]:
 def _split(
     fills: Sequence[DayFill],
     by_orders: Sequence[tuple[Owner, LotLeg]],
-    heirs: Sequence[tuple[Owner, int]],
+    owners: Sequence[tuple[Owner, int]],
     multiplier: int,
 ) -> Iterator[_Part]:
     """The parts of a contract's fills; their sums are the contracts and the cash of `fills`."""
@@ -218,8 +218,8 @@ def _split(
     if parts and not quantity and filled == ordered:
         yield _Part(parts[0].owner, 0, cash_e4)  # the rest, as the average prices of orders are rounded
         return
-    weights = [weight for _, weight in heirs]
-    amounts = zip(heirs, _pro_rata(quantity, weights), _pro_rata(cash_e4, weights), strict=True)
+    weights = [weight for _, weight in owners]
+    amounts = zip(owners, _pro_rata(quantity, weights), _pro_rata(cash_e4, weights), strict=True)
     for (owner, _), contracts, part_e4 in amounts:
         yield _Part(owner, contracts, part_e4)
 

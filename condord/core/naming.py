@@ -122,17 +122,17 @@ def _hand_over(
 ) -> None:
     """Let lots take over names from structure, and structure from lots (rule 3)."""
     for key, old in before.items():
-        heirs = [
+        successors = [
             condor
             for condor in unnamed.get(old.base, ())
             if condor.key not in names and (condor.lot is None) != (old.lot is None)
         ]
-        if not heirs or (key in names and key not in now):
+        if not successors or (key in names and key not in now):
             continue
-        is_smaller = key in now and old.quantity - now[key].quantity == sum(heir.quantity for heir in heirs)
+        is_smaller = key in now and old.quantity - now[key].quantity == sum(each.quantity for each in successors)
         if key not in now or (old.lot is None and is_smaller):
             names.pop(key, None)
-            names[heirs[0].key] = _name(heirs[0], old.number)
+            names[successors[0].key] = _name(successors[0], old.number)
 
 
 def _name(condor: UnnamedCondor, number: int) -> CondorName:

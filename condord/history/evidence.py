@@ -76,7 +76,7 @@ def load_trades(connection: sqlite3.Connection, account: str) -> tuple[Trade, ..
 
 
 def save_trades(connection: sqlite3.Connection, account_id: int, trades: Sequence[Trade]) -> None:
-    """Store `trades`, all that the activities give, and remove others that were closed after `complete_from`.
+    """Store `trades`, all that orders and activities give, and remove others that were closed after `complete_from`.
 
     While no activities have been read, others are removed from the oldest of `trades` on.
     """

@@ -141,7 +141,7 @@ class HistoryStore:
         )
 
     async def save_trades(self, trades: Sequence[Trade]) -> None:
-        """Store `trades`, which are all that the evidence gives.
+        """Store `trades`, which are all that orders and activities give.
 
         Others are removed if they were closed after the instant from which on the activities are complete.
         """

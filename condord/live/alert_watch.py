@@ -154,7 +154,7 @@ class AlertWatch:
             self._subjects.regroup(when)
             is_other = True
         if self.alerts.recalls != self._recalls:
-            self._subjects.words.recall(self.alerts.holding())
+            self._subjects.words.recall(self.alerts.pending_or_firing())
         if is_other:
             self._rules, self._recalls = self.alerts.rules, self.alerts.recalls
             self._mixed_scopes = _mixed_scopes(self._rules)

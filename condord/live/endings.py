@@ -9,9 +9,10 @@ From the start of its last trading day, each condor has a notice, and so has eac
 | expired        | PM-settled | the last trade                    | contracts are not listed     |
 | expired        | AM-settled | midnight after the last trade     | contracts are not listed     |
 
-An AM-settled contract can still gain and lose between its last trade and its settlement, so the text then says that it
-can no longer be traded. After the settlement the text says that it awaits settlement, as brokers still list contracts
-for a while. Contracts that are no longer listed keep their notice until the close of the session after the settlement.
+An AM-settled contract can still gain and lose between its last trade and its settlement, so the text then states
+that it can no longer be traded. After the settlement it states that it awaits settlement, as brokers still list
+contracts for a while. Contracts that are no longer listed keep their notice until the close of the session after the
+settlement.
 
 All of this follows from the calendar and the time, so notices are the same after a restart. Only contracts that were no
 longer listed before the restart need the memory of the account.

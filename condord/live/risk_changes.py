@@ -17,11 +17,11 @@ from condord.core.underlying import UnderlyingPrice
 from condord.live.wire_risk import RiskJson, UnderlyingJson
 
 RISK_PRICE = 0.0002
-"""The least change that counts, as a part of the price of a condor's underlying when its risk was published."""
+"""The least change that counts, as a fraction of the price of a condor's underlying when its risk was published."""
 UNDERLYING_PRICE = 0.0001
-"""The least change of an underlying's published price that counts, as a part of it."""
+"""The least change of an underlying's published price that counts, as a fraction of it."""
 GREEK = 0.01
-"""The least change of a condor's greek that counts, as a part of it, but not less than `GREEK_DOLLARS`."""
+"""The least change of a condor's greek that counts, as a fraction of it, but not less than `GREEK_DOLLARS`."""
 GREEK_DOLLARS = 0.05
 PROBABILITY = 0.5
 """The least change of a probability that counts, in percentage points."""

@@ -53,7 +53,7 @@ class MarketClock:
         return self._speed
 
     def set_opening(self, opening: Opening) -> None:
-        """Open as `opening` says from now on."""
+        """Open and close by `opening` from now on."""
         self.opening = opening
 
     def set_speed(self, speed: float, now: float) -> None:

@@ -105,7 +105,7 @@ class TradeUpdates(LinkRunner):
         return [self._encoder.encode({"action": "listen", "data": {"streams": ["trade_updates"]}})]
 
     def gap(self) -> None:
-        """Do nothing: `snapshot` reads the missed quotes."""
+        """Do nothing: `snapshot` makes up for missed events."""
 
     def snapshot(self) -> None:
         """Note a possible fill, as some may have been missed."""

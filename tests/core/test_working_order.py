@@ -98,7 +98,7 @@ def legs_with(order, **changed):
     return replace(order, legs=(replace(order.legs[0], **changed), *order.legs[1:]))
 
 
-STRANGERS = {
+OTHER_ORDERS = {
     "it opens": replace(closing(SHORT), legs=tuple(replace(leg, closes=False) for leg in closing(SHORT).legs)),
     "a roll": replace(
         closing(SHORT), legs=(*closing(SHORT).legs[:2], OrderLeg(symbol="XYZ261218P00070000", quantity=1, closes=False))
@@ -115,9 +115,9 @@ STRANGERS = {
 }
 
 
-@pytest.mark.parametrize("name", STRANGERS)
+@pytest.mark.parametrize("name", OTHER_ORDERS)
 def test_any_other_order_closes_no_condor(name):
-    assert closing_orders([SHORT], [STRANGERS[name]]) == {}
+    assert closing_orders([SHORT], [OTHER_ORDERS[name]]) == {}
 
 
 def test_only_the_newest_of_a_chain_of_replacements_counts():

@@ -60,13 +60,13 @@ def test_closed_connections_are_counted(counts):
 @given(most=st.integers(1, 6), steps=st.lists(st.tuples(st.integers(0, 2), st.booleans())))
 def test_subscribers_never_exceed_the_limit_and_are_never_fewer_than_were_let_in(most, steps):
     with closing(SharedCounts.create(3)) as counts:
-        rooms, inside = [SharedSlots(counts, process) for process in range(3)], [0, 0, 0]
+        slots, inside = [SharedSlots(counts, process) for process in range(3)], [0, 0, 0]
         for process, comes in steps:
             if comes:
                 is_free = sum(inside) < most
-                assert rooms[process].take(inside[process], most) is is_free
+                assert slots[process].take(inside[process], most) is is_free
                 inside[process] += is_free
             elif inside[process]:
                 inside[process] -= 1
-                rooms[process].note(inside[process])
+                slots[process].note(inside[process])
             assert counts.total("subscribers") == sum(inside) <= most

@@ -58,7 +58,7 @@ export const connection = (context: Context, format = usual) => [...lost(context
 function lost({ link, now }: Context, format: Format): Note[] {
   if (link.state === 'open') return []
   const text = unconnected(link, now, format)
-  // The sentence already says that the daemon does not answer.
+  // The sentence already states that the daemon does not answer.
   const why = link.error && link.error.code !== 'unreachable' ? `. ${link.error.message}` : ''
   return [{ look: 'stale', text: text + why }]
 }
