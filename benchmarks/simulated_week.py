@@ -223,7 +223,7 @@ class Week:
         self._pass_time(self.now + 7200)
 
     def _open_condor(self, number: int) -> Held:
-        """A condor that was sold at 16 deltas, at a price from which the present one is a random walk away."""
+        """A condor that was sold at 16 deltas, at a price from which the current one is a random walk away."""
         plan = PLANS[number]
         root = self.market.root_of(plan.root)
         assert root is not None

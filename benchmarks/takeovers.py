@@ -294,7 +294,7 @@ def held(harness: Harness) -> Held:
 
 
 def soak(minutes: float, seed: int) -> int:
-    """Strike at random for this long; returns 1 if something grows."""
+    """Inject random faults for this long; returns 1 if something grows."""
     chance = random.Random(seed)
     with ExitStack() as stack:
         harness = Harness(stack)

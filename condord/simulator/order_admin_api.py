@@ -68,7 +68,7 @@ class OrderAdminApi:
 
     @property
     def routes(self) -> list[Route]:
-        """Every route; each of an order answers with its row, that of a transfer with the account."""
+        """Every route. Those of orders answer with the row of the order, that of transfers with the account."""
         return [
             Route("/simulator/orders", self._place, methods=["POST"]),
             Route("/simulator/orders/{order_id}", self._replace, methods=["PATCH"]),

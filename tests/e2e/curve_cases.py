@@ -2,7 +2,7 @@
 
     .venv/bin/python -m tests.e2e.curve_cases
 
-The card's own Black-Scholes (web/src/curve.ts) is held to the same file, so that the two models cannot part.
+The card's own Black-Scholes (web/src/curve.ts) is held to the same file, so that the two models cannot diverge.
 """
 
 import datetime as dt

@@ -619,7 +619,7 @@ def test_each_stream_whose_body_has_not_ended_makes_room_at_once():
     bounded(scenario)
 
 
-# Strangers: requests that the application has not admitted.
+# Requests that the application has not admitted.
 
 TOKEN = "a-token-of-some-length"
 ASKED = b"GET /api/status HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -647,7 +647,7 @@ def test_a_pong_does_not_hide_why_a_connection_ends():
     assert link.fault == UNREACHABLE
 
 
-# The word for people.
+# The public state.
 
 
 @pytest.mark.parametrize("state", ["starting", "connecting", "authenticating", "subscribing"])

@@ -780,7 +780,7 @@ class Stream(RuleBasedStateMachine):
 
     @rule(account=st.sampled_from(sorted(ACCOUNTS)))
     def switch(self, account):
-        """To the positions of another account."""
+        """Switch to the positions of another account."""
         self.service.book.recall_past(None)
         self.record.forget()
         self.change(account)

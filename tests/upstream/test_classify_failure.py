@@ -109,7 +109,7 @@ NO_SUCH_NAME = socket.gaierror(-2, "Name or service not known")
 REFUSED = ConnectionRefusedError(111, "Connection refused")
 TUNNEL = OSError("Tunnel connection failed: 407 Proxy Authentication Required")
 
-STREAM = [  # row, what came, public code, how soon again, what the sentence must tell
+STREAM = [  # row, what came, public code, how soon again, what the sentence must contain
     ("stream 400", frame(400), "malformed", "backoff", "did not understand"),
     ("stream 401", frame(401), "unreachable", "backoff", "not authenticated"),
     ("stream 402", frame(402), "authFailed", "halt", "send SIGHUP if only files changed"),
@@ -192,7 +192,7 @@ STREAM = [  # row, what came, public code, how soon again, what the sentence mus
 ]
 
 UNTIL = dt.datetime(2026, 11, 20, 15, 4, 5, tzinfo=dt.UTC)
-REST = [  # row, what came, public code, how soon again, what the sentence must tell
+REST = [  # row, what came, public code, how soon again, what the sentence must contain
     ("rest 401", answer(401), "authFailed", "reading", "(401); check the key"),
     ("rest 403", answer(403), "forbidden", "reading", 'set alpaca.feed = "indicative"'),
     ("rest 4xx", answer(404), "refused", "reading", "(404)"),

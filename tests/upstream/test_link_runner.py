@@ -279,7 +279,7 @@ class TestBugs:
         scenario()
 
 
-STEPS = {  # a step, and how the server is set so that the line stays in it
+STEPS = {  # a step, and how the server is set so that the link stays in it
     "connecting": {"upgrade": None},
     "welcomed": {"welcome": None},
     "authenticating": {"login": None},

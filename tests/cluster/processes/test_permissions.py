@@ -20,7 +20,7 @@ def users(**publish):
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts an ingester with the credentials of a user; `start.running_cluster` is the cluster."""
+    """Starts an ingester with the credentials of a user; `start.cluster` is the cluster."""
     with cluster(tmp_path, users(one=FRAMES, two='">"')) as running_cluster:
 
         def start(user):
@@ -29,7 +29,7 @@ def start(tmp_path):
             file.chmod(0o600)
             return running_cluster.start(user, CONDORD_CLUSTER_CREDENTIALS_FILE=str(file))
 
-        start.running_cluster = running_cluster
+        start.cluster = running_cluster
         yield start
 
 
@@ -44,14 +44,14 @@ def test_an_ingester_without_permission_to_publish_reports_it_and_leads_once_it_
     assert one.get("/readyz")[0] == 503
     until(lambda: any("The request for the lease failed" in line for line in one.stderr), "the log")
     assert not any("This process leads" in line for line in one.stderr)
-    start.running_cluster.nats.reload(users(one='">"', two='">"'))
+    start.cluster.nats.reload(users(one='">"', two='">"'))
     one.await_live()
     assert one.cluster()["role"] == "leader"
-    start.running_cluster.check_slot()
+    start.cluster.check_slot()
 
 
 def test_a_leader_that_loses_the_permission_to_publish_gives_way_to_another_ingester(start, tmp_path):
-    running_cluster = start.running_cluster
+    running_cluster = start.cluster
     running_cluster.nats.reload(users(one='">"', two='">"'))
     one = start("one")
     one.await_role("leader")

@@ -33,7 +33,7 @@ def line_of(program, condor) -> dict[int, int]:
 
 
 def stored_minutes(program, condor: str) -> set[int]:
-    """The ends of the minutes with a value of this condor in the database of an ingester, which may not have running_cluster it yet."""
+    """The ends of the minutes with a value of this condor in the database of an ingester, which may not have begun it yet."""
     path = program.directory / "state" / "history.sqlite3"
     if not path.exists():
         return set()

@@ -448,7 +448,7 @@ def test_a_relay_may_have_workers(served):
             same_documents(beside, follower, 3)
             with stopped(relay.process.pid):
                 until(lambda: follower.document["status"]["code"] == "sourceLost", "the worker has lost the relay")
-                # It may not name the source of the relay, which is well.
+                # It must not name the source of the relay, of which nothing is known to be wrong.
                 text = f"{socket.gethostname()} has lost the daemon of this worker: "
                 assert follower.document["status"]["reason"].startswith(text)
             until(lambda: follower.document["status"]["code"] is None, "the relay is back")
