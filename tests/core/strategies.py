@@ -137,9 +137,15 @@ def only_condor(positions):
     return condor
 
 
-def numbers(card):
+def numbers(condor):
     """The numbers of a condor that do not depend on quotes."""
-    return card.credit_e4, card.max_profit_e4, card.max_loss_e4, card.lower_breakeven_e4, card.upper_breakeven_e4
+    return (
+        condor.credit_e4,
+        condor.max_profit_e4,
+        condor.max_loss_e4,
+        condor.lower_breakeven_e4,
+        condor.upper_breakeven_e4,
+    )
 
 
 def quoted(symbol, bid, ask, *, last_good=None, at=QUOTED_AT):
@@ -156,9 +162,9 @@ def payoff_e4(legs, price_e4, multiplier):
     return total
 
 
-def legs_of(card):
+def legs_of(condor):
     """The legs of a condor as `payoff_e4` takes them."""
-    return [(leg.right, leg.strike_mills, leg.quantity, leg.cost_basis_e4) for leg in card.legs]
+    return [(leg.right, leg.strike_mills, leg.quantity, leg.cost_basis_e4) for leg in condor.legs]
 
 
 def roots():

@@ -56,26 +56,26 @@ PUBLISHED = {
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_published_condor_has_its_published_numbers(name):
     strikes, entries, quantity, multiplier, credit, profit, loss, breakevens, _, _, on_risk = PUBLISHED[name]
-    card = only_condor(condor_holdings(strikes, entries, quantity, multiplier=multiplier))
-    assert (card.direction, card.quantity) == ("short", quantity)
-    assert (card.credit_e4, card.max_profit_e4, card.max_loss_e4) == (e4(credit), e4(profit), e4(loss))
-    assert (card.lower_breakeven_e4, card.upper_breakeven_e4) == tuple(map(e4, breakevens))
-    assert percent(card.max_profit_e4, card.max_loss_e4) == on_risk
+    condor = only_condor(condor_holdings(strikes, entries, quantity, multiplier=multiplier))
+    assert (condor.direction, condor.quantity) == ("short", quantity)
+    assert (condor.credit_e4, condor.max_profit_e4, condor.max_loss_e4) == (e4(credit), e4(profit), e4(loss))
+    assert (condor.lower_breakeven_e4, condor.upper_breakeven_e4) == tuple(map(e4, breakevens))
+    assert percent(condor.max_profit_e4, condor.max_loss_e4) == on_risk
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_published_condor_has_its_published_payoff_beyond_its_strikes(name):
     strikes, entries, quantity, multiplier, *_, below, above, _ = PUBLISHED[name]
-    card = only_condor(condor_holdings(strikes, entries, quantity, multiplier=multiplier))
-    assert payoff_e4(legs_of(card), 0, multiplier) == e4(below)
-    assert payoff_e4(legs_of(card), 2 * e4(strikes[3]), multiplier) == e4(above)
+    condor = only_condor(condor_holdings(strikes, entries, quantity, multiplier=multiplier))
+    assert payoff_e4(legs_of(condor), 0, multiplier) == e4(below)
+    assert payoff_e4(legs_of(condor), 2 * e4(strikes[3]), multiplier) == e4(above)
 
 
 def test_the_id_of_a_condor_contains_root_expiration_and_strikes():
-    card = only_condor(condor_holdings((97.5, 100, 102.5, 105), "1111", 2, root="SPXW", underlying="SPX"))
-    assert card.id == "SPXW-261218-97.5-100-102.5-105"
-    assert (card.root, card.underlying, card.expiration, card.multiplier) == ("SPXW", "SPX", DECEMBER, 100)
-    assert (card.put_width_e4, card.call_width_e4) == (e4("2.5"), e4("2.5"))
+    condor = only_condor(condor_holdings((97.5, 100, 102.5, 105), "1111", 2, root="SPXW", underlying="SPX"))
+    assert condor.id == "SPXW-261218-97.5-100-102.5-105"
+    assert (condor.root, condor.underlying, condor.expiration, condor.multiplier) == ("SPXW", "SPX", DECEMBER, 100)
+    assert (condor.put_width_e4, condor.call_width_e4) == (e4("2.5"), e4("2.5"))
 
 
 def test_an_unknown_underlying_is_taken_to_be_the_root():
@@ -84,8 +84,8 @@ def test_an_unknown_underlying_is_taken_to_be_the_root():
 
 
 def test_legs_are_sorted_by_strike_and_the_put_of_a_butterfly_comes_before_its_call():
-    card = only_condor(reversed(condor_holdings((90, 100, 100, 105), "1234", 2)))
-    assert [(leg.right, leg.strike_mills, leg.quantity) for leg in card.legs] == [
+    condor = only_condor(reversed(condor_holdings((90, 100, 100, 105), "1234", 2)))
+    assert [(leg.right, leg.strike_mills, leg.quantity) for leg in condor.legs] == [
         ("put", 90_000, 2),
         ("put", 100_000, -2),
         ("call", 100_000, -2),
@@ -94,8 +94,8 @@ def test_legs_are_sorted_by_strike_and_the_put_of_a_butterfly_comes_before_its_c
 
 
 def test_a_leg_keeps_its_symbol_its_average_entry_and_its_signed_cost_basis():
-    card = only_condor(condor_holdings(STRIKES, ("0.50", "1.25", "1.5", "0.75"), 2))
-    assert [(leg.symbol, leg.average_entry_e4, leg.cost_basis_e4) for leg in card.legs] == [
+    condor = only_condor(condor_holdings(STRIKES, ("0.50", "1.25", "1.5", "0.75"), 2))
+    assert [(leg.symbol, leg.average_entry_e4, leg.cost_basis_e4) for leg in condor.legs] == [
         ("XYZ261218P00090000", e4("0.50"), e4("100")),
         ("XYZ261218P00095000", e4("1.25"), e4("-250")),
         ("XYZ261218C00105000", e4("1.5"), e4("-300")),
@@ -119,73 +119,73 @@ def test_an_id_is_root_expiration_and_strikes():
 
 
 def test_the_wider_wing_sets_the_maximum_loss():
-    card = only_condor(condor_holdings((90, 95, 105, 125), ("0.5", "1", "1", "0.5"), 2))
-    assert numbers(card) == dollars("1", "200", "3800", "94", "106")
+    condor = only_condor(condor_holdings((90, 95, 105, 125), ("0.5", "1", "1", "0.5"), 2))
+    assert numbers(condor) == dollars("1", "200", "3800", "94", "106")
 
 
 def test_a_credit_as_wide_as_one_wing_leaves_that_side_without_breakeven():
-    card = only_condor(condor_holdings((90, 95, 105, 115), ("0", "3", "2", "0")))
-    assert numbers(card) == dollars("5", "500", "500", None, "110")
+    condor = only_condor(condor_holdings((90, 95, 105, 115), ("0", "3", "2", "0")))
+    assert numbers(condor) == dollars("5", "500", "500", None, "110")
 
 
 def test_a_credit_as_wide_as_the_call_wing_leaves_that_side_without_breakeven():
-    card = only_condor(condor_holdings((85, 95, 105, 110), ("0", "3", "2", "0")))
-    assert numbers(card) == dollars("5", "500", "500", "90", None)
+    condor = only_condor(condor_holdings((85, 95, 105, 110), ("0", "3", "2", "0")))
+    assert numbers(condor) == dollars("5", "500", "500", "90", None)
 
 
 def test_a_credit_wider_than_both_wings_cannot_lose():
-    card = only_condor(condor_holdings(STRIKES, ("0", "3", "3", "0")))
-    assert numbers(card) == dollars("6", "600", "0", None, None)
+    condor = only_condor(condor_holdings(STRIKES, ("0", "3", "3", "0")))
+    assert numbers(condor) == dollars("6", "600", "0", None, None)
 
 
 def test_a_short_condor_at_a_debit_always_loses():
-    card = only_condor(condor_holdings(STRIKES, ("2", "1", "1", "1.5")))
-    assert card.direction == "short"
-    assert numbers(card) == dollars("-1.5", "-150", "650", None, None)
+    condor = only_condor(condor_holdings(STRIKES, ("2", "1", "1", "1.5")))
+    assert condor.direction == "short"
+    assert numbers(condor) == dollars("-1.5", "-150", "650", None, None)
 
 
 def test_a_condor_at_no_cost_breaks_even_at_its_inner_strikes():
-    card = only_condor(condor_holdings(STRIKES, ("1", "1", "1", "1")))
-    assert numbers(card) == dollars("0", "0", "500", "95", "105")
+    condor = only_condor(condor_holdings(STRIKES, ("1", "1", "1", "1")))
+    assert numbers(condor) == dollars("0", "0", "500", "95", "105")
 
 
 def test_a_reverse_condor_gains_outside_its_strikes_and_loses_its_debit_inside():
-    card = only_condor(condor_holdings(STRIKES, ("0.5", "1", "1", "0.5"), -3))
-    assert (card.direction, card.quantity) == ("long", 3)
-    assert numbers(card) == dollars("-1", "1200", "300", "94", "106")
+    condor = only_condor(condor_holdings(STRIKES, ("0.5", "1", "1", "0.5"), -3))
+    assert (condor.direction, condor.quantity) == ("long", 3)
+    assert numbers(condor) == dollars("-1", "1200", "300", "94", "106")
 
 
 def test_the_wider_wing_sets_the_maximum_profit_of_a_reverse_condor():
-    card = only_condor(condor_holdings((90, 95, 105, 107), ("0", "1", "2", "0"), -1))
-    assert numbers(card) == dollars("-3", "200", "300", "92", None)
+    condor = only_condor(condor_holdings((90, 95, 105, 107), ("0", "1", "2", "0"), -1))
+    assert numbers(condor) == dollars("-3", "200", "300", "92", None)
 
 
 def test_a_reverse_condor_at_a_credit_cannot_lose():
-    card = only_condor(condor_holdings(STRIKES, ("1", "0.5", "0.5", "1"), -1))
-    assert numbers(card) == dollars("1", "600", "0", None, None)
+    condor = only_condor(condor_holdings(STRIKES, ("1", "0.5", "0.5", "1"), -1))
+    assert numbers(condor) == dollars("1", "600", "0", None, None)
 
 
 def test_a_reverse_condor_that_costs_more_than_its_wings_cannot_gain():
-    card = only_condor(condor_holdings(STRIKES, ("0", "3", "3", "0"), -1))
-    assert numbers(card) == dollars("-6", "-100", "600", None, None)
+    condor = only_condor(condor_holdings(STRIKES, ("0", "3", "3", "0"), -1))
+    assert numbers(condor) == dollars("-6", "-100", "600", None, None)
 
 
 @pytest.mark.parametrize("leg", range(4))
 def test_a_condor_with_an_unknown_cost_basis_has_no_numbers(leg):
     legs = condor_holdings(STRIKES, "1221")
     legs[leg] = replace(legs[leg], cost_basis_e4=None, average_entry_e4=None)
-    card = only_condor(legs)
-    assert numbers(card) == (None, None, None, None, None)
-    assert [part.cost_basis_e4 is None for part in card.legs] == [i == leg for i in range(4)]
-    assert (card.put_width_e4, card.call_width_e4) == dollars("5", "5")
+    condor = only_condor(legs)
+    assert numbers(condor) == (None, None, None, None, None)
+    assert [part.cost_basis_e4 is None for part in condor.legs] == [i == leg for i in range(4)]
+    assert (condor.put_width_e4, condor.call_width_e4) == dollars("5", "5")
 
 
 def test_a_credit_that_does_not_divide_is_rounded_and_no_other_number_is():
     legs = condor_holdings(STRIKES, "0000", 3)
     legs[1] = holding("P", 95, -3, None, basis="-100.00")
-    card = only_condor(legs)
-    assert (card.credit_e4, card.lower_breakeven_e4) == (3333, e4("94.6667"))
-    assert (card.max_profit_e4, card.max_loss_e4) == dollars("100", "1400")
+    condor = only_condor(legs)
+    assert (condor.credit_e4, condor.lower_breakeven_e4) == (3333, e4("94.6667"))
+    assert (condor.max_profit_e4, condor.max_loss_e4) == dollars("100", "1400")
 
 
 def test_half_a_unit_of_credit_is_rounded_away_from_zero():
@@ -197,9 +197,9 @@ def test_half_a_unit_of_credit_is_rounded_away_from_zero():
 # Properties of the payoff.
 
 
-def corners(card):
+def corners(condor):
     """The prices of the underlying where the payoff bends: 0, every strike, and one above the last."""
-    strikes_e4 = [leg.strike_mills * 10 for leg in card.legs]
+    strikes_e4 = [leg.strike_mills * 10 for leg in condor.legs]
     return [0, *strikes_e4, 2 * strikes_e4[3]]
 
 
@@ -207,37 +207,37 @@ def corners(card):
 @given(condor_books(exact=False))
 def test_the_payoff_agrees_with_max_profit_and_max_loss(book):
     positions, short, quantity, multiplier = book
-    card = only_condor(positions)
-    assert (card.direction, card.quantity) == ("short" if short else "long", quantity)
-    payoffs = [payoff_e4(legs_of(card), price_e4, multiplier) for price_e4 in corners(card)]
-    assert card.max_profit_e4 == max(payoffs)
-    assert card.max_loss_e4 == max(0, -min(payoffs))
+    condor = only_condor(positions)
+    assert (condor.direction, condor.quantity) == ("short" if short else "long", quantity)
+    payoffs = [payoff_e4(legs_of(condor), price_e4, multiplier) for price_e4 in corners(condor)]
+    assert condor.max_profit_e4 == max(payoffs)
+    assert condor.max_loss_e4 == max(0, -min(payoffs))
 
 
 @pytest.mark.slow
 @given(condor_books())
 def test_the_payoff_is_zero_at_a_breakeven_and_changes_sign_on_that_side(book):
     positions, short, _, multiplier = book
-    card = only_condor(positions)
-    at = {price_e4: payoff_e4(legs_of(card), price_e4, multiplier) for price_e4 in corners(card)}
-    _, outer_put, inner_put, inner_call, outer_call, _ = corners(card)
+    condor = only_condor(positions)
+    at = {price_e4: payoff_e4(legs_of(condor), price_e4, multiplier) for price_e4 in corners(condor)}
+    _, outer_put, inner_put, inner_call, outer_call, _ = corners(condor)
     sides = (
-        (card.lower_breakeven_e4, outer_put, inner_put),
-        (card.upper_breakeven_e4, outer_call, inner_call),
+        (condor.lower_breakeven_e4, outer_put, inner_put),
+        (condor.upper_breakeven_e4, outer_call, inner_call),
     )
     for breakeven_e4, outer, inner in sides:
         crosses = at[outer] < 0 <= at[inner] if short else at[inner] <= 0 < at[outer]
         assert (breakeven_e4 is not None) == crosses
         if crosses:
             assert min(outer, inner) <= breakeven_e4 <= max(outer, inner)
-            assert payoff_e4(legs_of(card), breakeven_e4, multiplier) == 0
+            assert payoff_e4(legs_of(condor), breakeven_e4, multiplier) == 0
 
 
 @pytest.mark.slow
 @given(condor_books(exact=False))
 def test_a_breakeven_between_two_units_is_rounded_to_the_nearer_one(book):
     positions, _, quantity, multiplier = book
-    card = only_condor(positions)
-    for breakeven_e4 in (card.lower_breakeven_e4, card.upper_breakeven_e4):
+    condor = only_condor(positions)
+    for breakeven_e4 in (condor.lower_breakeven_e4, condor.upper_breakeven_e4):
         if breakeven_e4 is not None:
-            assert 2 * abs(payoff_e4(legs_of(card), breakeven_e4, multiplier)) <= quantity * multiplier
+            assert 2 * abs(payoff_e4(legs_of(condor), breakeven_e4, multiplier)) <= quantity * multiplier

@@ -24,7 +24,7 @@ def held(*lots, more=0):
 
 def ids(found):
     """The ids without their base, by the orders that opened the condors; None for condors found by structure."""
-    return {card.lot: card.id.removeprefix(BASE) for card in found.condors}
+    return {condor.lot: condor.id.removeprefix(BASE) for condor in found.condors}
 
 
 def after(*readings):
@@ -65,7 +65,7 @@ def test_a_rolled_condor_has_the_id_of_its_new_strikes_and_frees_the_old_one():
     positions = [*condor_holdings(STRIKES, "1111")[:2], *condor_holdings((80, 85, 105, 110), "1111")[:2]]
     positions += condor_holdings((80, 85, 105, 110), "1111", 2)[2:]
     found = after((held(A, B), [A, B]), (positions, [rolled, B]))
-    assert [card.id for card in found.condors] == ["XYZ-261218-80-85-105-110", f"{BASE}-2"]
+    assert [condor.id for condor in found.condors] == ["XYZ-261218-80-85-105-110", f"{BASE}-2"]
 
 
 def test_a_condor_that_lost_a_leg_gets_its_id_back_with_the_leg():
@@ -128,12 +128,12 @@ def test_one_of_two_condors_closed_in_part_by_an_order_keeps_its_id_until_the_po
 
 
 def test_long_and_short_condors_found_by_structure_with_the_same_strikes_have_different_ids():
-    cards = [
+    condors = [
         UnnamedCondor(base=BASE, lot=None, form=form, quantity=1, symbols=("x",)) for form in ("short 100", "long 10")
     ]
-    names = assign_names(cards, (), (), {})
-    assert [names[card.key].id for card in cards] == [BASE, f"{BASE}-2"]
-    assert assign_names(cards[1:], (), (), names)[cards[1].key].id == f"{BASE}-2"
+    names = assign_names(condors, (), (), {})
+    assert [names[condor.key].id for condor in condors] == [BASE, f"{BASE}-2"]
+    assert assign_names(condors[1:], (), (), names)[condors[1].key].id == f"{BASE}-2"
 
 
 class Lots(RuleBasedStateMachine):

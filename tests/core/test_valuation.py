@@ -38,9 +38,9 @@ SYMBOLS = (LONG_PUT, SHORT_PUT, SHORT_CALL, LONG_CALL)
 ENTRIES = ("1.21", "2.60", "2.15", "1.19")
 
 
-def condor(quantity=2, entries=ENTRIES, **common):
-    (card,) = group(condor_holdings(STRIKES, entries, quantity, root="SPY", **common)).condors
-    return card
+def make_condor(quantity=2, entries=ENTRIES, **common):
+    (condor,) = group(condor_holdings(STRIKES, entries, quantity, root="SPY", **common)).condors
+    return condor
 
 
 def market(**changed):
@@ -58,9 +58,9 @@ def market(**changed):
 
 
 def test_a_short_condor_is_worth_what_closing_it_costs():
-    card, found = condor(), value(condor(), market(), ())
-    assert (card.credit_e4, card.max_profit_e4, card.max_loss_e4) == (e4("2.35"), e4("470"), e4("1530"))
-    assert (card.lower_breakeven_e4, card.upper_breakeven_e4) == (e4("567.65"), e4("632.35"))
+    condor, found = make_condor(), value(make_condor(), market(), ())
+    assert (condor.credit_e4, condor.max_profit_e4, condor.max_loss_e4) == (e4("2.35"), e4("470"), e4("1530"))
+    assert (condor.lower_breakeven_e4, condor.upper_breakeven_e4) == (e4("567.65"), e4("632.35"))
     assert (found.id, found.mark_e4, found.natural_e4) == ("SPY-261218-560-570-630-640", e4("1.2"), e4("1.34"))
     assert (found.unrealized_e4, found.natural_pl_e4) == (e4("230"), e4("202"))
     assert (found.percent_of_max_profit, found.percent_of_risk) == (48.94, 15.03)
@@ -68,19 +68,19 @@ def test_a_short_condor_is_worth_what_closing_it_costs():
 
 
 def test_each_leg_has_its_own_profit_or_loss():
-    found = value(condor(), market(), ())
+    found = value(make_condor(), market(), ())
     assert found.legs_unrealized_e4 == tuple(map(e4, ("-38", "220", "150", "-102")))
 
 
 def test_a_reverse_condor_has_the_same_numbers_of_the_opposite_sign():
-    short, long = value(condor(), market(), ()), value(condor(-2), market(), ())
+    short, long = value(make_condor(), market(), ()), value(make_condor(-2), market(), ())
     assert long.mark_e4 == -short.mark_e4
     assert long.unrealized_e4 == -short.unrealized_e4
     assert long.legs_unrealized_e4 == tuple(-part for part in short.legs_unrealized_e4)
 
 
 def test_a_reverse_condor_is_closed_at_bids_of_its_inner_legs_and_asks_of_its_outer_ones():
-    found = value(condor(-2), market(), ())
+    found = value(make_condor(-2), market(), ())
     assert found.natural_e4 == e4("-1.06")  # 1.05 + 0.71 - 1.46 - 1.36
     assert found.natural_pl_e4 == e4("-258")
     assert (found.percent_of_max_profit, found.percent_of_risk) == (-15.03, -48.94)
@@ -92,16 +92,16 @@ def test_a_valuation_has_the_time_of_its_newest_quote():
     quotes = market(
         short_put=quoted(SHORT_PUT, "1.46", "1.54", at=later), long_call=quoted(LONG_CALL, "1", "2", at=early)
     )
-    assert value(condor(), quotes, ()).at == later
+    assert value(make_condor(), quotes, ()).at == later
 
 
 def test_a_quote_without_a_time_does_not_hide_the_times_of_others():
     quotes = market(long_put=Quote(symbol=LONG_PUT))
-    assert value(condor(), quotes, ()).at == QUOTED_AT
+    assert value(make_condor(), quotes, ()).at == QUOTED_AT
 
 
 def test_a_condor_never_quoted_has_no_time_and_every_leg_is_missing():
-    found = value(condor(), {}, ())
+    found = value(make_condor(), {}, ())
     assert (found.at, found.missing) == (None, SYMBOLS)
     assert found.legs_unrealized_e4 == (None, None, None, None)
 
@@ -118,7 +118,7 @@ def test_a_condor_never_quoted_has_no_time_and_every_leg_is_missing():
     ids=["never subscribed", "never quoted", "no ask", "crossed from the first", "a stub from the first"],
 )
 def test_one_leg_without_a_mark_leaves_the_condor_without_mark_natural_and_profit(useless):
-    found = value(condor(), market(short_put=useless), ())
+    found = value(make_condor(), market(short_put=useless), ())
     assert found.missing == (SHORT_PUT,)
     assert (found.mark_e4, found.natural_e4, found.unrealized_e4, found.natural_pl_e4) == (None,) * 4
     assert (found.percent_of_max_profit, found.percent_of_risk) == (None, None)
@@ -126,48 +126,48 @@ def test_one_leg_without_a_mark_leaves_the_condor_without_mark_natural_and_profi
 
 
 def test_a_long_leg_without_an_ask_has_no_natural_although_it_has_a_bid():
-    found = value(condor(), market(long_put=quoted(LONG_PUT, "0.99", "0")), ())
+    found = value(make_condor(), market(long_put=quoted(LONG_PUT, "0.99", "0")), ())
     assert (found.missing, found.natural_e4) == ((LONG_PUT,), None)
 
 
 def test_a_crossed_leg_with_a_last_good_mark_has_a_mark_and_no_natural():
-    found = value(condor(), market(short_put=quoted(SHORT_PUT, "1.54", "1.46", last_good="1.50")), ())
+    found = value(make_condor(), market(short_put=quoted(SHORT_PUT, "1.54", "1.46", last_good="1.50")), ())
     assert (found.missing, found.mark_e4, found.unrealized_e4) == ((), e4("1.2"), e4("230"))
     assert (found.natural_e4, found.natural_pl_e4) == (None, None)
     assert found.percent_of_max_profit == 48.94
 
 
 def test_a_stub_with_a_last_good_mark_has_a_mark_and_is_closed_at_its_own_prices():
-    found = value(condor(), market(short_put=quoted(SHORT_PUT, "0.10", "9", last_good="1.50")), ())
+    found = value(make_condor(), market(short_put=quoted(SHORT_PUT, "0.10", "9", last_good="1.50")), ())
     assert (found.missing, found.mark_e4, found.unrealized_e4) == ((), e4("1.2"), e4("230"))
     assert (found.natural_e4, found.natural_pl_e4) == (e4("8.80"), e4("-1290"))
 
 
 def test_a_wing_without_a_bid_is_marked_at_half_its_ask_and_closes_at_zero():
-    found = value(condor(), market(long_put=quoted(LONG_PUT, "0", "0.02")), ())
+    found = value(make_condor(), market(long_put=quoted(LONG_PUT, "0", "0.02")), ())
     assert (found.mark_e4, found.natural_e4) == (e4("2.21"), e4("2.33"))
 
 
 def test_a_cost_to_close_outside_the_wings_is_published():
     wide = market(short_put=quoted(SHORT_PUT, "30", "32"))
-    assert value(condor(), wide, ()).mark_e4 == e4("30.7")
+    assert value(make_condor(), wide, ()).mark_e4 == e4("30.7")
     negative = market(long_put=quoted(LONG_PUT, "30", "32"))
-    assert value(condor(), negative, ()).mark_e4 == e4("-28.78")
+    assert value(make_condor(), negative, ()).mark_e4 == e4("-28.78")
 
 
 @pytest.mark.parametrize("symbol", SYMBOLS)
 def test_one_unconfirmed_leg_makes_the_condor_unconfirmed_and_changes_no_number(symbol):
-    found = value(condor(), market(), {symbol, "SPY261218P00100000"})
-    assert found == replace(value(condor(), market(), ()), unconfirmed=True)
+    found = value(make_condor(), market(), {symbol, "SPY261218P00100000"})
+    assert found == replace(value(make_condor(), market(), ()), unconfirmed=True)
 
 
 def test_an_unconfirmed_leg_of_another_condor_has_no_effect():
-    assert not value(condor(), market(), {"SPY261218P00100000"}).unconfirmed
+    assert not value(make_condor(), market(), {"SPY261218P00100000"}).unconfirmed
 
 
 def test_without_a_cost_basis_there_are_prices_but_no_profit():
-    card = condor(entries=("1.21", None, "2.15", "1.19"))
-    found = value(card, market(), ())
+    condor = make_condor(entries=("1.21", None, "2.15", "1.19"))
+    found = value(condor, market(), ())
     assert (found.missing, found.mark_e4, found.natural_e4) == ((), e4("1.2"), e4("1.34"))
     assert (found.unrealized_e4, found.natural_pl_e4) == (None, None)
     assert (found.percent_of_max_profit, found.percent_of_risk) == (None, None)
@@ -177,12 +177,12 @@ def test_without_a_cost_basis_there_are_prices_but_no_profit():
 def test_a_credit_that_does_not_divide_leaves_the_profit_exact():
     positions = condor_holdings(STRIKES, "0000", 3, root="SPY")
     positions[1] = replace(positions[1], cost_basis_e4=e4("-1000"))  # 3.3333... a share
-    (card,) = group(positions).condors
-    assert value(card, market(), ()).unrealized_e4 == e4("640")  # 1000 - 1.2 x 300
+    (condor,) = group(positions).condors
+    assert value(condor, market(), ()).unrealized_e4 == e4("640")  # 1000 - 1.2 x 300
 
 
 def test_a_condor_bought_back_at_its_credit_is_exactly_zero():
-    found = value(condor(entries=("1.02", "1.50", "1.40", "0.68")), market(), ())
+    found = value(make_condor(entries=("1.02", "1.50", "1.40", "0.68")), market(), ())
     assert (found.unrealized_e4, found.percent_of_max_profit) == (0, 0.0)
 
 
@@ -245,9 +245,12 @@ def test_a_leftover_without_a_mark_has_no_profit():
 # Totals.
 
 
-def parts(*cards_and_quotes, day_e4=0):
+def parts(*condors_and_quotes, day_e4=0):
     """Condors with their values, by id; each has made `day_e4` today."""
-    return {card.id: (card, replace(value(card, quotes, ()), day_pl_e4=day_e4)) for card, quotes in cards_and_quotes}
+    return {
+        condor.id: (condor, replace(value(condor, quotes, ()), day_pl_e4=day_e4))
+        for condor, quotes in condors_and_quotes
+    }
 
 
 def added(valued, leftovers, max_losses):
@@ -256,13 +259,15 @@ def added(valued, leftovers, max_losses):
 
 
 def other(**common):
-    (card,) = group(condor_holdings(STRIKES, ENTRIES, 1, root="QQQ", **common)).condors
+    (condor,) = group(condor_holdings(STRIKES, ENTRIES, 1, root="QQQ", **common)).condors
     quotes = {symbol.replace("SPY", "QQQ"): quote for symbol, quote in market().items()}
-    return card, quotes
+    return condor, quotes
 
 
 def test_totals_are_sums_over_condors_leftovers_and_underlyings():
-    found = added(parts((condor(), market()), other()), [e4("12.5"), e4("-2.5")], {"SPY": e4("1530"), "QQQ": e4("765")})
+    found = added(
+        parts((make_condor(), market()), other()), [e4("12.5"), e4("-2.5")], {"SPY": e4("1530"), "QQQ": e4("765")}
+    )
     assert found == Totals(
         condors=2,
         incomplete=0,
@@ -296,7 +301,7 @@ def test_an_empty_account_adds_up_to_zero():
 
 
 def test_a_condor_with_an_unknown_profit_makes_the_totals_unknown_and_is_counted():
-    found = added(parts((condor(), market(long_put=None)), other()), [e4("1")], {"SPY": 1, "QQQ": 2})
+    found = added(parts((make_condor(), market(long_put=None)), other()), [e4("1")], {"SPY": 1, "QQQ": 2})
     assert (found.condors, found.incomplete) == (2, 1)
     assert (found.unrealized_e4, found.natural_pl_e4, found.unmatched_e4, found.max_loss_e4) == (None, None, e4("1"), 3)
     assert [line.unrealized_e4 for line in found.by_underlying] == [e4("115"), None]
@@ -304,24 +309,24 @@ def test_a_condor_with_an_unknown_profit_makes_the_totals_unknown_and_is_counted
 
 def test_a_condor_with_an_unknown_natural_makes_only_that_total_unknown_and_is_counted():
     crossed = market(short_put=quoted(SHORT_PUT, "1.54", "1.46", last_good="1.50"))
-    found = added(parts((condor(), crossed)), [], {"SPY": 0})
+    found = added(parts((make_condor(), crossed)), [], {"SPY": 0})
     assert (found.incomplete, found.unrealized_e4, found.natural_pl_e4) == (1, e4("230"), None)
 
 
 def test_an_unknown_leftover_makes_only_the_total_of_leftovers_unknown_and_is_counted():
-    found = added(parts((condor(), market())), [None, e4("1"), None], {"SPY": 0})
+    found = added(parts((make_condor(), market())), [None, e4("1"), None], {"SPY": 0})
     assert (found.incomplete, found.unrealized_e4, found.unmatched_e4) == (2, e4("230"), None)
 
 
 def test_the_day_includes_what_was_closed_today():
-    valued, closed = parts((condor(), market()), other(), day_e4=e4("18.5")), ClosedToday(e4("-3"), e4("2"))
+    valued, closed = parts((make_condor(), market()), other(), day_e4=e4("18.5")), ClosedToday(e4("-3"), e4("2"))
     found = total(valued, [LeftoverPl(0, e4("5"))], {"SPY": 0, "QQQ": 0}, closed)
     assert (found.day_pl_e4, found.closed_day_e4, found.unmatched_day_e4) == (e4("34"), e4("-3"), e4("7"))
     assert [line.day_pl_e4 for line in found.by_underlying] == [e4("18.5")] * 2
 
 
 def test_an_unknown_day_makes_only_the_totals_of_the_day_unknown_and_is_counted():
-    found = total(parts((condor(), market()), day_e4=None), [LeftoverPl(0, None)], {"SPY": 0}, ClosedToday(0, 0))
+    found = total(parts((make_condor(), market()), day_e4=None), [LeftoverPl(0, None)], {"SPY": 0}, ClosedToday(0, 0))
     assert (found.incomplete, found.day_pl_e4, found.unmatched_day_e4) == (2, None, None)
     assert (found.unrealized_e4, found.unmatched_e4, found.by_underlying[0].day_pl_e4) == (e4("230"), 0, None)
     unread = total({}, [], {}, ClosedToday(None, None))
@@ -366,13 +371,13 @@ def accounts(draw, known_basis=False, all_quoted=False):
 @given(accounts())
 def test_the_legs_add_up_to_the_condor(account):
     book, quotes = account
-    for card in group(book).condors:
-        found = value(card, quotes, ())
+    for condor in group(book).condors:
+        found = value(condor, quotes, ())
         if None in found.legs_unrealized_e4:
             assert found.unrealized_e4 is None
         else:
             assert found.unrealized_e4 == sum(found.legs_unrealized_e4)
-        without_mark = [leg.symbol for leg in card.legs if getattr(quotes.get(leg.symbol), "mark_e4", None) is None]
+        without_mark = [leg.symbol for leg in condor.legs if getattr(quotes.get(leg.symbol), "mark_e4", None) is None]
         assert list(found.missing) == without_mark
         assert (found.mark_e4 is None) == bool(without_mark)
         if without_mark:
@@ -385,7 +390,7 @@ def test_the_account_is_worth_what_its_positions_are_worth(account):
     book, quotes = account
     grouping = group(book)
     leftovers = [leftover_unrealized_e4(left, quotes) for left in grouping.unmatched]
-    found = added(parts(*((card, quotes) for card in grouping.condors)), leftovers, max_losses_e4(book))
+    found = added(parts(*((condor, quotes) for condor in grouping.condors)), leftovers, max_losses_e4(book))
     of_positions = sum(
         position.quantity * quotes[position.symbol].mark_e4 * 100 - position.cost_basis_e4 for position in book
     )
@@ -398,11 +403,11 @@ def test_the_account_is_worth_what_its_positions_are_worth(account):
 @given(accounts(known_basis=True, all_quoted=True))
 def test_closing_at_the_mark_leaves_credit_less_mark(account):
     book, quotes = account
-    for card in group(book).condors:
-        found = value(card, quotes, ())
-        received_e4 = -sum(leg.cost_basis_e4 for leg in card.legs)
-        assert found.unrealized_e4 == received_e4 - found.mark_e4 * card.multiplier * card.quantity
-        assert found.natural_pl_e4 == received_e4 - found.natural_e4 * card.multiplier * card.quantity
+    for condor in group(book).condors:
+        found = value(condor, quotes, ())
+        received_e4 = -sum(leg.cost_basis_e4 for leg in condor.legs)
+        assert found.unrealized_e4 == received_e4 - found.mark_e4 * condor.multiplier * condor.quantity
+        assert found.natural_pl_e4 == received_e4 - found.natural_e4 * condor.multiplier * condor.quantity
         assert found.natural_pl_e4 <= found.unrealized_e4
 
 
@@ -412,7 +417,7 @@ def test_a_total_is_the_sum_of_its_parts_or_unknown_if_one_of_them_is(account):
     book, quotes = account
     grouping = group(book)
     leftovers = [leftover_unrealized_e4(left, quotes) for left in grouping.unmatched]
-    valued = parts(*((card, quotes) for card in grouping.condors))
+    valued = parts(*((condor, quotes) for condor in grouping.condors))
     found = added(valued, leftovers, max_losses_e4(book))
     values = [worth for _, worth in valued.values()]
     sums = (
@@ -439,14 +444,14 @@ def test_a_total_is_the_sum_of_its_parts_or_unknown_if_one_of_them_is(account):
     ],
 )
 def test_a_condor_with_a_missing_leg_has_bounds_of_its_profit_or_loss(missing, low, high):
-    found = value(condor(), market(**dict.fromkeys(missing)), ())
+    found = value(make_condor(), market(**dict.fromkeys(missing)), ())
     assert found.bounds_e4 == (e4(low), e4(high))
-    reverse = value(condor(-2), market(**dict.fromkeys(missing)), ())
+    reverse = value(make_condor(-2), market(**dict.fromkeys(missing)), ())
     assert reverse.bounds_e4 == (-e4(high), -e4(low))
 
 
 def test_a_condor_without_a_missing_leg_or_with_an_unknown_cost_has_no_bounds():
-    assert value(condor(), market(), ()).bounds_e4 is None
+    assert value(make_condor(), market(), ()).bounds_e4 is None
     unpaid = group([replace(held, cost_basis_e4=None) for held in condor_holdings(STRIKES, ENTRIES, 1, root="SPY")])
     assert value(unpaid.condors[0], {}, ()).bounds_e4 is None
 
@@ -457,8 +462,8 @@ def test_any_fair_price_of_a_missing_leg_is_within_the_bounds(missing, prices):
     fair = dict(zip(SYMBOLS, (outer_put, outer_put + put_wing, outer_call + call_wing, outer_call), strict=True))
     quotes = {symbol: Quote(symbol=symbol, mark_e4=price, state="twoSided") for symbol, price in fair.items()}
     known = {symbol: quote for symbol, quote in quotes.items() if symbol not in missing}
-    low_e4, high_e4 = value(condor(), known, ()).bounds_e4
-    assert low_e4 <= value(condor(), quotes, ()).unrealized_e4 <= high_e4
+    low_e4, high_e4 = value(make_condor(), known, ()).bounds_e4
+    assert low_e4 <= value(make_condor(), quotes, ()).unrealized_e4 <= high_e4
 
 
 @pytest.mark.slow
@@ -472,12 +477,12 @@ def test_without_orders_the_parts_show_the_cost_of_the_whole(book):
     [("0", 48.94, 15.03), ("100", 57.89, 23.08), ("-100", 35.14, 7.98), ("-470", None, -12.0), ("1530", 88.0, None)],
 )
 def test_the_profit_of_rolls_counts_only_in_the_percentages(realized, of_profit, of_risk):
-    plain, card = condor(), replace(condor(), realized_e4=e4(realized))
-    found = value(card, market(), ())
+    plain, condor = make_condor(), replace(make_condor(), realized_e4=e4(realized))
+    found = value(condor, market(), ())
     assert (found.percent_of_max_profit, found.percent_of_risk) == (of_profit, of_risk)
     rest = {"percent_of_max_profit": None, "percent_of_risk": None}
     assert replace(found, **rest) == replace(value(plain, market(), ()), **rest)
 
 
 def test_percentages_of_a_condor_with_an_unknown_past_count_only_its_legs():
-    assert value(replace(condor(), realized_e4=None), market(), ()) == value(condor(), market(), ())
+    assert value(replace(make_condor(), realized_e4=None), market(), ()) == value(make_condor(), market(), ())

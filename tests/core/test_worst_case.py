@@ -25,7 +25,7 @@ def test_the_worst_case_of_a_condor_is_its_max_loss():
 def test_condors_side_by_side_can_both_lose():
     low = condor_holdings((80, 85, 90, 95), ("0", "1", "1", "0"))
     high = condor_holdings((105, 110, 115, 120), ("0", "1", "1", "0"))
-    assert [card.max_loss_e4 for card in group([*low, *high]).condors] == [e4("300"), e4("300")]
+    assert [condor.max_loss_e4 for condor in group([*low, *high]).condors] == [e4("300"), e4("300")]
     assert max_losses_e4([*low, *high]) == {"XYZ": e4("600")}
 
 
@@ -347,7 +347,7 @@ def test_the_worst_case_never_exceeds_the_sum_over_condors_and_leftovers(book):
         if loss_e4 is None or apart is None:
             assert (loss_e4, apart) == (None, None)
         else:
-            assert loss_e4 <= apart + sum(card.max_loss_e4 for card in grouping.condors)
+            assert loss_e4 <= apart + sum(condor.max_loss_e4 for condor in grouping.condors)
 
 
 def test_adjusted_contracts_are_not_netted_with_standard_ones_of_the_underlying():

@@ -139,12 +139,12 @@ BOOKS = {
 
 @pytest.mark.parametrize("name", BOOKS)
 def test_a_book_is_grouped_and_leftovers_are_kept(name):
-    legs, condors, left = BOOKS[name]
+    legs, expected, left = BOOKS[name]
     found = group(holdings(*legs))
-    cards = [
+    condors = [
         (c.direction, c.kind, c.id.split("-", 2)[2], c.quantity, c.broken_wing, c.ambiguous) for c in found.condors
     ]
-    assert cards == condors
+    assert condors == expected
     kept = {leftover.position.symbol: leftover.position.quantity for leftover in found.unmatched}
     assert kept == {position.symbol: position.quantity for position in holdings(*left)}
 
@@ -153,8 +153,8 @@ def test_among_equally_good_groupings_the_concentric_one_is_taken():
     legs = [("P", 80, 1), ("P", 85, -1), ("P", 90, 1), ("P", 95, -1)]
     legs += [("C", 105, -1), ("C", 110, 1), ("C", 115, -1), ("C", 120, 1)]
     found = group(holdings(*legs))
-    assert [card.id for card in found.condors] == ["XYZ-261218-80-85-115-120", "XYZ-261218-90-95-105-110"]
-    assert all(card.ambiguous for card in found.condors)
+    assert [condor.id for condor in found.condors] == ["XYZ-261218-80-85-115-120", "XYZ-261218-90-95-105-110"]
+    assert all(condor.ambiguous for condor in found.condors)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_legs_that_differ_in_root_multiplier_or_expiration_form_no_condor(odd_on
 
 def test_the_same_condor_of_two_multipliers_has_two_ids():
     twice = [*condor_holdings(STRIKES, "1111", multiplier=100), *condor_holdings(STRIKES, "1111", multiplier=150)]
-    assert [(card.id, card.multiplier) for card in group(twice).condors] == [
+    assert [(condor.id, condor.multiplier) for condor in group(twice).condors] == [
         ("XYZ-261218-90-95-105-110", 100),
         ("XYZ-261218-90-95-105-110-2", 150),
     ]
@@ -189,7 +189,7 @@ SHARED = [("P", 95, -1), ("P", 96, -1), ("P", 97, -1), ("C", 105, -1), ("C", 106
 
 
 def shares(found, symbol):
-    return [leg.cost_basis_e4 for card in found.condors for leg in card.legs if leg.symbol == symbol]
+    return [leg.cost_basis_e4 for condor in found.condors for leg in condor.legs if leg.symbol == symbol]
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_shared_cost_basis_of_shorts_is_split_the_same_way():
 def test_a_shared_cost_basis_is_split_by_quantity():
     put = holding("P", 90, 4, basis="100.01")
     found = group([put, *holdings(("P", 94, -1), ("P", 95, -3), ("C", 105, -3), ("C", 106, -1), ("C", 110, 4))])
-    quantities = [leg.quantity for card in found.condors for leg in card.legs if leg.symbol == put.symbol]
+    quantities = [leg.quantity for condor in found.condors for leg in condor.legs if leg.symbol == put.symbol]
     assert quantities == [1, 3]
     assert shares(found, put.symbol) == list(dollars("25", "75.01"))
 
@@ -329,7 +329,7 @@ def test_every_contract_and_every_dollar_is_counted_exactly_once(book, odd_symbo
     found = group(book)
     contracts, basis_e4 = Counter(), Counter()
     unknown = set()
-    parts = [leg for card in found.condors for leg in card.legs] + [left.position for left in found.unmatched]
+    parts = [leg for condor in found.condors for leg in condor.legs] + [left.position for left in found.unmatched]
     for part in parts:
         contracts[part.symbol] += part.quantity
         basis_e4[part.symbol] += part.cost_basis_e4 or 0
@@ -343,7 +343,7 @@ def test_every_contract_and_every_dollar_is_counted_exactly_once(book, odd_symbo
 @given(books())
 def test_every_part_of_a_shared_cost_basis_is_close_to_its_proportional_share(book):
     known = {position.symbol: position for position in book if position.cost_basis_e4 is not None}
-    for leg in (leg for card in group(book).condors for leg in card.legs if leg.symbol in known):
+    for leg in (leg for condor in group(book).condors for leg in condor.legs if leg.symbol in known):
         whole = known[leg.symbol]
         assert abs(leg.cost_basis_e4 * whole.quantity - whole.cost_basis_e4 * leg.quantity) <= 100 * abs(whole.quantity)
 
@@ -358,20 +358,20 @@ def test_a_grouping_does_not_depend_on_the_order_of_the_positions(pair):
 @pytest.mark.slow
 @given(books())
 def test_ids_are_unique(book):
-    ids = [card.id for card in group(book).condors]
+    ids = [condor.id for condor in group(book).condors]
     assert len(set(ids)) == len(ids)
 
 
 @pytest.mark.slow
 @given(books())
 def test_every_condor_has_the_shape_of_a_condor(book):
-    for card in group(book).condors:
-        strikes = [leg.strike_mills for leg in card.legs]
+    for condor in group(book).condors:
+        strikes = [leg.strike_mills for leg in condor.legs]
         assert strikes[0] < strikes[1] <= strikes[2] < strikes[3]
-        assert [leg.right for leg in card.legs] == ["put", "put", "call", "call"]
-        sign = card.quantity if card.direction == "short" else -card.quantity
-        assert [leg.quantity for leg in card.legs] == [sign, -sign, -sign, sign]
-        assert card.kind == ("ironButterfly" if strikes[1] == strikes[2] else "ironCondor")
+        assert [leg.right for leg in condor.legs] == ["put", "put", "call", "call"]
+        sign = condor.quantity if condor.direction == "short" else -condor.quantity
+        assert [leg.quantity for leg in condor.legs] == [sign, -sign, -sign, sign]
+        assert condor.kind == ("ironButterfly" if strikes[1] == strikes[2] else "ironCondor")
 
 
 @st.composite
@@ -392,9 +392,9 @@ def flipped(position):
 @given(ladders())
 def test_with_every_sign_flipped_a_short_condor_is_the_same_as_a_long_one(book):
     short, long = group(book), group(map(flipped, book))
-    assert {card.direction for card in short.condors} == {"short"}
-    assert {card.direction for card in long.condors} == {"long"}
-    assert [card.id for card in short.condors] == [card.id for card in long.condors]
+    assert {condor.direction for condor in short.condors} == {"short"}
+    assert {condor.direction for condor in long.condors} == {"long"}
+    assert [condor.id for condor in short.condors] == [condor.id for condor in long.condors]
     for sold, bought in zip(short.condors, long.condors, strict=True):
         assert (sold.quantity, sold.kind, sold.ambiguous) == (bought.quantity, bought.kind, bought.ambiguous)
         assert sold.credit_e4 == -bought.credit_e4
@@ -410,7 +410,7 @@ def test_n_times_the_contracts_is_n_times_the_money(book, n):
 
     many = [replace(p, quantity=n * p.quantity, cost_basis_e4=n * p.cost_basis_e4) for p in book]
     one, all_of_them = group(book), group(many)
-    assert [card.id for card in one.condors] == [card.id for card in all_of_them.condors]
+    assert [condor.id for condor in one.condors] == [condor.id for condor in all_of_them.condors]
     for single, multiple in zip(one.condors, all_of_them.condors, strict=True):
         assert multiple.quantity == n * single.quantity
         assert multiple.max_profit_e4 == times(single.max_profit_e4)
@@ -454,7 +454,7 @@ def test_an_empty_account_is_an_empty_grouping():
 
 
 def shown(found):
-    return [(card.id, card.quantity, card.entry_source) for card in found.condors]
+    return [(condor.id, condor.quantity, condor.entry_source) for condor in found.condors]
 
 
 OVERRIDE = [("P", 80, 1), ("P", 85, -1), ("P", 90, 1), ("P", 95, -1)]
@@ -465,7 +465,7 @@ def test_contracts_opened_by_one_order_are_one_condor_whatever_structure_suggest
     opened = [lot((80, 85, 105, 110)), lot((90, 95, 115, 120), name="b")]
     found = group(holdings(*OVERRIDE), opened)
     assert shown(found) == [("XYZ-261218-80-85-105-110", 1, "orders"), ("XYZ-261218-90-95-115-120", 1, "orders")]
-    assert not any(card.ambiguous for card in found.condors)
+    assert not any(condor.ambiguous for condor in found.condors)
     assert found.unmatched == ()
 
 
@@ -476,10 +476,10 @@ def test_contracts_that_lots_leave_over_are_grouped_by_structure():
 
 def test_a_lot_has_the_credit_of_its_own_fills_and_the_date_it_was_opened():
     bought = lot((90, 95, 105, 110), ("0.5", "1", "1.5", "0.25"), 2, realized="0.35")
-    card = group(condor_holdings((90, 95, 105, 110), "1111", 3), [bought]).condors[0]
-    assert numbers(card) == dollars("1.75", "350", "650", "93.25", "106.75")
-    assert (card.opened_at, card.realized_e4) == (MONDAY, e4("70"))
-    assert [(leg.average_entry_e4, leg.cost_basis_e4) for leg in card.legs] == [
+    condor = group(condor_holdings((90, 95, 105, 110), "1111", 3), [bought]).condors[0]
+    assert numbers(condor) == dollars("1.75", "350", "650", "93.25", "106.75")
+    assert (condor.opened_at, condor.realized_e4) == (MONDAY, e4("70"))
+    assert [(leg.average_entry_e4, leg.cost_basis_e4) for leg in condor.legs] == [
         dollars("0.5", "100"),
         dollars("1", "-200"),
         dollars("1.5", "-300"),
@@ -488,26 +488,31 @@ def test_a_lot_has_the_credit_of_its_own_fills_and_the_date_it_was_opened():
 
 
 def test_a_reverse_lot_is_long():
-    card = group(condor_holdings(STRIKES, "1221", -1), [lot(STRIKES, quantity=-1)]).condors[0]
-    assert (card.direction, card.credit_e4, card.entry_source) == ("long", e4("-2"), "orders")
+    condor = group(condor_holdings(STRIKES, "1221", -1), [lot(STRIKES, quantity=-1)]).condors[0]
+    assert (condor.direction, condor.credit_e4, condor.entry_source) == ("long", e4("-2"), "orders")
 
 
 def test_a_condor_found_by_structure_has_no_opening_date_and_no_realized_profit():
-    card = only_condor(condor_holdings(STRIKES, "1111"))
-    assert (card.entry_source, card.opened_at, card.realized_e4) == ("structure", None, None)
+    condor = only_condor(condor_holdings(STRIKES, "1111"))
+    assert (condor.entry_source, condor.opened_at, condor.realized_e4) == ("structure", None, None)
 
 
 def test_a_lot_has_the_multiplier_and_the_underlying_of_its_positions():
     positions = condor_holdings(STRIKES, "1221", 1, multiplier=10, underlying="ABC")
-    card = group(positions, [lot(STRIKES, realized="0.10")]).condors[0]
-    assert (card.multiplier, card.underlying, card.max_profit_e4, card.realized_e4) == (10, "ABC", e4("20"), e4("1"))
+    condor = group(positions, [lot(STRIKES, realized="0.10")]).condors[0]
+    assert (condor.multiplier, condor.underlying, condor.max_profit_e4, condor.realized_e4) == (
+        10,
+        "ABC",
+        e4("20"),
+        e4("1"),
+    )
 
 
 def test_a_leg_of_a_lot_has_the_problem_of_its_position():
     positions = condor_holdings(STRIKES, "1111")
     positions[2] = replace(positions[2], multiplier_assumed=True, problem="odd")
-    card = group(positions, [lot(STRIKES)]).condors[0]
-    assert [(leg.multiplier_assumed, leg.problem) for leg in card.legs] == [(False, None)] * 2 + [
+    condor = group(positions, [lot(STRIKES)]).condors[0]
+    assert [(leg.multiplier_assumed, leg.problem) for leg in condor.legs] == [(False, None)] * 2 + [
         (True, "odd"),
         (False, None),
     ]
@@ -521,7 +526,7 @@ def test_condors_with_the_same_strikes_from_two_orders_and_from_structure_are_th
         ("XYZ-261218-90-95-105-110-2", 1, "orders"),
         ("XYZ-261218-90-95-105-110-3", 1, "structure"),
     ]
-    assert [card.credit_e4 for card in found.condors[:2]] == list(dollars("4", "2"))
+    assert [condor.credit_e4 for condor in found.condors[:2]] == list(dollars("4", "2"))
 
 
 def test_condors_from_orders_and_from_structure_are_sorted_together():
@@ -563,7 +568,10 @@ def test_a_lot_without_positions_is_not_shown():
 def test_a_lot_takes_from_the_first_position_of_a_symbol():
     twice = [*condor_holdings(STRIKES, "1111"), *condor_holdings(STRIKES, "1111", multiplier=150)]
     found = group(twice, [lot(STRIKES)])
-    assert [(card.multiplier, card.entry_source) for card in found.condors] == [(100, "orders"), (150, "structure")]
+    assert [(condor.multiplier, condor.entry_source) for condor in found.condors] == [
+        (100, "orders"),
+        (150, "structure"),
+    ]
 
 
 def test_leftovers_of_a_lot_have_the_rest_of_the_cost_basis():
@@ -584,24 +592,24 @@ def test_without_a_cost_basis_leftovers_have_no_cost_but_the_lot_has_the_cost_of
 
 def test_a_lot_has_the_cost_of_its_fills_if_alpaca_reports_none():
     put = replace(holding("P", 90, 1), cost_basis_e4=None, average_entry_e4=None)
-    (card,) = group([put, *condor_holdings(STRIKES, "1221")[1:]], [lot(STRIKES)]).condors
-    assert (card.legs[0].cost_basis_e4, card.legs[0].average_entry_e4) == dollars("100", "1")
+    (condor,) = group([put, *condor_holdings(STRIKES, "1221")[1:]], [lot(STRIKES)]).condors
+    assert (condor.legs[0].cost_basis_e4, condor.legs[0].average_entry_e4) == dollars("100", "1")
 
 
 def test_a_lot_that_takes_a_whole_position_has_the_cost_that_alpaca_reports():
     put = holding("P", 90, 3, "0.5233", basis="157")
     positions = [put, *condor_holdings(STRIKES, "1221", 3)[1:]]
-    (card,) = group(positions, [lot(STRIKES, ("0.5233", "2", "2", "1"), 3)]).condors
-    assert (card.legs[0].cost_basis_e4, card.legs[0].average_entry_e4) == dollars("157", "0.5233")
+    (condor,) = group(positions, [lot(STRIKES, ("0.5233", "2", "2", "1"), 3)]).condors
+    assert (condor.legs[0].cost_basis_e4, condor.legs[0].average_entry_e4) == dollars("157", "0.5233")
     unknown = replace(put, average_entry_e4=None)
-    (card,) = group([unknown, *positions[1:]], [lot(STRIKES, ("0.6", "2", "2", "1"), 3)]).condors
-    assert (card.legs[0].cost_basis_e4, card.legs[0].average_entry_e4) == dollars("157", "0.6")
+    (condor,) = group([unknown, *positions[1:]], [lot(STRIKES, ("0.6", "2", "2", "1"), 3)]).condors
+    assert (condor.legs[0].cost_basis_e4, condor.legs[0].average_entry_e4) == dollars("157", "0.6")
 
 
 def test_if_lots_use_up_a_position_the_oldest_gets_the_cost_that_the_others_leave():
     opened = [lot(STRIKES, "1331", 2), lot(STRIKES, "1221", 1, name="b", day=1)]
     found = group(condor_holdings(STRIKES, ("1", "2.60", "2.60", "1"), 3), opened)
-    old, new = (card.legs[1] for card in found.condors)
+    old, new = (condor.legs[1] for condor in found.condors)
     assert (new.cost_basis_e4, new.average_entry_e4) == dollars("-200", "2")
     assert (old.cost_basis_e4, old.average_entry_e4) == dollars("-580", "2.9")
 
@@ -617,10 +625,10 @@ def accounts_with_orders(draw):
     """Positions, and lots that fit them to different degrees."""
     book = draw(books())
     contracts = {position.symbol: position.contract for position in book}
-    cards = group(book).condors
+    condors = group(book).condors
     orders = []
-    for number in range(draw(st.integers(0, 4)) if cards else 0):
-        puts, calls, quantity = draw(st.sampled_from(cards)), draw(st.sampled_from(cards)), draw(st.integers(1, 3))
+    for number in range(draw(st.integers(0, 4)) if condors else 0):
+        puts, calls, quantity = draw(st.sampled_from(condors)), draw(st.sampled_from(condors)), draw(st.integers(1, 3))
         fills = tuple(
             Fill(
                 symbol=leg.symbol,
@@ -649,10 +657,10 @@ def test_with_lots_every_contract_is_still_counted_exactly_once(pair):
     book, opened = pair
     found = group(book, opened)
     contracts = Counter()
-    for part in [leg for card in found.condors for leg in card.legs] + [left.position for left in found.unmatched]:
+    for part in [leg for condor in found.condors for leg in condor.legs] + [left.position for left in found.unmatched]:
         contracts[part.symbol] += part.quantity
     assert contracts == {position.symbol: position.quantity for position in book}
-    assert len({card.id for card in found.condors}) == len(found.condors)
+    assert len({condor.id for condor in found.condors}) == len(found.condors)
 
 
 @pytest.mark.slow
@@ -661,8 +669,8 @@ def test_with_lots_every_cent_of_a_position_is_still_counted_exactly_once(pair):
     book, opened = pair
     found = group(book, opened)
     basis_e4 = Counter()
-    for card in found.condors:
-        for leg in card.legs:
+    for condor in found.condors:
+        for leg in condor.legs:
             basis_e4[leg.symbol] += leg.cost_basis_e4 or 0
     for left in found.unmatched:
         basis_e4[left.position.symbol] += left.position.cost_basis_e4 or 0

@@ -19,7 +19,7 @@ def at(spot=100.0, years=MONTH, rate=0.04, dividend_yield=0.0):
     return MarketConditions(spot=spot, years=years, rate=rate, dividend_yield=dividend_yield)
 
 
-def condor(strikes=(90, 95, 105, 110), credit="2", quantity=1, **common):
+def make_condor(strikes=(90, 95, 105, 110), credit="2", quantity=1, **common):
     """A condor for a credit per share in dollars, all of it that of the inner put; long if `quantity` is negative.
 
     With a `credit` of None its entry is not known.
@@ -30,10 +30,10 @@ def condor(strikes=(90, 95, 105, 110), credit="2", quantity=1, **common):
     return only_condor(condor_holdings(strikes, ("0", str(entry), "0", "0"), quantity, **common))
 
 
-def flat(card, iv=0.2, **changes):
+def flat(condor, iv=0.2, **changes):
     """Figures of each leg with one volatility and otherwise made-up values; `changes` apply to all legs."""
     figures = replace(Figures(iv=iv, delta=0.1, gamma=0.01, theta=-0.02, vega=0.05, source="model"), **changes)
-    return {leg.symbol: figures for leg in card.legs}
+    return {leg.symbol: figures for leg in condor.legs}
 
 
 def inputs(price=100.0, **changes):

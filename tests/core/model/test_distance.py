@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from condord.core.model import distance
 from condord.core.model.distance import Distance, Levels, breached, call_distance, levels, put_distance
-from tests.core.model.builders import MONTH, condor
+from tests.core.model.builders import MONTH, make_condor
 
 NOTHING = Distance()
 BUTTERFLY = (90, 100, 100, 110)
@@ -22,17 +22,17 @@ def without_volatility(dollars):
 
 
 def test_a_condor_is_measured_at_its_inner_strikes():
-    assert levels(condor((90, 95, 105, 110))) == Levels(95, 105)
-    assert levels(condor((90, 95, 105, 110), "-2", -1)) == Levels(95, 105)
+    assert levels(make_condor((90, 95, 105, 110))) == Levels(95, 105)
+    assert levels(make_condor((90, 95, 105, 110), "-2", -1)) == Levels(95, 105)
 
 
 def test_a_butterfly_is_measured_at_its_breakevens():
-    assert levels(condor(BUTTERFLY, "4.25")) == Levels(95.75, 104.25)
+    assert levels(make_condor(BUTTERFLY, "4.25")) == Levels(95.75, 104.25)
 
 
 def test_a_butterfly_has_no_level_on_a_side_that_cannot_lose_or_without_a_known_entry():
-    assert levels(condor((95, 100, 100, 110), "6")) == Levels(None, 106)
-    assert levels(condor(BUTTERFLY, None)) == Levels(None, None)
+    assert levels(make_condor((95, 100, 100, 110), "6")) == Levels(None, 106)
+    assert levels(make_condor(BUTTERFLY, None)) == Levels(None, None)
 
 
 def test_the_distance_is_in_dollars_in_percent_of_the_price_and_in_sigmas():
@@ -89,14 +89,14 @@ def test_all_measures_of_a_distance_share_one_sign_and_the_other_side_has_the_op
     ],
 )
 def test_the_nearer_side_is_tested_beyond_its_level_or_within_a_quarter_of_a_sigma(put, call, side):
-    assert distance.tested(condor(), put, call) == side
+    assert distance.tested(make_condor(), put, call) == side
 
 
 def test_a_long_condor_is_never_tested_or_breached():
-    card = condor(credit="-2", quantity=-1)
-    assert distance.tested(card, away(-1), away(1)) is None
-    assert breached(card, away(-1), away(1)) is False
-    assert breached(card, NOTHING, NOTHING) is False
+    condor = make_condor(credit="-2", quantity=-1)
+    assert distance.tested(condor, away(-1), away(1)) is None
+    assert breached(condor, away(-1), away(1)) is False
+    assert breached(condor, NOTHING, NOTHING) is False
 
 
 @pytest.mark.parametrize(
@@ -111,4 +111,4 @@ def test_a_long_condor_is_never_tested_or_breached():
     ],
 )
 def test_a_condor_is_breached_beyond_a_level(put, call, expected):
-    assert breached(condor(), put, call) is expected
+    assert breached(make_condor(), put, call) is expected
