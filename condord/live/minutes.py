@@ -13,7 +13,7 @@ from condord.live.wire_condor import HistoryJson
 class HoldingPeriod(msgspec.Struct, frozen=True, kw_only=True):
     """A condor of one account from opening to closing: its id, and when it was opened, None if that is not known.
 
-    An unknown and a later known `opened_at` are the same holding.
+    It stays the same holding when its `opened_at` becomes known.
     """
 
     condor_id: str

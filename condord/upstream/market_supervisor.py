@@ -225,7 +225,7 @@ class MarketSupervisor:
         return self._identity.known.orders.history.origin(order_id)
 
     async def _date_orders(self, activities: Iterable[Activity]) -> None:
-        await self._identity.known.orders.date(activities)
+        await self._identity.known.orders.take_activities(activities)
 
     def _noting(self, what: str) -> AbstractContextManager[None]:
         return self._health.noting(what, self._changed)

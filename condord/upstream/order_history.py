@@ -247,7 +247,7 @@ class OrderHistory:
         dated = [self._dated(order) for order in read.orders]
         return self._take(dated, read.replaced) or self._mark != before
 
-    def date(self, activities: Iterable[Activity]) -> bool:
+    def take_activities(self, activities: Iterable[Activity]) -> bool:
         """Take activities, whose fills date orders that are filled in part; True if any instant is new."""
         if not self._instants.add(activities):
             return False
@@ -362,9 +362,9 @@ class OrderReader:
                 return
             after = read.newest_at - _MICROSECOND  # so that no order of the same instant is missed
 
-    async def date(self, activities: Iterable[Activity]) -> None:
+    async def take_activities(self, activities: Iterable[Activity]) -> None:
         """Take activities of this account, whose fills date orders that are filled in part."""
-        if self.history.date(activities):
+        if self.history.take_activities(activities):
             self._learned()
             await self._save()
 

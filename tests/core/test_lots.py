@@ -213,8 +213,8 @@ def test_opening_the_closed_wing_again_does_not_restore_the_lot():
 
 
 def test_closing_a_condor_and_opening_one_of_another_root_is_not_a_roll():
-    turned = order("b", 1, closing(CONDOR), opening(CONDOR, root="XYZ1"))
-    assert [(lot.id, lot.legs[0].contract.root) for lot in lots([OPENED, turned])] == [("b", "XYZ1")]
+    both = order("b", 1, closing(CONDOR), opening(CONDOR, root="XYZ1"))
+    assert [(lot.id, lot.legs[0].contract.root) for lot in lots([OPENED, both])] == [("b", "XYZ1")]
 
 
 def test_closing_a_condor_and_opening_the_reverse_one_is_not_a_roll():
@@ -289,8 +289,8 @@ def test_a_roll_larger_than_one_lot_rolls_the_next_one_too():
 
 @pytest.mark.parametrize(("closed", "opened"), [(3, 1), (1, 2)])
 def test_opening_a_different_number_than_is_closed_is_not_a_roll(closed, opened):
-    turned = order("b", 1, closing(CONDOR, closed), opening(CONDOR, opened, expiration=JANUARY))
-    kept, new = lots([order("a", 0, opening(CONDOR, 4)), turned])
+    both = order("b", 1, closing(CONDOR, closed), opening(CONDOR, opened, expiration=JANUARY))
+    kept, new = lots([order("a", 0, opening(CONDOR, 4)), both])
     assert (kept.id, kept.quantity, new.id, new.quantity) == ("a", 4 - closed, "b", opened)
     assert (new.opened_at, realized(new)) == (MONDAY + dt.timedelta(minutes=1), 0)
 
@@ -364,8 +364,8 @@ def test_two_orders_more_than_a_minute_apart_are_not_a_roll(seconds):
 
 
 def test_two_orders_can_roll_one_side():
-    turned = two_orders(20, at("0", PUTS), LOWER_PUTS)
-    [lot] = lots([OPENED, *turned])
+    roll = two_orders(20, at("0", PUTS), LOWER_PUTS)
+    [lot] = lots([OPENED, *roll])
     assert (lot.id, strikes(lot), realized(lot)) == ("a", "70-75-105-110", e4("0.60"))
 
 
@@ -391,9 +391,9 @@ def test_two_orders_of_different_shapes_are_not_a_roll(name):
 
 
 def test_the_opening_order_nearest_to_the_closing_one_is_the_other_half_of_the_roll():
-    turned = order("c", 9.5, closing(CONDOR))
+    closed = order("c", 9.5, closing(CONDOR))
     opened = [order("far", 9, opening(ELSEWHERE)), order("near", 9.2, opening(ELSEWHERE))]
-    found = lots([OPENED, *opened, turned])
+    found = lots([OPENED, *opened, closed])
     assert [(lot.id, lot.opened_at) for lot in found if lot.rolls == ("near",)] == [("a", MONDAY)]
     assert [lot.id for lot in found if not lot.rolls] == ["far"]
 
@@ -680,7 +680,7 @@ class Trader:
             return []
         alike = [unit for unit in self.units if old <= unit.legs.keys()]
         alike.sort(key=lambda unit: not is_condor((unit.legs.keys() - old) | new.keys()))
-        return self.turned(unit, old, parts, alike[: self.draw(st.integers(1, len(alike)))])
+        return self.roll_legs(unit, old, parts, alike[: self.draw(st.integers(1, len(alike)))])
 
     def roll_whole(self):
         """Roll all legs of some condors, the oldest first."""
@@ -689,9 +689,9 @@ class Trader:
         old = set(traded[0].legs)
         if self.is_netting(parts) or legs_of(parts).keys() & old:
             return []
-        return self.turned(traded[0], old, parts, traded)
+        return self.roll_legs(traded[0], old, parts, traded)
 
-    def turned(self, unit, old, parts, traded):
+    def roll_legs(self, unit, old, parts, traded):
         out = self.closing_of(unit, old, len(traded))
         for rolled in traded:
             for fill in out:

@@ -87,7 +87,7 @@ def is_first(pid):
 
 
 @pytest.fixture(scope="module")
-def able():
+def can_run_containers():
     """Skip the test if this machine cannot run containers, or fail it if CONDORD_CONTAINER=required."""
     if not Path(PYTHON).exists():
         lacking(CONTAINERS, f"there is no {PYTHON} of the system")
@@ -122,7 +122,7 @@ def warnings(lines):
     return sorted(re.search(r" code=(\w+)", line)[1] for line in lines if " warning " in line)
 
 
-def test_the_demo_serves_warns_about_missing_directories_and_stops_as_process_1(able):
+def test_the_demo_serves_warns_about_missing_directories_and_stops_as_process_1(can_run_containers):
     with started("--demo", "--port", "0") as container:
         url = container.await_line(r"serves at (\S+)")[1]
         until(lambda: fetch(url + "/api/positions")[2]["totals"]["unrealizedPl"] is not None, "every condor is priced")
@@ -135,7 +135,7 @@ def test_the_demo_serves_warns_about_missing_directories_and_stops_as_process_1(
         assert "Traceback" not in "".join(container.lines)
 
 
-def test_as_process_1_the_demo_leaves_no_zombie_of_its_child(able):
+def test_as_process_1_the_demo_leaves_no_zombie_of_its_child(can_run_containers):
     with started("--demo", "--port", "0") as container:
         container.await_line("serves at")
         first = container.first
@@ -147,7 +147,7 @@ def test_as_process_1_the_demo_leaves_no_zombie_of_its_child(able):
         assert container.ended() == 0
 
 
-def test_an_account_is_served_and_client_commands_find_the_daemon(able, simulated):
+def test_an_account_is_served_and_client_commands_find_the_daemon(can_run_containers, simulated):
     urls = {f"CONDORD_ALPACA_{name}_URL": simulated.url for name in ("TRADING", "DATA")}
     urls["CONDORD_ALPACA_OPTION_STREAM_URL"] = simulated.urls["optionStreamUrl"]
     urls["CONDORD_ALPACA_TRADING_STREAM_URL"] = simulated.urls["tradingStreamUrl"]
@@ -162,7 +162,7 @@ def test_an_account_is_served_and_client_commands_find_the_daemon(able, simulate
         assert set(warnings(container.lines)) == {"configuration", "noLock"}
 
 
-def test_the_other_commands_also_work_without_a_home(able):
+def test_the_other_commands_also_work_without_a_home(can_run_containers):
     code, out, _ = ran("config", "path")
     assert (code, out.splitlines()[0].split()[0]) == (0, "unknown")
     code, out, err = ran("config", "init")
@@ -177,7 +177,7 @@ def test_the_other_commands_also_work_without_a_home(able):
     assert (code, out[:8]) == (0, "condord ")
 
 
-def test_variables_of_a_kubernetes_service_stop_the_start_with_an_explanation(able):
+def test_variables_of_a_kubernetes_service_stop_the_start_with_an_explanation(can_run_containers):
     link = {"CONDORD_SERVER_SERVICE_HOST": "10.0.0.1", "CONDORD_SERVER_PORT": "tcp://10.0.0.1:8420"}
     with started(**KEYS, **link) as container:
         assert container.ended() == 78

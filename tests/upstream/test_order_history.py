@@ -445,48 +445,50 @@ class TestPartialFills:
     def test_activities_date_a_partial_fill(self, status):
         known = self.known(partial(status=status))
         assert self.at(known) == UPDATED_AT
-        assert known.date(fills(self.TRUE_AT))
+        assert known.take_activities(fills(self.TRUE_AT))
         assert self.at(known) == self.TRUE_AT
         assert [lot.opened_at for lot in lots(known.orders)] == [self.TRUE_AT]
 
     def test_activities_that_were_read_before_the_order_date_its_fill_too(self):
         known = OrderHistory()
-        known.date(fills(self.TRUE_AT))
+        known.take_activities(fills(self.TRUE_AT))
         take(known, order_history.page([partial()], [].append), None, NOW_AT)
         assert self.at(known) == self.TRUE_AT
 
     def test_activities_that_account_for_a_part_of_its_fills_do_not(self):
         known = self.known(partial())
-        assert not known.date(fills(self.TRUE_AT, LEGS[:3]))
+        assert not known.take_activities(fills(self.TRUE_AT, LEGS[:3]))
         assert self.at(known) == UPDATED_AT
-        assert known.date(fills(self.TRUE_AT, LEGS[3:]))
+        assert known.take_activities(fills(self.TRUE_AT, LEGS[3:]))
         assert self.at(known) == self.TRUE_AT
 
     def test_a_partial_fill_has_the_time_of_its_last_execution(self):
         legs = [one | {"filled_at": None, "filled_qty": "2", "qty": "3"} for one in LEGS]
         known = self.known(partial(legs=legs))
-        known.date([*fills(self.TRUE_AT, number=2), *fills(self.TRUE_AT - HOUR, number=1)])
+        known.take_activities([*fills(self.TRUE_AT, number=2), *fills(self.TRUE_AT - HOUR, number=1)])
         assert self.at(known) == self.TRUE_AT
 
     def test_the_same_activities_again_change_nothing(self):
         known = self.known(partial())
-        known.date(fills(self.TRUE_AT))
-        assert not known.date(fills(self.TRUE_AT))
+        known.take_activities(fills(self.TRUE_AT))
+        assert not known.take_activities(fills(self.TRUE_AT))
         assert not take(known, order_history.page([partial()], [].append), None, NOW_AT)
 
     def test_other_activities_change_nothing(self):
         known = self.known(partial())
         fee = Activity(id="fee", kind="FEE", symbol="", quantity=0, at=self.TRUE_AT, day=self.TRUE_AT.date())
-        assert not known.date([fee, *(msgspec.structs.replace(row, order_id=None) for row in fills(self.TRUE_AT))])
+        assert not known.take_activities(
+            [fee, *(msgspec.structs.replace(row, order_id=None) for row in fills(self.TRUE_AT))]
+        )
 
     def test_the_instant_of_an_order_that_is_filled_completely_is_its_own(self):
         known = self.known(parent())
-        assert not known.date(fills(self.TRUE_AT))
+        assert not known.take_activities(fills(self.TRUE_AT))
         assert self.at(known) == FILLED_AT
 
     def test_an_order_that_is_filled_completely_has_its_own_instant(self):
         known = self.known(partial())
-        known.date(fills(self.TRUE_AT))
+        known.take_activities(fills(self.TRUE_AT))
         take(known, order_history.page([parent(filled_at="2026-11-20T15:00:00Z")], [].append), None, NOW_AT)
         assert self.at(known) == UPDATED_AT + HOUR
 
@@ -498,21 +500,21 @@ class TestPartialFills:
 
     def test_more_fills_have_a_later_instant(self):
         known = self.known(partial())
-        known.date(fills(self.TRUE_AT))
+        known.take_activities(fills(self.TRUE_AT))
         legs = [one | {"filled_at": None, "filled_qty": "2"} for one in LEGS]
         take(known, order_history.page([partial(legs=legs)], [].append), None, NOW_AT)
         assert self.at(known) == UPDATED_AT
-        known.date(fills(self.TRUE_AT + HOUR, number=2))
+        known.take_activities(fills(self.TRUE_AT + HOUR, number=2))
         assert self.at(known) == self.TRUE_AT + HOUR
 
     def test_less_than_a_second_is_not_another_instant(self):
         known = self.known(partial())
-        assert not known.date(fills(UPDATED_AT - dt.timedelta(milliseconds=40)))
+        assert not known.take_activities(fills(UPDATED_AT - dt.timedelta(milliseconds=40)))
         assert self.at(known) == UPDATED_AT
 
     def test_another_run_knows_the_instant_before_it_has_read_activities(self):
         known, later = self.known(partial()), OrderHistory()
-        known.date(fills(self.TRUE_AT))
+        known.take_activities(fills(self.TRUE_AT))
         later.recall(known.to_save(NOW_AT))
         assert self.at(later) == self.TRUE_AT
         take(later, order_history.page([partial(status="canceled")], [].append), None, NOW_AT)
@@ -525,7 +527,7 @@ class TestPartialFills:
         later = OrderHistory()
         later.recall(old)
         assert (self.at(later), later.begin(NOW_AT)) == (SUBMITTED_AT, NOW_AT - 400 * DAY)
-        later.date(fills(self.TRUE_AT))
+        later.take_activities(fills(self.TRUE_AT))
         take(later, order_history.page([partial()], [].append), None, NOW_AT)
         assert self.at(later) == self.TRUE_AT
 
@@ -537,7 +539,7 @@ class TestPartialFills:
         held = {symbol: (2 if symbol in (LONG_PUT, LONG_CALL) else -2) for symbol in CONDOR}
         before = self.named(known, held, {})
         assert {name.lot: name.number for name in before.values()} == {"one": 1, "two": 2}
-        known.date(fills(SUBMITTED_AT - DAY, second))
+        known.take_activities(fills(SUBMITTED_AT - DAY, second))
         assert [lot.id for lot in lots(known.orders)] == ["two", "one"]
         assert self.named(known, held, before) == before
 
@@ -561,7 +563,7 @@ class TestPartialFills:
         known = self.known(partial(legs=legs, status="canceled", updated_at="2026-11-20T20:00:00Z"))
         take(known, page(closing()), None, NOW_AT)
         if is_dated:
-            known.date(fills(self.TRUE_AT, legs))
+            known.take_activities(fills(self.TRUE_AT, legs))
         assert (lots(known.orders) == ()) is is_dated
 
 
@@ -644,8 +646,8 @@ class TestReader:
             harness.brokerage.pages = lambda after: order_history.page([partial()], [].append)
             await harness.reader.read()
             learned = harness.learned
-            await harness.reader.date(fills(TestPartialFills.TRUE_AT))
-            await harness.reader.date(fills(TestPartialFills.TRUE_AT))
+            await harness.reader.take_activities(fills(TestPartialFills.TRUE_AT))
+            await harness.reader.take_activities(fills(TestPartialFills.TRUE_AT))
             assert harness.learned == learned + 1
 
         async def second(harness):

@@ -205,9 +205,9 @@ def test_n_times_the_book_gives_n_times_the_same_cards(held, times):
 @given(short_books)
 @settings(max_examples=examples(40), deadline=None)
 def test_the_reverse_of_a_book_of_short_condors_has_the_same_cards_long(held):
-    turned = match({leg: -quantity for leg, quantity in held.items()})
+    opposite = match({leg: -quantity for leg, quantity in held.items()})
     assert all(card.short for card in match(held))
-    assert [(c.strikes, not c.short, c.quantity, c.ambiguous) for c in turned] == [
+    assert [(c.strikes, not c.short, c.quantity, c.ambiguous) for c in opposite] == [
         (c.strikes, c.short, c.quantity, c.ambiguous) for c in match(held)
     ]
 
