@@ -48,8 +48,6 @@ _CLOSABLE = frozenset(
 _WITHOUT_PL = frozenset({"blind", "brokenCondor", "assignment"})
 """Words for which the P/L is unknown, or would belong to the complete part of the condor."""
 _NOT_EVALUATED = "cannot be evaluated at present; last known: "
-_HAS_ORDERS = (" orders for it ", "Alpaca takes orders ", "Alpaca has taken no orders ", "trading ends at ")
-"""Parts of clauses that have the time until which the condor can be closed."""
 _ORDERS = Condition(quantity="minutesToOrderCutoff", operator="<=", threshold=0.0)
 _EARLIER_MARKS = frozenset({"stub", "crossed"})
 """The states of quotes whose mark is an earlier one."""
@@ -95,13 +93,15 @@ def firing(rule: Rule, subject: Subject, facts: Facts) -> str:
 def _orders(names: Collection[str], clauses: str, subject: Subject, facts: Facts) -> str:
     """On the last day, the clause until when the condor can be closed, or since when it cannot.
 
-    It is empty on other days, and if the clauses before it have that time or the end of trading.
+    It is empty on other days, and if the clauses before it have that time.
     """
     value = facts.values.get("minutesToOrderCutoff")
-    if _CLOSABLE.isdisjoint(names) or not isinstance(value, float) or any(each in clauses for each in _HAS_ORDERS):
+    if _CLOSABLE.isdisjoint(names) or not isinstance(value, float):
         return ""
+    cutoff_at = next((wall_time(each.at) for each in subject.cutoffs if each.kind == "orders"), "")
     clause = _order_time(subject, value, _ORDERS)
-    return f"; {clause}" if clause.endswith(" ET") else ""  # else it is on another day
+    # A time on another day is followed by the day.
+    return f"; {clause}" if clause.endswith(" ET") and cutoff_at not in clauses else ""
 
 
 def resolved(rule: Rule, subject: Subject, facts: Facts) -> str:

@@ -237,7 +237,7 @@ def test_on_the_last_day_the_text_states_until_when_orders_are_taken(name):
     [
         "expires today; Alpaca takes orders until 15:30 and may liquidate from 15:15, and trading ends at 16:15 ET",
         "expires today; Alpaca has taken no orders since 15:30 and may liquidate at any time",
-        "expires today; trading ends at 16:00 ET",
+        "expires today; trading ends at 15:30 ET",
     ],
 )
 def test_a_text_that_has_the_end_of_trading_or_of_orders_has_it_once(note):
