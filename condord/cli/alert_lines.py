@@ -17,6 +17,7 @@ from condord.live.lost_source import unconfirmed_if_lost
 from condord.live.urgency import by_need, held
 from condord.live.wire_alerts import AlertCounts, AlertJson, AlertsJson, ChannelJson, RuleJson
 from condord.live.wire_broken import BrokenJson
+from condord.live.wire_condor import ValuationJson
 
 _SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 """The most severe first."""
@@ -130,7 +131,11 @@ def _current(document: wire.Document | None) -> dict[str, str]:
     for condor in held(document):
         details = ["unconfirmed"] if has_old_quotes(condor, quotes) else []
         if not isinstance(condor, BrokenJson):
-            details.insert(0, f"close now {formatting.gain(condor.valuation.natural_pl)}")
+            details = [
+                *_shares(condor.valuation),
+                f"close now {formatting.gain(condor.valuation.natural_pl)}",
+                *details,
+            ]
         entry = prices.get(condor.underlying)
         parts = [f"P/L {formatting.gain(profit(condor))}" + (f" ({', '.join(details)})" if details else "")]
         if entry is not None and entry.price is not None:
@@ -138,6 +143,14 @@ def _current(document: wire.Document | None) -> dict[str, str]:
             parts.append(f"{plain(condor.underlying)} {formatting.money(entry.price)}{mark}")
         found[row_key(condor)] = ", ".join(parts)
     return {condor.id: found[row_key(condor)] for condor in held(document) if row_key(condor) != condor.id} | found
+
+
+def _shares(value: ValuationJson) -> list[str]:
+    """Return which part of the maximum loss or profit has been lost or made; nothing if that is not known."""
+    lost, made = value.percent_of_risk, value.percent_of_max_profit
+    if lost is not None and lost < 0:
+        return [f"{formatting.percent(-lost)} of max loss"]
+    return [f"{formatting.percent(made)} of max profit"] if made is not None and made > 0 else []
 
 
 def _worth(alert: AlertJson, current: Mapping[str, str]) -> str | None:

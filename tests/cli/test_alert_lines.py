@@ -191,12 +191,12 @@ def test_control_characters_are_replaced():
 
 def test_the_pl_when_the_alert_fired_is_shown_with_the_current_one():
     text = "SPY 560/570/630/640 Dec 18: the short put 570 is breached, SPY 568.10. P/L -511.00 (close now -518.00)."
-    held = documents.condor(valuation=documents.valuation(unrealizedPl=-30, naturalPl=-42.5))
+    held = documents.condor(valuation=documents.valuation(unrealizedPl=-30, percentOfRisk=-1.96, naturalPl=-42.5))
     document = msgspec.convert(documents.document(condors=[held]), wire.Document)
     shown = alert_lines.alerts_lines(listed(documents.alert(text=text)), NOW, Screen(), document=document)
     assert shown[0].endswith("the short put 570 has been breached, SPY 568.10 at 10:30 ET.")
     assert shown[3].strip() == (
-        "now P/L -30.00 (close now -42.50), SPY 582.10; when it fired P/L -511.00 (close now -518.00)"
+        "now P/L -30.00 (2 % of max loss, close now -42.50), SPY 582.10; when it fired P/L -511.00 (close now -518.00)"
     )
 
 
@@ -213,7 +213,9 @@ def test_a_broken_condor_has_its_current_pl():
     assert shown[3].strip() == "now P/L +15.00, SPY 582.10"
 
 
-@pytest.mark.parametrize(("rule", "pl"), [("broken-condor", "+15.00"), ("tested", "+230.00 (close now +202.00)")])
+@pytest.mark.parametrize(
+    ("rule", "pl"), [("broken-condor", "+15.00"), ("tested", "+230.00 (49 % of max profit, close now +202.00)")]
+)
 def test_the_alert_about_a_partly_broken_condor_has_the_pl_of_the_remaining_contracts(rule, pl):
     held = documents.condor()
     broken = documents.broken(held["id"], **{documents.symbols()[0]: 1})
@@ -225,19 +227,23 @@ def test_the_alert_about_a_partly_broken_condor_has_the_pl_of_the_remaining_cont
 
 def test_values_that_may_be_old_are_marked():
     broken = documents.broken("SPY-261218-540-550-560-570", **{documents.symbols()[0]: 1})
-    held = documents.condor(valuation=documents.valuation(unrealizedPl=-30, naturalPl=-42.5, unconfirmed=True))
+    held = documents.condor(
+        valuation=documents.valuation(unrealizedPl=-30, percentOfRisk=-1.96, naturalPl=-42.5, unconfirmed=True)
+    )
     old = {"quotes": [documents.quote(documents.symbols()[0], unconfirmed=True)]}
     document = documents.document(condors=[held], broken=[broken], **old)
     document["underlyings"] = [documents.underlying(unconfirmed=True)]
     assert current_lines(document) == [
         "now P/L +15.00 (unconfirmed), SPY 582.10 (unconfirmed)",
-        "now P/L -30.00 (close now -42.50, unconfirmed), SPY 582.10 (unconfirmed)",
+        "now P/L -30.00 (2 % of max loss, close now -42.50, unconfirmed), SPY 582.10 (unconfirmed)",
     ]
 
 
 def test_everything_is_old_while_a_relay_has_lost_its_source():
     document = documents.document(status=documents.status(state="reconnecting", code="sourceLost"))
-    assert current_lines(document) == ["now P/L +230.00 (close now +202.00, unconfirmed), SPY 582.10 (unconfirmed)"]
+    assert current_lines(document) == [
+        "now P/L +230.00 (49 % of max profit, close now +202.00, unconfirmed), SPY 582.10 (unconfirmed)"
+    ]
 
 
 def current_lines(document):
@@ -251,9 +257,25 @@ def current_lines(document):
 
 def test_without_a_price_only_the_current_pl_is_shown():
     document = documents.document(underlyings=[documents.underlying(price=None)])
-    assert current_lines(document) == ["now P/L +230.00 (close now +202.00)"]
+    assert current_lines(document) == ["now P/L +230.00 (49 % of max profit, close now +202.00)"]
 
 
 def test_the_text_of_an_ended_alert_stays_complete():
     over = documents.alert(state="resolved", until=documents.AS_OF, text="SPY: breached. P/L -1.00.")
     assert "resolved    SPY: breached. P/L -1.00." in lines(over, with_all=True)
+
+
+@pytest.mark.parametrize(
+    ("percents", "share"),
+    [
+        ({"percentOfRisk": -33.3, "percentOfMaxProfit": -110.0}, "33 % of max loss, "),
+        ({"percentOfRisk": -104.0, "percentOfMaxProfit": None}, "104 % of max loss, "),
+        ({"percentOfRisk": None, "percentOfMaxProfit": 50.4}, "50 % of max profit, "),
+        ({"percentOfRisk": 0.0, "percentOfMaxProfit": 0.0}, ""),
+        ({"percentOfRisk": None, "percentOfMaxProfit": None}, ""),
+    ],
+)
+def test_the_current_share_of_the_maximum_loss_or_profit_is_shown(percents, share):
+    held = documents.condor(valuation=documents.valuation(**percents))
+    document = documents.document(condors=[held])
+    assert current_lines(document) == [f"now P/L +230.00 ({share}close now +202.00), SPY 582.10"]
