@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import MutableMapping
 from typing import Annotated
 
 import typer
 
-from condord.cli import completion
-
-
-def _port(value: object) -> object:
-    """Return a whole number, or the text as it is: like one out of range it is a fault of the configuration."""
-    text = str(value)
-    return int(text) if re.fullmatch(r"[-+]?[0-9]{1,18}", text, re.ASCII) else text
-
+from condord.cli import completion, options
 
 Host = Annotated[str | None, typer.Option(metavar="H", help="The address to listen on.")]
 Port = Annotated[
     int | None,
-    typer.Option(metavar="N", parser=_port, help="The port to listen on; 0 for any free one."),
+    typer.Option(metavar="N", parser=options.whole_number(), help="The port to listen on; 0 for any free one."),
 ]
 Uds = Annotated[str | None, typer.Option(metavar="PATH", help="A unix socket to listen on instead of a port.")]
 LogLevel = Annotated[

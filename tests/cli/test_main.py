@@ -43,7 +43,7 @@ def test_every_command_has_help_with_an_example(condord, command):
         (["nonsense"], "nonsense", "condord --help"),
         (["positions", "--nonsense"], "--nonsense", "condord positions --help"),
         (["positions", "A", "B"], "B", "condord positions --help"),
-        (["start", "--port"], "--port", "condord start --help"),
+        (["start", "--port", "x"], "--port", "condord start --help"),
         (["status", "--url", "ftp://x"], "--url", "condord status --help"),
         (["history", "--points", "5001"], "--points", "condord history --help"),
     ],

@@ -130,6 +130,7 @@ def test_without_a_range_any_whole_number_is_allowed():
         (("history", "--points", "x"), "from 1 to 5000"),
         (("simulate", "--port", "65536"), "from 0 to 65535"),
         (("simulate", "--seed", "x"), ""),
+        (("start", "--port", "x"), ""),
     ],
 )
 def test_the_error_for_a_number_names_what_is_allowed(condord, arguments, allowed):

@@ -94,25 +94,12 @@ def test_a_socket_beside_a_port_is_a_usage_error(condord, service):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--config", "/none/condord.toml"), ("--port", "70000"), ("--port", "abc"), ("--log-level", "loud")]
+    "arguments", [("--config", "/none/condord.toml"), ("--port", "70000"), ("--log-level", "loud")]
 )
 def test_an_invalid_configuration_exits_with_78(condord, service, arguments):
     code, out, err = condord("start", *arguments)
     assert (code, out, len(err)) == (78, "", 2)
     assert service.config is None
-
-
-@pytest.mark.parametrize("value", ["abc", "", "70000", "-1"])
-def test_a_port_that_is_none_is_named_with_what_is_allowed(condord, value):
-    shown = value if value.lstrip("-").isdigit() else repr(value)
-    assert condord("start", "--demo", "--port", value) == (
-        78,
-        "",
-        [
-            f"condord: flag: server.port = {shown}: must be an integer from 0 to 65535",
-            "hint: Correct the values named above.",
-        ],
-    )
 
 
 def test_the_option_leaves_access_checks_to_the_loader(condord, service, monkeypatch, tmp_path):
