@@ -26,6 +26,17 @@ def run_scenario(test):
     run(main())
 
 
+def run_live(test):
+    """Run `test` with a server, and a harness whose stream is live."""
+
+    @run_scenario
+    async def _(server):
+        harness = OptionHarness(server)
+        async with harness.at_work():
+            await until(lambda: harness.state == "live")
+            await test(server, harness)
+
+
 class TestHandshake:
     def test_the_login_and_the_subscription_follow_the_welcome(self):
         @run_scenario
@@ -107,14 +118,11 @@ class TestErrors:
                 await until(lambda: harness.state == "live", within=0.1)
 
     def test_a_retry_does_nothing_to_a_live_stream(self):
-        @run_scenario
-        async def _(server):
-            harness = OptionHarness(server)
-            async with harness.at_work():
-                await until(lambda: harness.state == "live")
-                harness.stream.retry()
-                await settle(1.0)
-                assert len(server.all_peers) == 1
+        @run_live
+        async def _(server, harness):
+            harness.stream.retry()
+            await settle(1.0)
+            assert len(server.all_peers) == 1
 
     @pytest.mark.parametrize("when", ["instead of the login", "after the login"])
     def test_a_connection_limit_waits_as_long_as_is_allowed(self, when):
@@ -142,16 +150,13 @@ class TestErrors:
         ],
     )
     def test_an_error_on_a_live_stream_ends_it_by_its_code(self, number, code, state):
-        @run_scenario
-        async def _(server):
-            harness = OptionHarness(server)
-            async with harness.at_work():
-                await until(lambda: harness.state == "live")
-                server.peer.send(error(number))
-                await until(lambda: harness.state == state)
-                await settle()
-                assert server.peers == []
-                assert harness.stream.link.fault.code == code
+        @run_live
+        async def _(server, harness):
+            server.peer.send(error(number))
+            await until(lambda: harness.state == state)
+            await settle()
+            assert server.peers == []
+            assert harness.stream.link.fault.code == code
 
     def test_no_message_contains_a_secret(self):
         @run_scenario
@@ -165,68 +170,51 @@ class TestErrors:
 
 class TestQuotes:
     def test_a_batch_is_passed_on_in_order(self):
-        @run_scenario
-        async def _(server):
-            harness = OptionHarness(server)
-            async with harness.at_work():
-                await until(lambda: harness.state == "live")
-                server.peer.send(frame(quote("A"), quote("B"), quote("A", 1)))
-                await until(lambda: harness.sink.offered)
-                assert [(tick.symbol, tick.at.second) for tick in harness.sink.offered] == [
-                    ("A", 0),
-                    ("B", 0),
-                    ("A", 1),
-                ]
-                assert harness.stream.last_message_at == wall()
+        @run_live
+        async def _(server, harness):
+            server.peer.send(frame(quote("A"), quote("B"), quote("A", 1)))
+            await until(lambda: harness.sink.offered)
+            assert [(tick.symbol, tick.at.second) for tick in harness.sink.offered] == [
+                ("A", 0),
+                ("B", 0),
+                ("A", 1),
+            ]
+            assert harness.stream.last_message_at == wall()
 
     def test_ten_thousand_quotes_are_all_passed_on(self):
-        @run_scenario
-        async def _(server):
-            harness = OptionHarness(server)
-            async with harness.at_work():
-                await until(lambda: harness.state == "live")
-                batch = frame(*[quote("A", number % 60) for number in range(100)])
-                for _ in range(100):
-                    server.peer.send(batch)
-                await until(lambda: len(harness.sink.offered) == 10_000)
+        @run_live
+        async def _(server, harness):
+            batch = frame(*[quote("A", number % 60) for number in range(100)])
+            for _ in range(100):
+                server.peer.send(batch)
+            await until(lambda: len(harness.sink.offered) == 10_000)
 
     @pytest.mark.parametrize("junk", ["text", b"\xc1", b"", b"\x91" * 50_000, frame({"T": "zz"}), frame(None)])
     def test_an_unreadable_frame_costs_only_itself(self, junk):
-        @run_scenario
-        async def _(server):
-            harness = OptionHarness(server)
-            async with harness.at_work():
-                await until(lambda: harness.state == "live")
-                server.peer.send(junk)
-                server.peer.send(frame(quote()))
-                await until(lambda: harness.sink.offered)
-                assert harness.state == "live"
-                assert sum(harness.stream.refused.values()) == 1
+        @run_live
+        async def _(server, harness):
+            server.peer.send(junk)
+            server.peer.send(frame(quote()))
+            await until(lambda: harness.sink.offered)
+            assert harness.state == "live"
+            assert sum(harness.stream.refused.values()) == 1
 
     def test_quotes_among_other_messages_are_taken(self):
-        @run_scenario
-        async def _(server):
-            harness = OptionHarness(server)
-            async with harness.at_work():
-                await until(lambda: harness.state == "live")
-                server.peer.send(
-                    frame(quote(), {"T": "t", "S": "A"}, quote("B"), {"T": "error", "code": 407, "msg": ""})
-                )
-                await until(lambda: harness.state == "backingOff")
-                assert [tick.symbol for tick in harness.sink.offered] == ["A", "B"]
+        @run_live
+        async def _(server, harness):
+            server.peer.send(frame(quote(), {"T": "t", "S": "A"}, quote("B"), {"T": "error", "code": 407, "msg": ""}))
+            await until(lambda: harness.state == "backingOff")
+            assert [tick.symbol for tick in harness.sink.offered] == ["A", "B"]
 
     def test_messages_are_counted_by_kind_over_all_connections(self):
-        @run_scenario
-        async def _(server):
-            harness = OptionHarness(server)
-            async with harness.at_work():
-                await until(lambda: harness.state == "live")
-                server.peer.send(frame(quote(), {"T": "t", "S": "A"}, quote("B"), {"T": "nobody knows"}, {"T": "b"}))
-                server.peer.send(frame(quote(), {"T": "error", "code": 407, "msg": ""}))
-                await until(lambda: harness.state == "backingOff")
-                await until(lambda: harness.state == "live")
-                counted = {"quote": 3, "trade": 1, "success": 4, "subscription": 2, "error": 1, "other": 1}
-                assert harness.stream.messages == counted
+        @run_live
+        async def _(server, harness):
+            server.peer.send(frame(quote(), {"T": "t", "S": "A"}, quote("B"), {"T": "nobody knows"}, {"T": "b"}))
+            server.peer.send(frame(quote(), {"T": "error", "code": 407, "msg": ""}))
+            await until(lambda: harness.state == "backingOff")
+            await until(lambda: harness.state == "live")
+            counted = {"quote": 3, "trade": 1, "success": 4, "subscription": 2, "error": 1, "other": 1}
+            assert harness.stream.messages == counted
 
     def test_quotes_prove_a_connection_so_that_the_next_wait_is_short(self):
         @run_scenario
@@ -305,14 +293,11 @@ class TestSubscriptions:
                 assert server.requests == [("subscribe", ["A"]), ("subscribe", ["C"])]
 
     def test_wanting_the_same_symbols_again_sends_nothing(self):
-        @run_scenario
-        async def _(server):
-            harness = OptionHarness(server)
-            async with harness.at_work():
-                await until(lambda: harness.state == "live")
-                harness.stream.want(["A", "B"])
-                await settle(1.0)
-                assert len(server.requests) == 1
+        @run_live
+        async def _(server, harness):
+            harness.stream.want(["A", "B"])
+            await settle(1.0)
+            assert len(server.requests) == 1
 
     def test_an_answer_that_lacks_a_symbol_causes_no_loop(self):
         @run_scenario
@@ -463,16 +448,13 @@ class TestSubscriptions:
 
 class TestReload:
     def test_another_key_reconnects_at_once_but_not_before_the_old_connection_has_ended(self):
-        @run_scenario
-        async def _(server):
-            harness = OptionHarness(server)
-            async with harness.at_work():
-                await until(lambda: harness.state == "live")
-                harness.stream.reload(Login(lambda: "NEWKEY", lambda: "newsecret"), server.url)
-                await until(lambda: len(server.logins) == 2, within=4.0)
-                assert server.logins[1] == ("NEWKEY", "newsecret")
-                await until(lambda: harness.state == "live")
-                assert (harness.sink.gaps, harness.snapshots, server.most) == (1, 2, 1)
+        @run_live
+        async def _(server, harness):
+            harness.stream.reload(Login(lambda: "NEWKEY", lambda: "newsecret"), server.url)
+            await until(lambda: len(server.logins) == 2, within=4.0)
+            assert server.logins[1] == ("NEWKEY", "newsecret")
+            await until(lambda: harness.state == "live")
+            assert (harness.sink.gaps, harness.snapshots, server.most) == (1, 2, 1)
 
     def test_a_key_that_was_refused_is_replaced_at_once(self):
         @run_scenario

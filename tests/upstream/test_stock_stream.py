@@ -38,43 +38,45 @@ def run_scenario(test):
     run(main())
 
 
-def test_the_stock_stream_logs_in_with_messagepack_and_subscribes_to_quotes_only():
+def run_live(test):
+    """Run `test` with a server, and a harness whose stream is live."""
+
     @run_scenario
     async def _(server):
         harness = StockHarness(server)
         async with harness.at_work():
             await until(lambda: harness.state == "live")
-            assert server.logins == [(KEY_ID, SECRET_KEY)]
-            assert server.requests == [("subscribe", ["QQQ", "SPY"])]
-            assert server.peer.request.headers["Content-Type"] == "application/msgpack"
+            await test(server, harness)
+
+
+def test_the_stock_stream_logs_in_with_messagepack_and_subscribes_to_quotes_only():
+    @run_live
+    async def _(server, harness):
+        assert server.logins == [(KEY_ID, SECRET_KEY)]
+        assert server.requests == [("subscribe", ["QQQ", "SPY"])]
+        assert server.peer.request.headers["Content-Type"] == "application/msgpack"
 
 
 def test_quotes_are_passed_on_as_alpaca_sends_them():
-    @run_scenario
-    async def _(server):
-        harness = StockHarness(server)
-        async with harness.at_work():
-            await until(lambda: harness.state == "live")
-            server.peer.send(frame(quote(), quote("QQQ", bp=510, ap=511, c=None)))
-            await until(lambda: harness.offered)
-            spy, qqq = harness.offered
-            assert (spy.symbol, spy.bid, spy.ask, spy.bid_size, spy.ask_size) == ("SPY", 582.08, 582.1, 3.0, 2.0)
-            assert (qqq.symbol, qqq.bid, qqq.ask) == ("QQQ", 510.0, 511.0)
-            assert spy.at == STARTED_AT
+    @run_live
+    async def _(server, harness):
+        server.peer.send(frame(quote(), quote("QQQ", bp=510, ap=511, c=None)))
+        await until(lambda: harness.offered)
+        spy, qqq = harness.offered
+        assert (spy.symbol, spy.bid, spy.ask, spy.bid_size, spy.ask_size) == ("SPY", 582.08, 582.1, 3.0, 2.0)
+        assert (qqq.symbol, qqq.bid, qqq.ask) == ("QQQ", 510.0, 511.0)
+        assert spy.at == STARTED_AT
 
 
 @pytest.mark.parametrize("kind", ["b", "d", "u", "c", "x", "l", "s", "t"])
 def test_other_messages_are_ignored_and_refuse_nothing(kind):
-    @run_scenario
-    async def _(server):
-        harness = StockHarness(server)
-        async with harness.at_work():
-            await until(lambda: harness.state == "live")
-            server.peer.send(frame(quote(), {"T": kind, "S": "SPY", "t": AT, "p": None, "c": 5}, quote("QQQ")))
-            await until(lambda: harness.offered)
-            assert [tick.symbol for tick in harness.offered] == ["SPY", "QQQ"]
-            assert harness.stream.refused == {}
-            assert harness.stream.messages["other"] + harness.stream.messages["trade"] == 1
+    @run_live
+    async def _(server, harness):
+        server.peer.send(frame(quote(), {"T": kind, "S": "SPY", "t": AT, "p": None, "c": 5}, quote("QQQ")))
+        await until(lambda: harness.offered)
+        assert [tick.symbol for tick in harness.offered] == ["SPY", "QQQ"]
+        assert harness.stream.refused == {}
+        assert harness.stream.messages["other"] + harness.stream.messages["trade"] == 1
 
 
 def test_unreadable_messages_are_counted_separately_from_the_option_stream():
@@ -149,43 +151,34 @@ def test_a_refusal_ends_the_connection_by_its_code_with_a_remedy_for_stocks(numb
 
 class TestDelivered:
     def test_a_stock_is_delivered_from_its_first_quote_until_it_is_quiet(self):
-        @run_scenario
-        async def _(server):
-            harness = StockHarness(server)
-            async with harness.at_work():
-                await until(lambda: harness.state == "live")
-                assert harness.stream.delivered == frozenset()
-                server.peer.send(frame(quote()))
-                await until(lambda: harness.offered)
-                assert harness.stream.delivered == {"SPY"}
-                await settle(QUIET_SECONDS - 1.0)
-                assert harness.stream.delivered == {"SPY"}
-                await settle(2.0)
-                assert harness.stream.delivered == frozenset()
+        @run_live
+        async def _(server, harness):
+            assert harness.stream.delivered == frozenset()
+            server.peer.send(frame(quote()))
+            await until(lambda: harness.offered)
+            assert harness.stream.delivered == {"SPY"}
+            await settle(QUIET_SECONDS - 1.0)
+            assert harness.stream.delivered == {"SPY"}
+            await settle(2.0)
+            assert harness.stream.delivered == frozenset()
 
     def test_nothing_is_delivered_without_a_live_connection(self):
-        @run_scenario
-        async def _(server):
-            harness = StockHarness(server)
-            async with harness.at_work():
-                await until(lambda: harness.state == "live")
-                server.peer.send(frame(quote()))
-                await until(lambda: harness.stream.delivered)
-                server.peer.reset()
-                await until(lambda: harness.state != "live")
-                assert harness.stream.delivered == frozenset()
-                await until(lambda: harness.state == "live")
-                assert harness.stream.delivered == frozenset()
+        @run_live
+        async def _(server, harness):
+            server.peer.send(frame(quote()))
+            await until(lambda: harness.stream.delivered)
+            server.peer.reset()
+            await until(lambda: harness.state != "live")
+            assert harness.stream.delivered == frozenset()
+            await until(lambda: harness.state == "live")
+            assert harness.stream.delivered == frozenset()
 
     def test_a_stock_that_was_not_asked_for_is_not_delivered(self):
-        @run_scenario
-        async def _(server):
-            harness = StockHarness(server)
-            async with harness.at_work():
-                await until(lambda: harness.state == "live")
-                server.peer.send(frame(quote("AAPL"), quote("SPY")))
-                await until(lambda: harness.offered)
-                assert harness.stream.delivered == {"SPY"}
+        @run_live
+        async def _(server, harness):
+            server.peer.send(frame(quote("AAPL"), quote("SPY")))
+            await until(lambda: harness.offered)
+            assert harness.stream.delivered == {"SPY"}
 
 
 class TestSilence:
@@ -212,44 +205,32 @@ class TestSilence:
                 assert len(server.all_peers) == 1
 
     def test_a_quote_of_rest_was_missed_if_it_is_newer_than_the_streamed_one(self):
-        @run_scenario
-        async def _(server):
-            harness = StockHarness(server)
-            async with harness.at_work():
-                await until(lambda: harness.state == "live")
-                await settle(5.0)
-                server.peer.send(frame(quote(at=wall())))
-                sent_at = wall()
-                await until(lambda: harness.offered)
-                assert not harness.stream.has_missed([snapshot("SPY", at=sent_at)])
-                await settle(1.0)
-                assert harness.stream.has_missed([snapshot("SPY", at=wall())])
+        @run_live
+        async def _(server, harness):
+            await settle(5.0)
+            server.peer.send(frame(quote(at=wall())))
+            sent_at = wall()
+            await until(lambda: harness.offered)
+            assert not harness.stream.has_missed([snapshot("SPY", at=sent_at)])
+            await settle(1.0)
+            assert harness.stream.has_missed([snapshot("SPY", at=wall())])
 
     def test_a_quote_from_before_the_subscription_was_not_missed(self):
-        @run_scenario
-        async def _(server):
-            harness = StockHarness(server)
-            async with harness.at_work():
-                await until(lambda: harness.state == "live")
-                assert not harness.stream.has_missed([snapshot("SPY", at=STARTED_AT)])
-                assert not harness.stream.has_missed([msgspec.structs.replace(snapshot("SPY"), quote=None)])
+        @run_live
+        async def _(server, harness):
+            assert not harness.stream.has_missed([snapshot("SPY", at=STARTED_AT)])
+            assert not harness.stream.has_missed([msgspec.structs.replace(snapshot("SPY"), quote=None)])
 
     def test_a_stock_that_is_not_streamed_misses_nothing(self):
-        @run_scenario
-        async def _(server):
-            harness = StockHarness(server)
-            async with harness.at_work():
-                await until(lambda: harness.state == "live")
-                await settle(5.0)
-                assert not harness.stream.has_missed([snapshot("IWM", at=wall())])
+        @run_live
+        async def _(server, harness):
+            await settle(5.0)
+            assert not harness.stream.has_missed([snapshot("IWM", at=wall())])
 
     def test_a_quote_from_the_future_does_not_make_later_ones_look_old(self):
-        @run_scenario
-        async def _(server):
-            harness = StockHarness(server)
-            async with harness.at_work():
-                await until(lambda: harness.state == "live")
-                server.peer.send(frame(quote(at=wall().replace(year=2099))))
-                await until(lambda: harness.offered)
-                await settle(5.0)
-                assert harness.stream.has_missed([snapshot("SPY", at=wall())])
+        @run_live
+        async def _(server, harness):
+            server.peer.send(frame(quote(at=wall().replace(year=2099))))
+            await until(lambda: harness.offered)
+            await settle(5.0)
+            assert harness.stream.has_missed([snapshot("SPY", at=wall())])

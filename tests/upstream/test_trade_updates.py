@@ -35,6 +35,17 @@ def run_scenario(test):
     run(main())
 
 
+def run_live(test):
+    """Run `test` with a server, and a harness whose stream is live."""
+
+    @run_scenario
+    async def _(server):
+        harness = TradingHarness(server)
+        async with harness.at_work():
+            await until(lambda: harness.state == "live")
+            await test(server, harness)
+
+
 @pytest.mark.parametrize("is_text", [False, True], ids=["paper", "live"])
 def test_a_fill_causes_a_reading_of_positions(is_text):
     @run_scenario
@@ -49,23 +60,17 @@ def test_a_fill_causes_a_reading_of_positions(is_text):
 
 
 def test_the_login_names_key_and_secret():
-    @run_scenario
-    async def _(server):
-        harness = TradingHarness(server)
-        async with harness.at_work():
-            await until(lambda: harness.state == "live")
-            assert server.logins == [(KEY_ID, SECRET_KEY)]
+    @run_live
+    async def _(server, harness):
+        assert server.logins == [(KEY_ID, SECRET_KEY)]
 
 
 @pytest.mark.parametrize("event", ["new", "partial_fill", "canceled", "expired", "nobody_knows_this_yet"])
 def test_any_order_event_is_a_hint(event):
-    @run_scenario
-    async def _(server):
-        harness = TradingHarness(server)
-        async with harness.at_work():
-            await until(lambda: harness.state == "live")
-            server.send_message(server.peer, {"stream": "trade_updates", "data": {"event": event}})
-            await until(lambda: harness.traded == 2)
+    @run_live
+    async def _(server, harness):
+        server.send_message(server.peer, {"stream": "trade_updates", "data": {"event": event}})
+        await until(lambda: harness.traded == 2)
 
 
 def test_events_missed_in_a_gap_are_made_up_for_when_it_is_live_again():
@@ -107,14 +112,11 @@ def test_a_server_that_falls_silent_in_the_handshake_times_out_after_ten_seconds
 
 
 def test_a_quiet_account_is_not_suspicious():
-    @run_scenario
-    async def _(server):
-        harness = TradingHarness(server)
-        async with harness.at_work():
-            await until(lambda: harness.state == "live")
-            await settle(700.0)
-            assert harness.state == "live"
-            assert len(server.all_peers) == 1
+    @run_live
+    async def _(server, harness):
+        await settle(700.0)
+        assert harness.state == "live"
+        assert len(server.all_peers) == 1
 
 
 def test_no_other_source_has_newer_trade_updates():
@@ -147,29 +149,23 @@ def test_no_other_source_has_newer_trade_updates():
     ids=range(11),
 )
 def test_unreadable_frames_are_counted_and_cost_only_themselves(junk):
-    @run_scenario
-    async def _(server):
-        harness = TradingHarness(server)
-        async with harness.at_work():
-            await until(lambda: harness.state == "live")
-            server.peer.send(junk)
-            server.send_message(server.peer, FILL)
-            await until(lambda: harness.traded == 2)
-            assert (harness.state, harness.updates.refused) == ("live", {"tradeFrame": 1})
+    @run_live
+    async def _(server, harness):
+        server.peer.send(junk)
+        server.send_message(server.peer, FILL)
+        await until(lambda: harness.traded == 2)
+        assert (harness.state, harness.updates.refused) == ("live", {"tradeFrame": 1})
 
 
 @pytest.mark.parametrize(
     "message", [{}, {"action": "error", "data": {"error_message": "internal server error"}}, {"stream": "news"}]
 )
 def test_unsolicited_messages_change_nothing(message):
-    @run_scenario
-    async def _(server):
-        harness = TradingHarness(server)
-        async with harness.at_work():
-            await until(lambda: harness.state == "live")
-            server.send_message(server.peer, message)
-            await settle()
-            assert (harness.state, harness.traded, harness.updates.refused) == ("live", 1, {})
+    @run_live
+    async def _(server, harness):
+        server.send_message(server.peer, message)
+        await settle()
+        assert (harness.state, harness.traded, harness.updates.refused) == ("live", 1, {})
 
 
 class NoServer:
@@ -185,12 +181,9 @@ def test_no_bytes_ever_raise(data):
 
 
 def test_messages_are_counted_by_kind_and_unknown_kinds_together():
-    @run_scenario
-    async def _(server):
-        harness = TradingHarness(server)
-        async with harness.at_work():
-            await until(lambda: harness.state == "live")
-            for message in (FILL, FILL, {"stream": "news"}, {"stream": "weather"}):
-                server.send_message(server.peer, message)
-            await until(lambda: harness.updates.messages["other"] == 2)
-            assert harness.updates.messages == {"authorization": 1, "listening": 1, "trade_updates": 2, "other": 2}
+    @run_live
+    async def _(server, harness):
+        for message in (FILL, FILL, {"stream": "news"}, {"stream": "weather"}):
+            server.send_message(server.peer, message)
+        await until(lambda: harness.updates.messages["other"] == 2)
+        assert harness.updates.messages == {"authorization": 1, "listening": 1, "trade_updates": 2, "other": 2}
