@@ -148,8 +148,8 @@ class Reload:
             server.reserve_files(config.server.max_subscribers)
         # REST before the streams: after they reconnect, missed data is read over REST.
         self._brokerage.set_breaker(config.rest.breaker_failures, config.rest.breaker_reset_seconds)
-        feeds = [(each.alpaca.feed, each.alpaca.stock_feed) for each in (old, config)]
-        if login is not old_login or feeds[0] != feeds[1]:
+        feeds, old_feeds = ((each.alpaca.feed, each.alpaca.stock_feed) for each in (config, old))
+        if login is not old_login or feeds != old_feeds:
             self._brokerage.relogin(wiring.rest(config), login)
         self._supervisor.reload(wiring.supervisor(config), login)
         if self._release is not None:

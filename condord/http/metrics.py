@@ -24,6 +24,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from condord.http.answer import REVALIDATE
 from condord.http.interfaces import DaemonView, MetricValues, StreamCounts
 from condord.live import wire
 
@@ -46,7 +47,7 @@ async def exposition(request: Request) -> Response:
 def answer_with(registry: Collector, request: Request) -> Response:
     """The answer with all metrics of a registry, in the format that the request accepts."""
     encode, content_type = _encoder(request.headers.get("accept", ""))
-    return Response(encode(registry), headers={"Content-Type": content_type, "Cache-Control": "no-cache"})
+    return Response(encode(registry), headers={**REVALIDATE, "Content-Type": content_type})
 
 
 def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:

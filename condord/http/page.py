@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from condord.http.answer import REVALIDATE
 from condord.http.etag import is_known
 from condord.http.interfaces import DaemonView
 from condord.http.problem import problem
@@ -30,7 +31,6 @@ BUILD_DIRECTORY = Path(__file__).with_name("page")
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript"}
 """Media types of assets by suffix; files with any other suffix are not served."""
 _IMMUTABLE = "max-age=31536000, immutable"
-_REVALIDATE = "no-cache"
 _UNBUILT_PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -76,7 +76,7 @@ class Page:
     async def index(self, request: Request) -> Response:
         """Answer with the page, or 304 for a client that has it."""
         file = self._index or StaticFile(media_type="text/html", body=_unbuilt_page(request).encode())
-        headers = {"ETag": file.etag, "Cache-Control": _REVALIDATE}
+        headers = {"ETag": file.etag, **REVALIDATE}
         if is_known(request.headers, file.etag):
             return Response(status_code=304, headers=headers)
         return _answer(request, file, headers)

@@ -167,10 +167,11 @@ class Health:
         if tries_at is None:
             self._attempt = None
             return None
-        if self._attempt is None or self._attempt[0] != tries_at:
-            wait = dt.timedelta(seconds=tries_at - self._stream.now())
-            self._attempt = tries_at, self._now_at() + wait
-        return self._attempt[1]
+        known, at = self._attempt or (None, None)
+        if at is None or known != tries_at:
+            at = self._now_at() + dt.timedelta(seconds=tries_at - self._stream.now())
+            self._attempt = tries_at, at
+        return at
 
     def _reading_notices(self) -> Iterator[wire.NoticeJson]:
         for what, (code, text) in _EXTRAS.items():

@@ -75,7 +75,7 @@ class StateLog:
             self._down_since = now
         if (new.state, new.code) == self._shown:
             return
-        was = self._shown[0]
+        was, _ = self._shown
         if new.state != was:
             self.since = self._now_at()
         self._shown = (new.state, new.code)
