@@ -71,7 +71,7 @@ class RestSettings(msgspec.Struct, frozen=True, kw_only=True):
     breaker_failures: int
     breaker_reset_seconds: float
     threads: int
-    stock_feed: StockFeed = "iex"
+    stock_feed: StockFeed
 
 
 def _not_measured(_endpoint: str, _code: str, _seconds: float) -> None:

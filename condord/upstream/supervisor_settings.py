@@ -29,7 +29,7 @@ class SupervisorSettings(LinkBounds, frozen=True, kw_only=True):
     stock_feed: StockFeed
     stock_symbol_limit: int
     refresh_seconds: float
-    keep_days: int = 400
+    keep_days: int
 
 
 def link_settings(settings: SupervisorSettings, name: str, *, pong_counts_as_data: bool = False) -> LinkSettings:

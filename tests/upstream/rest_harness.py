@@ -84,6 +84,7 @@ class Harness:
             "breaker_failures": 100,
             "breaker_reset_seconds": 30.0,
             "threads": 4,
+            "stock_feed": "iex",
         }
         self.settings = RestSettings(**{**defaults, **options})
         self.rest = AlpacaRest(

@@ -105,6 +105,7 @@ class Harness:
                 "stock_symbol_limit": 30,
                 "symbol_limit": 200,
                 "refresh_seconds": 60.0,
+                "keep_days": 400,
                 "silence_seconds": 3000.0,
                 "backoff_min_seconds": 1.0,
                 "backoff_max_seconds": 60.0,

@@ -17,6 +17,7 @@ def test_a_link_has_the_bounds_of_its_supervisor(pong_counts_as_data):
         stock_feed="iex",
         stock_symbol_limit=30,
         refresh_seconds=60.0,
+        keep_days=400,
         silence_seconds=7.0,
         backoff_min_seconds=0.5,
         backoff_max_seconds=30.0,
