@@ -42,13 +42,12 @@ from condord.live.subscriber import wake
 from condord.live.wire import MarketJson
 from condord.simulator.pricing import theoretical_value
 
-MOST_SLICE_MS = 10.0
-MOST_TOUCHES = 30
+MAX_SLICE_MS = 10.0
+MAX_TOUCHES = 30
 AT = dt.datetime(2026, 11, 20, 17, 0, 1, tzinfo=dt.UTC)
 SPOT, VOLATILITY = 100.0, 0.25
 FIRST_EXPIRATION, EXPIRATIONS = dt.date(2026, 12, 18), 10
-A_DAY = 5
-"""How many condors have the same underlying and expiration."""
+CONDORS_PER_EXPIRATION = 5
 LEGS = (("P", 80, 1), ("P", 85, -1), ("C", 110, -1), ("C", 115, 1))
 WINDOW_SECONDS = 0.3
 """Between two publications: longer than the window, and all repetitions are within one minute."""
@@ -199,7 +198,7 @@ def holdings(condors: int) -> list[dict[str, int]]:
     """The legs of each condor: signed quantities by symbol."""
     found = []
     for number in range(condors):
-        group, place = divmod(number, A_DAY)
+        group, place = divmod(number, CONDORS_PER_EXPIRATION)
         expiration = FIRST_EXPIRATION + dt.timedelta(weeks=group % EXPIRATIONS)
         root = f"R{chr(65 + group // EXPIRATIONS)}"
         legs = {f"{root}{expiration:%y%m%d}{right}{strike + place:05d}000": sign for right, strike, sign in LEGS}
@@ -264,13 +263,13 @@ def week(seed: int, step_seconds: float, *, is_listed: bool) -> bool:
         on_stub = simulated.on_stub[rule.name] if rule.name in PL_LINES else ""
         print(f"{rule.name:<17} {simulated.fired[rule.name]:>6} {naive:>9} {on_stub:>8} {false:>6}")
     touches = simulated.fired["tested"] + simulated.fired["breached"]
-    print(f"tested and breached: {touches} (fewer than {MOST_TOUCHES})")
+    print(f"tested and breached: {touches} (fewer than {MAX_TOUCHES})")
     print(f"fired in spite of a stub: {len(simulated.apart)}; faults: {len(simulated.faults)}")
     for line in (*simulated.apart, *(simulated.log if is_listed else ())):
         print(line)
     for fault in simulated.faults:
         print(fault)
-    return touches < MOST_TOUCHES and not simulated.faults
+    return touches < MAX_TOUCHES and not simulated.faults
 
 
 def main() -> None:
@@ -285,7 +284,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.week:
         sys.exit(not week(options.seed, options.step, is_listed=options.list))
-    sys.exit(cost(options.condors, options.repetitions) > MOST_SLICE_MS)
+    sys.exit(cost(options.condors, options.repetitions) > MAX_SLICE_MS)
 
 
 if __name__ == "__main__":

@@ -39,23 +39,24 @@ from condord.live.published import EVERYTHING, Selection
 from condord.live.publisher import Publisher
 from condord.live.subscriber import wake
 
-MOST = 1.1
+MAX_EXPONENT = 1.1
 AT = dt.datetime(2026, 11, 20, 15, 31, tzinfo=dt.UTC)
-A_DAY = 5
-"""How many condors have the same underlying and expiration, unless crowded."""
+CONDORS_PER_EXPIRATION = 5
+"""How many condors share an underlying and an expiration, unless the caller asks for more."""
 LEGS = (("P", 0, 1), ("P", 5, -1), ("C", 10, -1), ("C", 15, 1))
 ONE, SMALL, MANY = 1, 50, 960
 PER_FRAME = 10
 
 
-def account(condors: int, a_day: int = A_DAY) -> dict[str, int]:
+def account(condors: int, per_expiration: int = CONDORS_PER_EXPIRATION) -> dict[str, int]:
     """Return the legs of `condors` condors: signed quantities by symbol."""
     held = {}
     for number in range(condors):
-        group, place = divmod(number, a_day)
+        group, place = divmod(number, per_expiration)
         root, day = f"R{chr(65 + group // 12 % 26)}{chr(65 + group // 312)}", f"26{1 + group % 12:02}18"
+        size = place % CONDORS_PER_EXPIRATION + 1
         for right, above, quantity in LEGS:
-            held[f"{root}{day}{right}{100 + 20 * place + above:05d}000"] = quantity * (place % A_DAY + 1)
+            held[f"{root}{day}{right}{100 + 20 * place + above:05d}000"] = quantity * size
     return held
 
 
@@ -221,7 +222,7 @@ def main() -> int:
     exponents = [grown(name, *LOADS[name], chosen.doublings, chosen.repetitions) for name in names]
     if chosen.crowded:
         grown("crowded", *CROWDED, 1)
-    return 1 if max(exponents) > MOST else 0
+    return 1 if max(exponents) > MAX_EXPONENT else 0
 
 
 def grown(name: str, size: int, cost: Callable[[int, int], float], doublings: int, repetitions: int) -> float:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import fanout
 from subscribers import following, report_of, room
 
-MOST_RESIDENT_KB = 45_000
+MAX_RESIDENT_KB = 45_000
 SPARE = 10
 """Streams besides those of the subscribers: of relays, and of subscribers that are leaving."""
 
@@ -95,7 +95,7 @@ def main() -> int:
         largest = max(resident_kb(server.pid) for server in chain[1:])
     for line in (dict(zip(lines[0], lines[0], strict=True)), *lines):
         print(*(text.rjust(max(len(name), 9)) for name, text in line.items()), flush=True)
-    if largest > MOST_RESIDENT_KB + 16 * count:
+    if largest > MAX_RESIDENT_KB + 16 * count:
         print(f"a relay holds {largest / 1000:.0f} MB")
         return 1
     return 0

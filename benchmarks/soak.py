@@ -44,7 +44,7 @@ from tests.e2e.running import Condord, Follower, Simulated, settled, until
 from tests.http.scrape import samples
 
 MEMORY_MIB = 4.0
-MOST_CONNECTIONS = 2 + 7 + 4
+MAX_CONNECTIONS = 2 + 7 + 4
 SETTLE_SECONDS = 3.0
 RATE = 50
 TIMEOUT_SECONDS = 120.0
@@ -267,8 +267,8 @@ def report(soak: Soak, status: dict, state: dict, before: Held, after: Held) -> 
 def faults_of(before: Held, after: Held) -> list[str]:
     """The resources that have grown."""
     grown = [name for name in ("files", "threads", "tasks") if getattr(after, name) > getattr(before, name)]
-    if after.connections > MOST_CONNECTIONS:
-        grown.append(f"connections to Alpaca above {MOST_CONNECTIONS}")
+    if after.connections > MAX_CONNECTIONS:
+        grown.append(f"connections to Alpaca above {MAX_CONNECTIONS}")
     if after.memory_mib - before.memory_mib > MEMORY_MIB:
         grown.append(f"memory by more than {MEMORY_MIB:g} MiB")
     return [f"grown: {name}" for name in grown]

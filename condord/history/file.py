@@ -92,7 +92,7 @@ class HistoryFile:
         Raises:
             OSError, sqlite3.Error, Unavailable: the file cannot be used.
         """
-        self._whole(self._write)
+        self._retry_if_damaged(self._write)
 
     def read(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Return the result of `work`.
@@ -100,7 +100,7 @@ class HistoryFile:
         Raises:
             OSError, sqlite3.Error, Unavailable: the file cannot be used.
         """
-        return self._whole(lambda opened: work(opened.connection))
+        return self._retry_if_damaged(lambda opened: work(opened.connection))
 
     def add_account(self, account: StoredAccount) -> None:
         """Store the account, if it is new.
@@ -108,7 +108,7 @@ class HistoryFile:
         Raises:
             OSError, sqlite3.Error, Unavailable: the file cannot be used.
         """
-        self._whole(lambda opened: _in_transaction(opened, lambda: opened.account(account)))
+        self._retry_if_damaged(lambda opened: _in_transaction(opened, lambda: opened.account(account)))
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -116,7 +116,7 @@ class HistoryFile:
             self._open.connection.close()
             self._open = None
 
-    def _whole(self, work: Callable[[_OpenFile], Result]) -> Result:
+    def _retry_if_damaged(self, work: Callable[[_OpenFile], Result]) -> Result:
         """Do `work`; if the file turns out to be damaged, do it again with a new one."""
         try:
             with self._opened() as opened:

@@ -40,7 +40,7 @@ _DAMAGED_TEXTS = (
 )
 """The messages of SQLite for a damaged schema, text or header, for which it has no code of its own."""
 _OTHERS = 0o077
-_LEAST_FREE_BYTES = 64 << 10
+_MIN_FREE_BYTES = 64 << 10
 """SQLite needs about this much for a small write: a few pages, and 32 KB for the index of the write-ahead log."""
 _MAY_BE_FULL = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 """SQLite reports these for a full disk, too, if it cannot create or enlarge the files beside the database."""
@@ -241,7 +241,7 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path, migrations: Sequ
 def _is_full(directory: Path) -> bool:
     with contextlib.suppress(OSError):
         disk = os.statvfs(directory)
-        return disk.f_bavail * disk.f_frsize < _LEAST_FREE_BYTES or (disk.f_files > 0 and disk.f_favail == 0)
+        return disk.f_bavail * disk.f_frsize < _MIN_FREE_BYTES or (disk.f_files > 0 and disk.f_favail == 0)
     return False
 
 

@@ -13,7 +13,7 @@ import selectors
 import time
 from collections.abc import Callable
 
-LEAST_SECONDS = 1.5
+MIN_SECONDS = 1.5
 """A loop that has not checked for this long was suspended, or blocked. The timers of every loop are closer together."""
 
 _log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Suspensions:
         now, machine = self._now(), self._machine()
         seconds = max(now - self._checked, machine - self._machine_checked)
         self._checked, self._machine_checked = now, machine
-        if seconds < LEAST_SECONDS or not self._watchers:
+        if seconds < MIN_SECONDS or not self._watchers:
             return
         _log.info("The process was suspended or blocked", extra={"fields": {"seconds": round(seconds, 1)}})
         for noted in self._watchers:

@@ -39,7 +39,7 @@ KEPT_FOR = dt.timedelta(days=10)
 """Longer than two sessions and the longest weekend between them."""
 
 Instant = Annotated[dt.datetime, msgspec.Meta(tz=True)]
-_A_DAY = dt.timedelta(days=1)
+_DAY = dt.timedelta(days=1)
 _MAX_RENAMING = dt.timedelta(days=4)
 _STRIKE_ROUNDING_MILLS = 10
 _CASH = "USD"
@@ -246,7 +246,7 @@ def _book(
     taken = []
     for entry in by_symbol.get(activity.symbol, ()):
         is_of_side = is_long is None or (entry.change.held > 0) == is_long
-        if is_of_side and activity.day >= exchange_day(entry.change.since_at) - _A_DAY:
+        if is_of_side and activity.day >= exchange_day(entry.change.since_at) - _DAY:
             quantity = entry.take(min(left, entry.gone))
             left -= quantity
             taken.append((entry, quantity))
@@ -299,7 +299,7 @@ def _take_splits(
     ratios = [(split.symbol, split.ratio, split.day) for split in splits] + _take_renamed(options)
     booked = {(activity.symbol, activity.day) for activity in activities if activity.kind == "SPLIT"}
     for entry in (*options, *stocks):
-        first, last = exchange_day(entry.change.since_at) - _A_DAY, exchange_day(entry.change.at)
+        first, last = exchange_day(entry.change.since_at) - _DAY, exchange_day(entry.change.at)
         is_booked = any(symbol in _stocks_of(entry) and first <= day <= last for symbol, day in booked)
         is_whole = entry.change.shares is None or entry.change.quantity == -entry.change.held or entry.change.held == 0
         if is_booked and is_whole:
@@ -316,7 +316,7 @@ def _stocks_of(entry: UnexplainedChange) -> Iterable[str]:
 
 def _is_split(change: AccountChange, ratio: Fraction, day: dt.date) -> bool:
     """Whether a stock changed in `ratio` around `day`; fractions of a share are paid in cash."""
-    first, last = exchange_day(change.since_at) - _A_DAY, exchange_day(change.at) + _A_DAY
+    first, last = exchange_day(change.since_at) - _DAY, exchange_day(change.at) + _DAY
     moved = change.held * (ratio - 1)
     return first <= day <= last and abs(moved - change.quantity) < 1
 

@@ -30,7 +30,7 @@ SLICE = 20
 SETTLE_SECONDS = 10.0
 """How long after the first evaluation no subject counts as gone."""
 _MINUTE_SECONDS = 60
-_LEAST_SECONDS = 0.001
+_MIN_SECONDS = 0.001
 """The shortest wait for an evaluation that is due by time, so that rounding cannot make the event loop spin."""
 _MARGIN_SECONDS = 0.05
 """How long after a full minute the evaluation is: a timer that fires early would still be in the minute before."""
@@ -138,7 +138,7 @@ class AlertWatch:
             return now
         due = [now + _MINUTE_SECONDS - (now_at.timestamp() - _MARGIN_SECONDS) % _MINUTE_SECONDS]
         if self._session.is_open and (seconds := self.alerts.next_seconds(self._session.seconds)) is not None:
-            due.append(now + max(seconds, _LEAST_SECONDS))
+            due.append(now + max(seconds, _MIN_SECONDS))
         if self._is_gone_due and self._gone_from is not None:
             due.append(max(now, self._gone_from))
         return min(due)

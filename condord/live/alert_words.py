@@ -27,7 +27,7 @@ NEAR_SIGMAS = 1.0
 LEAVES_NEAR = 1.5
 """How many times that distance is clearly away."""
 PLAUSIBLE_TIMES = 2.0
-MOST_IV = 3.0
+MAX_IV = 3.0
 """A leg without a volatility has at most twice the volatility of the nearest leg with one, up to 300 %, and else 300 %.
 
 Otherwise one that nobody bids for, far out of the money, would keep a critical alert until the settlement. With an hour
@@ -70,9 +70,9 @@ def near_strike(condor: Condor, terms: CondorTerms, risk: Risk, when: Moment, *,
 def _most_iv(legs: list[tuple[float, float]]) -> float:
     """The greatest plausible volatility of a leg without one, from those that have one and how far away they are."""
     if not legs:
-        return MOST_IV
+        return MAX_IV
     _, nearest_iv = min(legs)  # of a leg that is far away, it is inflated by the least price of a cent
-    return max(nearest_iv, min(PLAUSIBLE_TIMES * nearest_iv, MOST_IV))
+    return max(nearest_iv, min(PLAUSIBLE_TIMES * nearest_iv, MAX_IV))
 
 
 def _away(leg: Leg, spot: _Spot) -> float:

@@ -120,7 +120,7 @@ def _by_price(
         return []
     for entry in (*nearby, *(entry for entry in gone if entry not in fitting[0] or entry.change.held > 0)):
         entry.left = 0
-    return [_whole(entry, stock) for entry in fitting[0] if entry.gone]
+    return [_all_of(entry, stock) for entry in fitting[0] if entry.gone]
 
 
 def _exercised(gone: Sequence[UnexplainedChange]) -> Iterator[list[UnexplainedChange]]:
@@ -154,13 +154,13 @@ def _by_shares(
         for move in near:
             left -= move.take(left)
         if count == total:
-            found += [_whole(entry, stock) for entry in same]
+            found += [_all_of(entry, stock) for entry in same]
         elif count:
             found.append(_some_of(same, stock, count, sign * count * shares))
     return found
 
 
-def _whole(entry: UnexplainedChange, stock: str) -> Assignment:
+def _all_of(entry: UnexplainedChange, stock: str) -> Assignment:
     """The assignment of all contracts of a change."""
     count = entry.take(entry.gone)
     return Assignment(

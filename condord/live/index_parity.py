@@ -13,7 +13,7 @@ from condord.core.model.assumptions import Assumptions
 from condord.core.model.parity import parity_price
 from condord.live.chains import ChainContract, HeldChain
 
-MOST_ASKED = 20
+MAX_ASKED = 20
 """The number of strikes whose other right is requested until a price shows which strike is the nearest."""
 NEAREST_ASKED = 3
 _E4_PER_DOLLAR = 10_000
@@ -65,7 +65,7 @@ def contracts_to_request(chain: HeldChain, price: float | None, mid: Callable[[s
         return -(mid(contract.symbol) or 0.0) if price is None else abs(contract.strike - price)
 
     ranked = sorted(chain.contracts, key=lambda contract: (distance(contract), contract.symbol))
-    most = MOST_ASKED if price is None else NEAREST_ASKED
+    most = MAX_ASKED if price is None else NEAREST_ASKED
     return [contract.opposite.symbol for contract in ranked[:most] if contract.opposite.symbol not in held]
 
 

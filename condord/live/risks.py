@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from condord.core.dividend import Dividend
-from condord.core.model.alpaca_check import MOST_DIFFERENCE
+from condord.core.model.alpaca_check import MAX_DIFFERENCE
 from condord.core.model.assumptions import Assumptions
 from condord.core.model.figures import OptionSnapshot
 from condord.core.model.risk import Greeks
@@ -257,7 +257,7 @@ class Risks:
 
     def _differing(self, symbols: Sequence[str], now_at: dt.datetime) -> Notice:
         text = (
-            f"Alpaca's delta differs by more than {MOST_DIFFERENCE} from the one that its own method gives for the "
+            f"Alpaca's delta differs by more than {MAX_DIFFERENCE} from the one that its own method gives for the "
             f"published quotes and prices: {symbols_text(symbols)}"
         )
         since_at = self.notice.since if self.notice is not None else now_at

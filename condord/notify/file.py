@@ -72,7 +72,7 @@ class AlertFile:
     @property
     def is_replaced(self) -> bool:
         """Whether the open file was deleted, or another one has taken its place."""
-        return self._connection is not None and self._present_inode() != self._inode
+        return self._connection is not None and self._current_inode() != self._inode
 
     def read(self, account: str) -> StoredAlerts | None:
         """Return the stored state of an account; None if the file turned out to be damaged.
@@ -90,7 +90,7 @@ class AlertFile:
                 channels=_channels(connection, account),
             )
 
-        stored = self._whole(work)
+        stored = self._retry_if_damaged(work)
         self._known.add(account)
         return stored if aside == self.aside else None
 
@@ -110,7 +110,7 @@ class AlertFile:
             self._known.add(account)
             return written
 
-        return self._whole(work)
+        return self._retry_if_damaged(work)
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -131,7 +131,7 @@ class AlertFile:
         _put_channels(connection, account, edit.channels)
         return WriteResult(recovered=recovered)
 
-    def _whole(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+    def _retry_if_damaged(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Do `work`; if the file turns out to be damaged, do it again with a new one."""
         try:
             with self._opened() as connection:
@@ -147,20 +147,20 @@ class AlertFile:
     @contextlib.contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         """The open file; it is closed after a failure."""
-        inode = self._present_inode()
+        inode = self._current_inode()
         if inode is None or inode != self._inode:  # another file, which has not been read
             self.close()
             self._known.clear()
         if self._connection is None:
             self._connection = database.open_writer(self.path, MIGRATIONS, synchronous="FULL")
-            self._inode = self._present_inode()
+            self._inode = self._current_inode()
         try:
             yield self._connection
         except BaseException:
             self.close()
             raise
 
-    def _present_inode(self) -> int | None:
+    def _current_inode(self) -> int | None:
         try:
             return self.path.stat().st_ino
         except (FileNotFoundError, NotADirectoryError):

@@ -13,7 +13,7 @@ RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
 """The waits after the first failures of a message."""
 LAST_RETRY_SECONDS = 1800.0
 """The wait after each later failure."""
-LEAST_LIFE = dt.timedelta(seconds=60)
+MIN_LIFE = dt.timedelta(seconds=60)
 """How long a message shortly before the close is kept at least, so that it is tried more than once."""
 
 
@@ -41,4 +41,4 @@ def session_end(calendar: Calendar, now_at: dt.datetime, underlying: str | None)
 
 def expiry(session_end_at: dt.datetime, now_at: dt.datetime) -> dt.datetime:
     """Return when a message that is queued at `now_at` expires."""
-    return max(session_end_at, now_at + LEAST_LIFE)
+    return max(session_end_at, now_at + MIN_LIFE)

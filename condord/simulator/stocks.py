@@ -24,7 +24,7 @@ _WIDE_FROM = 200.0  # dollars, from which a spread can be two cents
 _TRADE_SHARE = 0.25
 _QUOTES_AT_ONCE = 200.0
 _LOT = 100
-_SHARES_A_DAY = 4_000_000
+_SHARES_PER_DAY = 4_000_000
 _MINUTE = 60
 
 
@@ -214,7 +214,7 @@ class StockMarket:
         if prices is None:
             return _flat(symbol, _midnight(day), self._market.underlyings.previous_close(symbol) or 0.0)
         draw = random.Random(f"{self._seed}/{symbol}/volume/{day}")  # noqa: S311 - volumes, not secrets
-        volume = int(_SHARES_A_DAY * stock.root.liquidity * draw.uniform(0.5, 1.5))
+        volume = int(_SHARES_PER_DAY * stock.root.liquidity * draw.uniform(0.5, 1.5))
         return StockBar(
             symbol=symbol,
             start=_midnight(day),

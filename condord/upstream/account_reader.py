@@ -37,7 +37,7 @@ PAGES_PER_READING = 100
 _DEBOUNCE_SECONDS = 0.1
 _OVERLAP = dt.timedelta(minutes=5)
 """A read begins this long before the newest known fill, in case an earlier one was listed after it."""
-_A_SECOND = dt.timedelta(seconds=1)
+_SECOND = dt.timedelta(seconds=1)
 
 
 class AccountReader:
@@ -151,7 +151,7 @@ class AccountReader:
 
     async def _read_pages(self, key: object, today: dt.date) -> bool:
         """Read the fills since a little before the newest known one. Return whether all are known now."""
-        begin = start_of_day(today) - _A_SECOND
+        begin = start_of_day(today) - _SECOND
         newest = max((fill.at for fill in self._fills.values()), default=begin)
         after, token = max(begin, newest - _OVERLAP), None
         for _ in range(PAGES_PER_READING):
@@ -167,7 +167,7 @@ class AccountReader:
     def _end_with_the_day(self, poll: Poller, pace: float) -> None:
         """Let the next poll begin with the next day at the exchange at the latest."""
         now_at = self._now_at()
-        left = start_of_day(exchange_day(now_at) + DAY) - now_at + _A_SECOND
+        left = start_of_day(exchange_day(now_at) + DAY) - now_at + _SECOND
         poll.set_period(min(max(self._refresh_seconds, pace), left.total_seconds()))
 
 

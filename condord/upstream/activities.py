@@ -31,7 +31,7 @@ PAST: tuple[ActivityKind, ...] = (*FILLS, *BOOKINGS, "FEE")
 """The kinds of activities from which closed trades are found."""
 
 _OVERLAP = dt.timedelta(hours=1)
-_A_DAY = dt.timedelta(days=1)
+_DAY = dt.timedelta(days=1)
 _KIND = "activities"
 _CANCELED = "canceled"
 """The status of a booking that did not take place."""
@@ -142,7 +142,7 @@ def _instant(row: Mapping[str, object]) -> dt.datetime | None:
         if (at := rest_parsing.instant(row.get(name))) is not None:
             return at
     day = rest_parsing.date_of(row.get("date"))  # bookings appear the day after their date
-    return None if day is None else dt.datetime.combine(day + _A_DAY, dt.time(), dt.UTC)
+    return None if day is None else dt.datetime.combine(day + _DAY, dt.time(), dt.UTC)
 
 
 def _compact(symbol: str) -> str:
@@ -254,7 +254,7 @@ class ActivityReader:
         day, underlyings = self._splits_read_for or (None, frozenset())
         if not symbols_ or (day == today and symbols_ <= underlyings):
             return
-        read = tuple(await self._brokerage.splits(sorted(symbols_), today - KEPT_FOR, today + _A_DAY))
+        read = tuple(await self._brokerage.splits(sorted(symbols_), today - KEPT_FOR, today + _DAY))
         self._splits_read_for = today, symbols_
         if read != self.splits:
             self.splits = read

@@ -22,8 +22,8 @@ from condord.upstream.interfaces import ClosePage
 
 _PARTS = ("latestQuote", "latestTrade", "dailyBar", "prevDailyBar")
 _GREEKS = ("delta", "gamma", "theta", "vega")
-_A_DAY = dt.timedelta(days=1)
-_A_SECOND = dt.timedelta(seconds=1)
+_DAY = dt.timedelta(days=1)
+_SECOND = dt.timedelta(seconds=1)
 BARS_PER_PAGE = 1000
 """How many bars a page may have, so that an answer stays within the limits of `bodies`."""
 _MAX_TOKEN = 512
@@ -188,7 +188,7 @@ def day_bars_query(symbols: Iterable[str], start: dt.date, end: dt.date, token: 
         "timeframe": "1Day",
         # A bar bears the midnight in New York that begins its day.
         "start": _written(start_of_day(start)),
-        "end": _written(start_of_day(end + _A_DAY) - _A_SECOND),
+        "end": _written(start_of_day(end + _DAY) - _SECOND),
         "adjustment": "raw",
         "feed": "sip",
         "limit": str(BARS_PER_PAGE),

@@ -39,7 +39,7 @@ REACH_DAYS = 400
 """How many days orders reach back at least."""
 _MAX_DAYS = 10_000
 """More than Alpaca has existed, so that no instant is out of range."""
-_A_DAY = dt.timedelta(days=1)
+_DAY = dt.timedelta(days=1)
 _MAX_OPEN = dt.timedelta(days=100)
 """Good-till-canceled orders end after 90 days, so an order that seems open for longer is ignored."""
 _OVERLAP = dt.timedelta(hours=1)
@@ -226,7 +226,7 @@ class OrderHistory:
     def begin(self, now_at: dt.datetime) -> dt.datetime:
         """The instant after which orders are to be read, oldest first; pass each page to `take`."""
         oldest_at = self._oldest_at(now_at)
-        if self._mark is None or self._read_from is None or self._read_from > oldest_at + _A_DAY:
+        if self._mark is None or self._read_from is None or self._read_from > oldest_at + _DAY:
             return oldest_at
         return max(oldest_at, min(self._mark, now_at) - _OVERLAP)
 

@@ -23,8 +23,8 @@ from condord.upstream.interfaces import ActivityPage
 LATE_FOR = dt.timedelta(days=7)
 """How long after its date a booking may appear. Usually that is the next business day, after a long weekend at most."""
 FILL_OVERLAP = dt.timedelta(hours=1)
-_A_DAY = dt.timedelta(days=1)
-_A_SECOND = dt.timedelta(seconds=1)
+_DAY = dt.timedelta(days=1)
+_SECOND = dt.timedelta(seconds=1)
 
 
 class PastRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +62,7 @@ class PastProgress:
             after_at = self._known_until - LATE_FOR
             self._is_stuck = False
         else:
-            after_at = min(self._known_until - FILL_OVERLAP, start_of_day(exchange_day(now_at)) - _A_SECOND)
+            after_at = min(self._known_until - FILL_OVERLAP, start_of_day(exchange_day(now_at)) - _SECOND)
         self._asked = after_at if self._asked is None else min(self._asked, after_at)
 
     def request(self, now_at: dt.datetime, oldest_at: dt.datetime) -> PastRequest | None:
@@ -101,4 +101,4 @@ class PastProgress:
             return oldest_at
         # Alpaca sorts by the date or by the booking, so rows that follow are not after the later of the two.
         days = [max(activity.day, exchange_day(activity.at)) for activity in page.activities]
-        return start_of_day(min(days) + _A_DAY) if days else self.complete_from
+        return start_of_day(min(days) + _DAY) if days else self.complete_from

@@ -29,7 +29,7 @@ from pathlib import Path
 
 import msgspec
 
-MOST_REQUEST_BYTES = 100_000
+MAX_REQUEST_BYTES = 100_000
 PRELOADED = (
     "condord.__main__",
     "condord.cli.completion",
@@ -141,7 +141,7 @@ def _serve(asking: socket.socket) -> None:
     while True:
         for file, _ in ready.poll():
             if file == asking.fileno():
-                request, ancillary, _, _ = asking.recvmsg(MOST_REQUEST_BYTES, socket.CMSG_SPACE(3 * 4))
+                request, ancillary, _, _ = asking.recvmsg(MAX_REQUEST_BYTES, socket.CMSG_SPACE(3 * 4))
                 if not request:
                     for child in running.values():
                         os.kill(child.pid, signal.SIGKILL)

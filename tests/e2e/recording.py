@@ -18,7 +18,7 @@ ENVIRON = {
     "CONDORD_STREAM_SILENCE_SECONDS": "30",
     **replaced(**UNPACED, host__database__BUSY_SECONDS=BUSY_SECONDS),
 }
-A_MINUTE = dt.timedelta(minutes=1)
+MINUTE = dt.timedelta(minutes=1)
 SECOND = 2
 """The clock is set to this second of a minute, so that most of a minute is left before another one ends by itself."""
 NEW_YORK = ZoneInfo("America/New_York")
@@ -51,7 +51,7 @@ def exchange_time(simulated: Simulated) -> dt.datetime:
 
 
 def next_minute(at: dt.datetime) -> dt.datetime:
-    return at.replace(second=SECOND, microsecond=0) + A_MINUTE
+    return at.replace(second=SECOND, microsecond=0) + MINUTE
 
 
 def refresh(condord: Condord) -> None:

@@ -350,10 +350,10 @@ def test_the_process_exits_with_70_and_the_blocking_lines_if_the_event_loop_is_b
 
 
 def test_a_report_that_cannot_be_written_delays_the_exit_but_does_not_prevent_it(simulated, tmp_path):
-    holding = "import logging\nhang_watchdog.REPORT_SECONDS = 1.0\n" + BLOCKS.replace(
+    blocks_with_lock = "import logging\nhang_watchdog.REPORT_SECONDS = 1.0\n" + BLOCKS.replace(
         "time.sleep(0.01)", "logging.getLogger().handlers[0].acquire(); time.sleep(0.01)"
     )
-    with closing_program(Sabotaged(simulated, tmp_path, holding)) as condord:
+    with closing_program(Sabotaged(simulated, tmp_path, blocks_with_lock)) as condord:
         condord.start_fault()
         assert condord.wait() == 70
         assert error_lines(condord) == []

@@ -26,8 +26,8 @@ from tests.fuzz import decoders
 
 SECONDS = 60.0
 REPEATS = 64
-"""How often an input is sent, as a flood is long."""
-MOST_ANSWER = 4
+"""How many times an input is sent, to imitate a flood."""
+MAX_REPLY_RATIO = 4
 """The maximum ratio of reply to input, rounded up: an empty ping of two bytes has a pong of six."""
 EXPECTED_CODES = {"malformed", "unreachable", "timeout"}
 NAMES = sorted(decoders.REST)
@@ -139,7 +139,7 @@ def check_frames(data):
                 break
             socket.data_received(data)
             assert transport.is_aborted or transport.waiting <= MAX_UNSENT_BYTES
-        assert transport.waiting <= MAX_UNSENT_BYTES + MOST_ANSWER * len(data) + 200  # and a close frame
+        assert transport.waiting <= MAX_UNSENT_BYTES + MAX_REPLY_RATIO * len(data) + 200  # and a close frame
         return transport.waiting
 
     return asyncio.run(scenario())

@@ -5,7 +5,7 @@ import socket
 import time
 
 from condord.host import suspensions
-from condord.host.suspensions import LEAST_SECONDS, CheckingSelector, Suspensions
+from condord.host.suspensions import MIN_SECONDS, CheckingSelector, Suspensions
 from condord.host.thread_pool import ResolvingLoop
 
 
@@ -29,7 +29,7 @@ class Clocks:
 
 def test_a_loop_that_runs_was_not_suspended():
     clocks = Clocks()
-    assert [clocks.check_after(LEAST_SECONDS - 0.01) for _ in range(100)] == [[]] * 100
+    assert [clocks.check_after(MIN_SECONDS - 0.01) for _ in range(100)] == [[]] * 100
 
 
 def test_a_stopped_process_is_noted_once_with_its_seconds(caplog):
@@ -69,7 +69,7 @@ def test_without_a_watcher_nothing_is_logged(caplog):
 
 
 def test_a_suspension_is_noted_before_anything_is_read_and_before_any_timer(monkeypatch):
-    monkeypatch.setattr(suspensions, "LEAST_SECONDS", 0.2)
+    monkeypatch.setattr(suspensions, "MIN_SECONDS", 0.2)
     order = []
     monitor = Suspensions()
     ours, theirs = socket.socketpair()

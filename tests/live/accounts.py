@@ -156,7 +156,7 @@ def make_edition(*, epoch="k3f9", replay_size=1024):
     return Edition(epoch=epoch, replay_size=replay_size, status=unread, totals=render.UNREAD_TOTALS)
 
 
-MOST_TICKS = 20
+MAX_TICKS = 20
 
 
 class CountingCoalescer(Coalescer):
@@ -245,7 +245,7 @@ class PublishingService:
     def turn(self):
         """Tick while that is due now, as the event loop does: a pass over risk figures takes a tick for each slice."""
         woken = []
-        for _ in range(MOST_TICKS):
+        for _ in range(MAX_TICKS):
             if (deadline := self.publisher.deadline) is None or deadline > self.now:
                 return woken
             woken += self.publisher.tick(self.now, self.now_at)

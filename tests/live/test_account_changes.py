@@ -3,8 +3,7 @@ import datetime as dt
 import pytest
 
 from condord.core.activity import Split
-from tests.live.lifecycle_timelines import C640, CONDOR, FRIDAY, MINUTE, P560, P570, Timeline, inferred, of_root
-from tests.live.lifecycle_timelines import DAY as A_DAY
+from tests.live.lifecycle_timelines import C640, CONDOR, DAY, FRIDAY, MINUTE, P560, P570, Timeline, inferred, of_root
 
 BEFORE_SPLIT = {"P00400": 1, "P00420": -1, "C00500": -1, "C00520": 1, "P00380": -1}
 AFTER_SPLIT = {"P00100": 4, "P00105": -4, "C00125": -4, "C00130": 4, "P00095": -4}
@@ -104,7 +103,7 @@ def test_a_contract_that_came_and_went_is_not_renamed():
 
 def test_a_contract_that_came_a_week_before_another_went_is_not_the_same_contract():
     timeline = Timeline(of_root("SPLT", {"P00420": -1})).read(of_root("SPLT", {"P00105": -4}))
-    timeline.read(of_root("SPLT", {"P00420": 0}), {"SPLT": 100}, after=7 * A_DAY)
+    timeline.read(of_root("SPLT", {"P00420": 0}), {"SPLT": 100}, after=7 * DAY)
     assert len(timeline.assignments) == 1
 
 
@@ -116,7 +115,7 @@ def test_contrary_bookings_withdraw_an_inferred_assignment(kind, symbol):
 
 
 def test_a_booking_from_before_a_contract_disappeared_does_not_explain_it():
-    timeline = Timeline({P570: -2}).activity("OPEXP", P570, 1, day=FRIDAY.date() - 5 * A_DAY)
+    timeline = Timeline({P570: -2}).activity("OPEXP", P570, 1, day=FRIDAY.date() - 5 * DAY)
     assert len(timeline.read({P570: 0}, {"SPY": 200}).assignments) == 1
 
 

@@ -7,8 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.examples import examples
 from tests.live.accounts import REPEATABLE
-from tests.live.lifecycle_timelines import C630, C640, CONDOR, FRIDAY, ID, MINUTE, P560, P570, Timeline, inferred
-from tests.live.lifecycle_timelines import DAY as A_DAY
+from tests.live.lifecycle_timelines import C630, C640, CONDOR, DAY, FRIDAY, ID, MINUTE, P560, P570, Timeline, inferred
 
 
 @pytest.mark.parametrize(("symbol", "shares", "word"), [(P570, 200, "came"), (C630, -200, "went")])
@@ -65,7 +64,7 @@ def test_shares_bought_by_an_order_are_not_an_assignment():
 
 
 @pytest.mark.parametrize("shares_first", [False, True])
-@pytest.mark.parametrize(("after", "count"), [(MINUTE, 1), (3 * A_DAY + 5 * 60 * MINUTE, 1), (4 * A_DAY, 0)])
+@pytest.mark.parametrize(("after", "count"), [(MINUTE, 1), (3 * DAY + 5 * 60 * MINUTE, 1), (4 * DAY, 0)])
 def test_shares_may_be_booked_up_to_the_end_of_the_next_session(after, count, shares_first):
     parts = [({P570: 0}, {}), ({}, {"SPY": 200})]
     first, second = reversed(parts) if shares_first else parts
@@ -94,7 +93,7 @@ def test_shares_explain_the_contract_that_delivers_that_many():
 
 
 def test_a_second_assignment_of_the_same_contract_is_reported_by_itself():
-    timeline = Timeline({P570: -3}).read({P570: -2}, {"SPY": 100}).read(after=4 * A_DAY)
+    timeline = Timeline({P570: -3}).read({P570: -2}, {"SPY": 100}).read(after=4 * DAY)
     assert timeline.assignments == []
     timeline.read({P570: 0}, {"SPY": 300})
     assert timeline.assignments == [inferred(2, P570, 200)]
@@ -119,7 +118,7 @@ def test_an_activity_shows_which_of_two_puts_was_assigned():
 
 def test_an_assignment_without_a_change_of_shares_is_reported_when_alpaca_books_it():
     timeline = Timeline({P570: -1, C630: -1}).read({P570: 0, C630: 0})
-    timeline.activity("OPASN", P570, 1).activity("OPASN", C630, 1).read(after=3 * A_DAY)
+    timeline.activity("OPASN", P570, 1).activity("OPASN", C630, 1).read(after=3 * DAY)
     assert timeline.assignments == [
         f"1 short {C630} was assigned: 100 shares of SPY went",
         f"1 short {P570} was assigned: 100 shares of SPY came",
@@ -128,7 +127,7 @@ def test_an_assignment_without_a_change_of_shares_is_reported_when_alpaca_books_
 
 @pytest.mark.parametrize(("days", "count"), [(1, 1), (10, 0)])
 def test_an_assignment_before_the_first_reading_is_reported_if_it_is_recent(days, count):
-    timeline = Timeline({}, at=FRIDAY).activity("OPASN", P570, 1, day=FRIDAY.date() - days * A_DAY).read()
+    timeline = Timeline({}, at=FRIDAY).activity("OPASN", P570, 1, day=FRIDAY.date() - days * DAY).read()
     assert timeline.assignments == [f"1 short {P570} was assigned"] * count
 
 
@@ -141,7 +140,7 @@ def test_shares_that_may_come_from_an_exercised_call_are_not_an_assignment():
 
 
 def test_the_short_put_of_a_condor_that_expired_between_its_puts_was_assigned():
-    timeline = Timeline(CONDOR, at=FRIDAY + 28 * A_DAY).replace({}, {"SPY": 200}, after=A_DAY)
+    timeline = Timeline(CONDOR, at=FRIDAY + 28 * DAY).replace({}, {"SPY": 200}, after=DAY)
     assert timeline.assignments == [inferred(2, P570, 200)]
 
 
@@ -151,14 +150,14 @@ def test_a_contract_that_became_long_has_lost_its_short_quantity():
 
 
 def test_a_condor_that_expired_beyond_its_wings_moves_no_shares_and_is_reported_only_once_booked():
-    timeline = Timeline(CONDOR, at=FRIDAY + 28 * A_DAY).replace({}, {}, after=A_DAY)
+    timeline = Timeline(CONDOR, at=FRIDAY + 28 * DAY).replace({}, {}, after=DAY)
     assert timeline.assignments == []
     timeline.activity("OPASN", P570, 2).activity("OPEXC", P560, 2).read()
     assert timeline.assignments == [f"2 short {P570} were assigned: 200 shares of SPY came"]
 
 
 def test_shares_for_only_some_expired_contracts_show_that_only_these_were_assigned():
-    timeline = Timeline({P570: -2}, at=FRIDAY + 28 * A_DAY).replace({}, {"SPY": 100}, after=A_DAY)
+    timeline = Timeline({P570: -2}, at=FRIDAY + 28 * DAY).replace({}, {"SPY": 100}, after=DAY)
     assert timeline.assignments == [
         f"one of 2 short {P570} was assigned: 100 shares of SPY came, and it is not known which"
     ]

@@ -2,8 +2,7 @@ import pytest
 from msgspec.structs import replace
 
 from condord.live.broken import name, same_named
-from tests.live.lifecycle_timelines import C630, C640, CONDOR, FRIDAY, ID, NAME, P550, P560, P570, Timeline
-from tests.live.lifecycle_timelines import DAY as A_DAY
+from tests.live.lifecycle_timelines import C630, C640, CONDOR, DAY, FRIDAY, ID, NAME, P550, P560, P570, Timeline
 
 LEGS = {"P00560": 1, "P00570": -1, "C00630": -1, "C00640": 1}
 
@@ -62,7 +61,7 @@ def test_the_notice_of_a_broken_condor_has_every_leg_that_is_missing_now():
 
 
 def test_a_condor_broken_for_weeks_may_lose_more_or_be_closed_further():
-    timeline = Timeline(CONDOR).read({P560: 0}).read(after=3 * 4 * A_DAY)
+    timeline = Timeline(CONDOR).read({P560: 0}).read(after=3 * 4 * DAY)
     assert timeline.read({C630: -1}).breaks == [f"{NAME} lost its 2 long puts 560 and 1 of its 2 short calls 630"]
     assert timeline.read().breaks == [f"{NAME} lost its 2 long puts 560 and 1 of its 2 short calls 630"]
     assert timeline.order({C640: -2}).read({C640: 0}).restart().read().breaks == [
@@ -73,7 +72,7 @@ def test_a_condor_broken_for_weeks_may_lose_more_or_be_closed_further():
 def test_a_broken_condor_is_reported_for_weeks():
     timeline = Timeline(CONDOR).read({C640: 0})
     for _ in range(5):
-        timeline.read(after=4 * A_DAY)
+        timeline.read(after=4 * DAY)
         assert timeline.breaks == [f"{NAME} lost its 2 long calls 640"]
 
 
@@ -114,7 +113,7 @@ def test_a_short_left_over_by_another_grouping_is_not_a_broken_condor():
 
 
 def test_settled_contracts_do_not_break_a_condor():
-    timeline = Timeline(CONDOR, at=FRIDAY + 28 * A_DAY).read({P560: 0, C630: 0, C640: 0}, after=A_DAY)
+    timeline = Timeline(CONDOR, at=FRIDAY + 28 * DAY).read({P560: 0, C630: 0, C640: 0}, after=DAY)
     assert (timeline.breaks, timeline.lifecycle.problems) == ([], {})
 
 

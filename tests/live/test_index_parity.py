@@ -6,7 +6,7 @@ from condord.core.model.assumptions import Assumptions
 from condord.core.model.black_scholes import MarketConditions, price
 from condord.core.position import Position
 from condord.live.chains import chains_of
-from condord.live.index_parity import MOST_ASKED, contracts_to_request, nearest, price_e4
+from condord.live.index_parity import MAX_ASKED, contracts_to_request, nearest, price_e4
 
 from .accounts import option, position
 from .test_chains import reading
@@ -80,7 +80,7 @@ def test_all_opposites_are_asked_for_until_there_is_a_price_the_dearest_first():
     assert len(contracts_to_request(HELD, None, mids())) == 4
     assert len(contracts_to_request(HELD, None, lambda _symbol: None)) == 4
     many = chain(*(index(5000 + 5 * number) for number in range(100)))
-    assert len(contracts_to_request(many, None, mids())) == MOST_ASKED
+    assert len(contracts_to_request(many, None, mids())) == MAX_ASKED
 
 
 def test_with_a_price_only_the_strikes_nearest_to_it_are_asked_for():

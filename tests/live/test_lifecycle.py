@@ -15,6 +15,7 @@ from tests.live.lifecycle_timelines import (
     C630,
     C640,
     CONDOR,
+    DAY,
     FRIDAY,
     ID,
     MINUTE,
@@ -25,9 +26,8 @@ from tests.live.lifecycle_timelines import (
     inferred,
     positions,
 )
-from tests.live.lifecycle_timelines import DAY as A_DAY
 
-DAY = dt.date(2026, 11, 20)
+TODAY = dt.date(2026, 11, 20)
 EARLIER = dt.datetime(2026, 11, 20, 15, tzinfo=dt.UTC)
 LATER = EARLIER + dt.timedelta(minutes=5)
 
@@ -37,7 +37,7 @@ def reading(book, stocks=None):
     return AccountReading(positions=held, grouping=group(held), stocks=stocks or {})
 
 
-def follow(*books, day=DAY, stocks=None):
+def follow(*books, day=TODAY, stocks=None):
     lifecycle = Lifecycle()
     for number, book in enumerate(books):
         held = (stocks or [{}] * len(books))[number]
@@ -79,16 +79,16 @@ def test_a_broken_condor_keeps_its_time_until_the_legs_are_gone():
 def test_an_assignment_is_reported_until_the_close_of_the_next_session():
     timeline = Timeline(CONDOR).read({P570: 0}, {"SPY": 200}).read({P560: 0, C630: 0, C640: 0})
     assert len(timeline.assignments) == 1
-    timeline.read(after=3 * A_DAY)
+    timeline.read(after=3 * DAY)
     assert [(len(timeline.assignments), notice.since) for notice in timeline.lifecycle.notices] == [
         (1, FRIDAY + MINUTE)
     ]
     assert timeline.read(after=6 * 60 * MINUTE).assignments == []
-    assert timeline.read(after=A_DAY).assignments == []
+    assert timeline.read(after=DAY).assignments == []
 
 
 def test_changes_while_nothing_ran_are_reported_after_a_restart():
-    timeline = Timeline(CONDOR).restart().read({P570: 0}, {"SPY": 200}, after=2 * A_DAY)
+    timeline = Timeline(CONDOR).restart().read({P570: 0}, {"SPY": 200}, after=2 * DAY)
     assert timeline.assignments == [inferred(2, P570, 200)]
     assert timeline.breaks == [f"{NAME} lost its 2 short puts 570"]
 
@@ -96,7 +96,7 @@ def test_changes_while_nothing_ran_are_reported_after_a_restart():
 def test_notices_survive_a_restart_with_their_time():
     timeline = Timeline(CONDOR).read({P570: 0}, {"SPY": 200})
     before = timeline.lifecycle.notices
-    assert timeline.restart().read(after=A_DAY).lifecycle.notices == before
+    assert timeline.restart().read(after=DAY).lifecycle.notices == before
 
 
 def awaited(timeline):
@@ -109,7 +109,7 @@ def test_contracts_that_left_the_account_await_their_booking_also_after_a_restar
     timeline = Timeline(CONDOR)
     assert awaited(timeline) == set()
     assert awaited(timeline.read({P570: -1})) == {P570}
-    assert awaited(timeline.restart().read(after=A_DAY)) == {P570}
+    assert awaited(timeline.restart().read(after=DAY)) == {P570}
     assert awaited(timeline.activity(kind, P570, 1).read()) == set()
 
 
@@ -136,12 +136,12 @@ def test_an_assignment_that_no_reading_shows_yet_is_awaited_until_one_does():
 
 
 def test_contracts_listed_after_their_settlement_await_a_booking_on_each_day():
-    timeline = Timeline(CONDOR, at=FRIDAY + 28 * A_DAY)
+    timeline = Timeline(CONDOR, at=FRIDAY + 28 * DAY)
     assert awaited(timeline) == set()
-    assert awaited(timeline.read(after=A_DAY)) == set(CONDOR)
+    assert awaited(timeline.read(after=DAY)) == set(CONDOR)
     before = timeline.lifecycle.awaited
     assert timeline.read().lifecycle.awaited == before
-    assert not timeline.read(after=A_DAY).lifecycle.awaited & before
+    assert not timeline.read(after=DAY).lifecycle.awaited & before
 
 
 def test_another_account_awaits_nothing():
@@ -154,17 +154,17 @@ def test_an_assignment_before_a_holiday_is_reported_until_the_close_of_the_day_a
     days = {dt.date(2026, 11, 25): dt.time(16), dt.date(2026, 11, 27): dt.time(13)}
     timeline = Timeline(CONDOR, at=dt.datetime(2026, 11, 25, 15, tzinfo=dt.UTC))
     timeline.account.set_calendar(Calendar({day: hours_of(day, dt.time(9, 30), close) for day, close in days.items()}))
-    timeline.read({P570: 0}, {"SPY": 200}).read(after=2 * A_DAY + 177 * MINUTE)
+    timeline.read({P570: 0}, {"SPY": 200}).read(after=2 * DAY + 177 * MINUTE)
     assert (timeline.at.hour, timeline.at.minute, len(timeline.assignments)) == (17, 58, 1)
     assert timeline.read(after=2 * MINUTE).assignments == []
 
 
 def test_expired_contracts_no_longer_listed_are_reported_after_a_restart():
-    timeline = Timeline(CONDOR, at=FRIDAY + 28 * A_DAY).read(after=A_DAY)
+    timeline = Timeline(CONDOR, at=FRIDAY + 28 * DAY).read(after=DAY)
     (before,) = timeline.notices("expired")
-    (after,) = timeline.restart().replace({}, after=A_DAY).notices("expired")
+    (after,) = timeline.restart().replace({}, after=DAY).notices("expired")
     assert (after.condor_id, after.since) == (before.condor_id, before.since)
-    assert timeline.read(after=2 * A_DAY).lifecycle.notices == ()
+    assert timeline.read(after=2 * DAY).lifecycle.notices == ()
 
 
 def test_a_change_that_is_not_explained_yet_survives_a_restart():
@@ -206,7 +206,7 @@ SATURDAY = dt.datetime(2026, 12, 19, 14, tzinfo=dt.UTC)
 
 def test_a_condor_is_not_broken_after_its_settlement():
     lifecycle = Lifecycle()
-    lifecycle.follow(reading(CONDOR), DAY, EARLIER)
+    lifecycle.follow(reading(CONDOR), TODAY, EARLIER)
     left = replace(reading({P570: -2}), settled=frozenset({P570}))
     lifecycle.follow(left, SATURDAY.date(), SATURDAY)
     assert lifecycle.problems == {}
@@ -224,7 +224,7 @@ def test_a_position_without_a_contract_has_no_notice():
     odd = Position(symbol="?", contract=None, quantity=-1, average_entry_e4=None, cost_basis_e4=None)
     lifecycle = Lifecycle()
     for held in ((odd,), ()):
-        lifecycle.follow(AccountReading(positions=held, grouping=group(held), stocks={}), DAY, EARLIER)
+        lifecycle.follow(AccountReading(positions=held, grouping=group(held), stocks={}), TODAY, EARLIER)
     assert lifecycle.notices == ()
 
 

@@ -662,7 +662,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
         self.known, self.until, self.good = {}, {}, {}
         self.waiting, self.changed = {}, set()
         self.delivered, self.expected = {}, {}
-        self.refused, self.doubts = {}, False
+        self.refused, self.is_doubtful = {}, False
         self.superseded = 0
 
     @rule(held=st.sets(st.sampled_from(SYMBOLS)))
@@ -681,8 +681,8 @@ class AgainstAPlainModel(RuleBasedStateMachine):
 
     @rule()
     def take_clock_doubt(self):
-        assert self.prices.take_clock_doubt() is self.doubts
-        self.doubts = False
+        assert self.prices.take_clock_doubt() is self.is_doubtful
+        self.is_doubtful = False
 
     @rule(batch=st.lists(timed(SYMBOLS), max_size=4))
     def offer(self, batch):
@@ -788,7 +788,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
             self.refuse("price")
         elif self.clock.is_future(each.at):
             self.refuse("future")
-            self.doubts = True
+            self.is_doubtful = True
         else:
             return True
         return False
@@ -797,7 +797,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
         if not self.clock.holds_back(known_at, each.at):
             return False
         self.refuse("outOfOrder")
-        self.doubts |= (known_at - each.at).total_seconds() > 60
+        self.is_doubtful |= (known_at - each.at).total_seconds() > 60
         return True
 
     def refuse(self, reason):

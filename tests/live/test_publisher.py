@@ -34,7 +34,7 @@ from .accounts import (
     CLOSED,
     DAY,
     EPOCH_AT,
-    MOST_TICKS,
+    MAX_TICKS,
     P560,
     P570,
     Q400,
@@ -1115,7 +1115,7 @@ class Stream(RuleBasedStateMachine):
         """Who reads at once gets an event for each transition that was published, in order, and no other."""
         sent = [render_alerts.alert(each) for each in self.service.alerts.transitions[: self.service.announced]]
         for client in self.clients:
-            if client.is_eager and self.ring_size > MOST_TICKS:
+            if client.is_eager and self.ring_size > MAX_TICKS:
                 assert client.alerts == json.loads(wire.encode(sent[client.alerts_before :]))
 
     def check_pace(self, client):

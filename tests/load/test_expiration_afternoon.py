@@ -16,7 +16,7 @@ from tests.http.scrape import samples
 pytestmark = pytest.mark.slow
 
 SPEED = 60
-MOST_SECONDS = 240.0
+MAX_SECONDS = 240.0
 """75 minutes at this speed are 75 seconds; a busy machine gets three times that."""
 LATE = ((dt.time(15, 55), dt.time(16)), (dt.time(16, 10), dt.time(16, 15)))
 """The last five minutes of trading (five seconds at this speed): SPY's options trade a quarter of an hour longer."""
@@ -47,7 +47,7 @@ def test_each_transition_of_the_afternoon_is_one_post_and_all_alerts_of_expired_
             expiring = {condor["id"] for condor in condord.document()["condors"] if condor["daysToExpiration"] == 0}
             assert len(expiring) == 4
             simulated.post("market", speed=SPEED)
-            until(lambda: local_time(condord) >= dt.time(16, 20), lambda: local_time(condord), timeout=MOST_SECONDS)
+            until(lambda: local_time(condord) >= dt.time(16, 20), lambda: local_time(condord), timeout=MAX_SECONDS)
             until(lambda: channel(condord)["waiting"] == 0, lambda: channel(condord))
             events = [json.loads(event.data) for event in follower.events.copy() if event.name == "alert"]
             streamed = Counter((event["id"], event["state"], event["since"]) for event in events)

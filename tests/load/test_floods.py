@@ -30,7 +30,7 @@ CALM = {
     ),
 }
 """Without a refresh, only the orders are read, every ten minutes. All limits apply to shorter times."""
-MOST = 12
+MAX_REQUESTS = 12
 """The maximum requests to a path in a flood; one that takes longer, as on a busy machine, allows one more for every
 period of the pace."""
 FLOOD, FLOOD_SECONDS = 110, 9.0 / FASTER
@@ -87,7 +87,7 @@ class Flood:
 
     @property
     def most(self) -> int:
-        return MOST + math.ceil(max(0.0, self.seconds - FLOOD_SECONDS) * FASTER / PACE_SECONDS)
+        return MAX_REQUESTS + math.ceil(max(0.0, self.seconds - FLOOD_SECONDS) * FASTER / PACE_SECONDS)
 
 
 @contextmanager

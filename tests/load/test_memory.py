@@ -24,7 +24,7 @@ from tests.fakes.rest import Answer, Raw, RestServer
 pytestmark = pytest.mark.slow
 
 MIB = 1 << 20
-MOST_BYTES = 64 * MIB
+MAX_BYTES = 64 * MIB
 GZIP_HEAD = b"\x1f\x8b\x08\0\0\0\0\0\x02\xff"
 GOOD = {
     "/v2/positions": [],
@@ -123,7 +123,7 @@ def test_no_response_takes_more_than_64_mib_and_the_daemon_keeps_serving(scenari
     until(is_judged, "the answer is taken or refused")
     peak = memory(pid, "VmHWM") - idle
     sys.stderr.write(f"{name}: {peak / MIB:.1f} MiB above idle, /livez within {max(waits):.3f} s\n")
-    assert peak < MOST_BYTES
+    assert peak < MAX_BYTES
     server.script = good
     _refresh(condord)
     until(lambda: condord.status()["positions"]["error"] is None, "it is well again")

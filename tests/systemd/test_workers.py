@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 STOP_SECONDS = 5.0
 WITH_WORKERS = configuration(server="workers = 3")
-MOST_THREADS = 6
+MAX_THREADS = 6
 
 
 def test_workers_run_within_the_restrictions_of_the_unit_and_stop_with_it(machine):
@@ -24,7 +24,7 @@ def test_workers_run_within_the_restrictions_of_the_unit_and_stop_with_it(machin
     pids = machine.run("pgrep -f condord.daemon.worker").split()
     threads = [int(machine.run(f"ps -o nlwp= -p {pid}")) for pid in pids]
     assert len(threads) == 3
-    assert max(threads) <= MOST_THREADS  # docs/operations.md states how many workers TasksMax= allows
+    assert max(threads) <= MAX_THREADS  # docs/operations.md states how many workers TasksMax= allows
     with ExitStack() as stack:
         followers = [stack.enter_context(closing(Follower(URL))) for _ in range(6)]
         until(lambda: fetch(f"{URL}/api/status")[2]["subscribers"] == 6, "six subscribers")

@@ -110,7 +110,7 @@ class Harness:
         return taken
 
     @property
-    def ways(self):
+    def by_name(self):
         """Return every call by a short name."""
         return {
             "holdings": self.rest.holdings,

@@ -29,7 +29,7 @@ from tests.virtualtime import run
 REFRESH_SECONDS = 60.0
 TODAY = dt.date(2026, 11, 20)
 MIDNIGHT_AT = dt.datetime(2026, 11, 20, 5, tzinfo=dt.UTC)
-A_SECOND = dt.timedelta(seconds=1)
+SECOND = dt.timedelta(seconds=1)
 
 
 def fill(minute, quantity=1):
@@ -177,7 +177,7 @@ class TestFills:
             fills={"b": fill(0), "c": fill(0), "a": fill(1)}, last_id="c", is_full=False
         )
         harness.run_scenario(1.0)
-        assert harness.arguments("dayFills") == [(TODAY, MIDNIGHT_AT - A_SECOND, None)]
+        assert harness.arguments("dayFills") == [(TODAY, MIDNIGHT_AT - SECOND, None)]
         assert harness.sink.last("set_day_fills") == (TODAY, [fill(0), fill(0), fill(1)])
 
     def test_a_day_without_fills_is_known_to_have_none(self):
@@ -207,7 +207,7 @@ class TestFills:
         harness.brokerage.fill_pages = lambda *_: pages.pop(0)
         harness.run_scenario(10.0, (5.0, lambda reader: reader.ask()))
         afters = [after for _, after, _ in harness.arguments("dayFills")]
-        assert afters == [MIDNIGHT_AT - A_SECOND, STARTED_AT - dt.timedelta(minutes=15)]
+        assert afters == [MIDNIGHT_AT - SECOND, STARTED_AT - dt.timedelta(minutes=15)]
         assert harness.sink.last("set_day_fills") == (TODAY, [fill(-300), fill(-10), fill(0)])
 
     def test_a_failure_between_pages_sets_nothing_until_all_were_read(self):

@@ -104,17 +104,17 @@ class TestMarket:
         server.script[ACTIONS] = [Answer({"message": "endpoint not found"}, 404)]
         assert asyncio.run(harness().rest.dividends(["SPY"], NOW_AT.date(), NOW_AT.date())) == []
 
-    @pytest.mark.parametrize("way", ["stocks", "indexes", "snapshots", "opposites", "dividends"])
-    def test_failures_never_open_the_breaker_of_quotes(self, server, harness, way):
+    @pytest.mark.parametrize("call_name", ["stocks", "indexes", "snapshots", "opposites", "dividends"])
+    def test_failures_never_open_the_breaker_of_quotes(self, server, harness, call_name):
         server.script |= {path: [Answer({}, 500)] for path in (STOCKS, INDEXES, SNAPSHOTS, ACTIONS, QUOTES)}
         calls = harness(breaker_failures=1, retries=0)
-        assert calls.fault(calls.ways[way]).code == "serverError"
+        assert calls.fault(calls.by_name[call_name]).code == "serverError"
         assert calls.rest.breakers == {"trading": "closed", "data": "closed"}
 
     def test_a_call_for_opposites_does_not_end_the_pending_fault_of_quotes(self, server, harness):
         calls = harness()
         calls.rest._calls.pending_faults.note("quotes", RestFault("timeout", "too slow", may_retry=True))
-        asyncio.run(calls.ways["opposites"]())
+        asyncio.run(calls.by_name["opposites"]())
         assert calls.rest.pending_fault.code == "timeout"
 
 
@@ -157,11 +157,11 @@ class TestDay:
         (_, query, _) = server.asked[0]
         assert (query["activity_types"], query["page_token"]) == ("FILL", "token")
 
-    @pytest.mark.parametrize("way", ["balances", "transfers", "workingOrders", "dayFills"])
-    def test_failures_never_open_the_breaker_of_positions(self, server, harness, way):
+    @pytest.mark.parametrize("call_name", ["balances", "transfers", "workingOrders", "dayFills"])
+    def test_failures_never_open_the_breaker_of_positions(self, server, harness, call_name):
         server.script |= {path: [Answer({}, 500)] for path in (ACCOUNT, ACTIVITIES, ORDERS)}
         calls = harness(breaker_failures=1, retries=0)
-        assert calls.fault(calls.ways[way]).code == "serverError"
+        assert calls.fault(calls.by_name[call_name]).code == "serverError"
         assert calls.rest.breakers == {"trading": "closed", "data": "closed"}
         assert len(asyncio.run(calls.rest.holdings()).options) == 1
 

@@ -6,10 +6,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from condord.upstream.rate_limit import SHARES, Budget, requested_pause
 from tests.examples import examples
 
-MOST = 200
-CLOCK_A_MINUTE = 30
+MAX_PER_MINUTE = 200
+CLOCK_PER_MINUTE = 30
 """Requests for the clock, which are the only ones of the share `main` to the trading API."""
-A_MINUTE = {
+PER_MINUTE = {
     "positions": 45,
     "main": 95,
     "side": 40,
@@ -47,10 +47,10 @@ class TestShares:
     def test_the_shares_of_each_api_are_two_hundred_a_minute_at_most(self):
         budget = Budget()
         sent = {share: sum(taken(budget, share, second / 10) for second in range(600)) for share in SHARES}
-        assert sent == A_MINUTE
+        assert sent == PER_MINUTE
         data = sum(count for share, count in sent.items() if HOSTS.get(share) == "data")
-        assert data <= MOST
-        assert sum(sent.values()) - data + CLOCK_A_MINUTE <= MOST
+        assert data <= MAX_PER_MINUTE
+        assert sum(sent.values()) - data + CLOCK_PER_MINUTE <= MAX_PER_MINUTE
 
     def test_a_request_makes_room_again_after_its_span(self):
         budget = Budget()
@@ -198,7 +198,7 @@ class BudgetMachine(RuleBasedStateMachine):
     @invariant()
     def no_minute_has_too_many(self):
         recent = [share for at, share in self.sent if at + 60.0 > self.now]
-        assert all(recent.count(share) <= most for share, most in A_MINUTE.items())
+        assert all(recent.count(share) <= most for share, most in PER_MINUTE.items())
 
     @invariant()
     def the_room_is_what_may_go(self):

@@ -362,7 +362,7 @@ class TestRefusals:
     """Unreadable rows are counted by kind, and each kind is logged once."""
 
     @pytest.mark.parametrize(
-        ("path", "answer", "way", "refused"),
+        ("path", "answer", "call_name", "refused"),
         [
             (POSITIONS, [ROW, None, 5], "holdings", {"positionRow": 2}),
             (POSITIONS, [ROW, {"asset_class": "us_equity", "symbol": "SPY", "qty": "x"}], "holdings", {"stockRow": 1}),
@@ -391,15 +391,15 @@ class TestRefusals:
             (BARS, {"bars": {"SPY": [None]}}, "closes", {"dayBarRow": 1}),
         ],
     )
-    def test_a_part_is_left_out_and_counted(self, server, harness, path, answer, way, refused):
+    def test_a_part_is_left_out_and_counted(self, server, harness, path, answer, call_name, refused):
         server.script[path] = [Answer(answer)]
         calls = harness()
-        asyncio.run(calls.ways[way]())
+        asyncio.run(calls.by_name[call_name]())
         assert calls.rest.refused == refused
         assert len(server.asked) == 1
 
     @pytest.mark.parametrize(
-        ("path", "way", "kind"),
+        ("path", "call_name", "kind"),
         [
             (POSITIONS, "holdings", "positionsAnswer"),
             (CLOCK, "clock", "clockAnswer"),
@@ -424,7 +424,7 @@ class TestRefusals:
             (BARS, "closes", "dayBarsAnswer"),
         ],
     )
-    def test_an_answer_that_cannot_be_read_is_malformed_and_counted(self, server, harness, path, way, kind):
+    def test_an_answer_that_cannot_be_read_is_malformed_and_counted(self, server, harness, path, call_name, kind):
         unreadable = {
             "HTML": HTML,
             "empty": b"",
@@ -440,7 +440,7 @@ class TestRefusals:
         calls = harness(retries=0)
         for count, (name, body) in enumerate(unreadable.items(), start=1):
             server.script[path] = [Answer(body)]
-            assert calls.fault(calls.ways[way]).code == "malformed", name
+            assert calls.fault(calls.by_name[call_name]).code == "malformed", name
             assert calls.rest.refused == {kind: count}, name
 
     def test_a_list_where_a_map_should_be_is_malformed_and_the_other_way_round(self, server, harness):
@@ -448,7 +448,7 @@ class TestRefusals:
         server.script |= {path: [Answer([])] for path in maps}
         server.script |= {path: [Answer({})] for path in (POSITIONS, ORDERS, ACTIVITIES, CALENDAR)}
         calls = harness(retries=0)
-        assert {calls.fault(call).code for call in calls.ways.values()} == {"malformed"}
+        assert {calls.fault(call).code for call in calls.by_name.values()} == {"malformed"}
         assert sum(calls.rest.refused.values()) == 21
 
     def test_each_kind_is_logged_once(self, server, harness, caplog):
@@ -531,7 +531,7 @@ class TestAnyAnswer:
         canned_harness.canned.body, canned_harness.canned.status = body, status
 
         async def ask_all():
-            for call in canned_harness.ways.values():
+            for call in canned_harness.by_name.values():
                 before = sum(canned_harness.rest.refused.values())
                 code = ""
                 try:

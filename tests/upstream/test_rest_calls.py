@@ -41,11 +41,11 @@ from tests.upstream.rest_harness import (
 class TestLanes:
     """Quotes, contracts and orders never delay positions."""
 
-    @pytest.mark.parametrize("way", ["contract", "orders", "calendar"])
-    def test_failures_that_are_not_vital_do_not_open_the_breaker(self, server, harness, way):
+    @pytest.mark.parametrize("call_name", ["contract", "orders", "calendar"])
+    def test_failures_that_are_not_vital_do_not_open_the_breaker(self, server, harness, call_name):
         server.script |= {path: [Answer({}, 500)] for path in (CONTRACT, ORDERS, CALENDAR)}
         calls = harness(breaker_failures=1, retries=0)
-        assert [calls.fault(calls.ways[way]).code for _ in range(3)] == ["serverError"] * 3
+        assert [calls.fault(calls.by_name[call_name]).code for _ in range(3)] == ["serverError"] * 3
         assert calls.rest.breakers == {"trading": "closed", "data": "closed"}
         assert len(asyncio.run(calls.rest.holdings()).options) == 1
 
@@ -53,10 +53,10 @@ class TestLanes:
     def test_stalled_calls_of_other_kinds_hold_no_thread_of_positions(self, server, harness, path):
         server.script[path] = [Stall()]
         calls = harness(threads=1)
-        way = {CONTRACT: "contract", QUOTES: "quotes"}[path]
+        call_name = {CONTRACT: "contract", QUOTES: "quotes"}[path]
 
         async def stall_and_read():
-            stalled = [asyncio.ensure_future(calls.ways[way]()) for _ in range(4)]
+            stalled = [asyncio.ensure_future(calls.by_name[call_name]()) for _ in range(4)]
             await asyncio.to_thread(server.was_asked.wait, 60)
             held = await calls.rest.holdings()
             for task in stalled:
@@ -78,11 +78,11 @@ class TestBudget:
     def test_only_contracts_wait_after_twenty_in_a_minute(self, server, harness):
         server.script |= {CONTRACT: [Answer(MINI)], ORDERS: [Answer([])], CALENDAR: [Answer([])]}
         calls = harness()
-        asyncio.run(self.repeat(20, calls.ways["contract"]))
-        for way in ("holdings", "clock", "quotes", "orders", "calendar"):
-            asyncio.run(calls.ways[way]())
+        asyncio.run(self.repeat(20, calls.by_name["contract"]))
+        for call_name in ("holdings", "clock", "quotes", "orders", "calendar"):
+            asyncio.run(calls.by_name[call_name]())
         assert calls.waits == []
-        asyncio.run(calls.ways["contract"]())
+        asyncio.run(calls.by_name["contract"]())
         assert calls.waits == [60.0]
         assert calls.rest.budget_waits == {
             "positions": 0,
@@ -110,8 +110,8 @@ class TestBudget:
     def test_positions_wait_four_seconds_at_most_however_many_other_requests_there_are(self, server, harness):
         server.script |= {CONTRACT: [Answer(MINI)], ORDERS: [Answer([])]}
         calls = harness()
-        for way, most in (("contract", 20), ("orders", 20), ("quotes", 95), ("holdings", 3)):
-            asyncio.run(self.repeat(most, calls.ways[way]))
+        for call_name, most in (("contract", 20), ("orders", 20), ("quotes", 95), ("holdings", 3)):
+            asyncio.run(self.repeat(most, calls.by_name[call_name]))
         assert calls.waits == []
         asyncio.run(self.repeat(30, calls.rest.holdings))
         assert calls.waits == [4.0] * 10
@@ -119,7 +119,7 @@ class TestBudget:
     def test_retries_count(self, server, harness):
         server.script[CONTRACT] = [Answer({}, 500), Answer(MINI)]
         calls = harness()
-        asyncio.run(self.repeat(20, calls.ways["contract"]))
+        asyncio.run(self.repeat(20, calls.by_name["contract"]))
         assert len(calls.waits) == 2
         assert sum(calls.waits) == pytest.approx(60.0)
 
@@ -161,8 +161,8 @@ class TestBudget:
         headers = {"X-RateLimit-Limit": "200", "X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": reset}
         server.script |= {ORDERS: [Answer([], 200, headers)], ACTIVITIES: [Answer([])]}
         calls = harness(retries=0)
-        for way in ("orders", "holdings", "activities", "past"):
-            asyncio.run(calls.ways[way]())
+        for call_name in ("orders", "holdings", "activities", "past"):
+            asyncio.run(calls.by_name[call_name]())
         assert calls.waits == waits
 
     def test_a_request_that_waits_is_neither_a_timeout_nor_an_outage(self, harness):
@@ -214,7 +214,7 @@ class TestAnyCrowd:
 
     KINDS = ("quotes", "clock", "orders", "calendar", "contract", "stocks", "snapshots", "fills")
     DATA = frozenset({"quotes", "stocks", "snapshots"})
-    CLOCK_A_MINUTE = 30
+    CLOCK_PER_MINUTE = 30
     REQUESTS = ("quotes", "orders", "calendar", "contract", "stock_snapshots", "option_snapshots", "day_fills")
     PACE_SECONDS = 1.5
     """The interval of requests for positions, shorter than any of the supervisor."""
@@ -235,7 +235,7 @@ class TestAnyCrowd:
             clients=SimpleNamespace(close=lambda: None),
             **dict.fromkeys(self.REQUESTS, lambda *_: []),
         )
-        ways = {
+        calls_by_kind = {
             "quotes": lambda: rest.quotes(["A"], [].append),
             "clock": rest.clock,
             "orders": lambda: rest.orders(NOW_AT),
@@ -248,7 +248,7 @@ class TestAnyCrowd:
 
         async def come(seconds, kind, count):
             await asyncio.sleep(seconds)
-            await asyncio.gather(*(ways[kind]() for _ in range(count)))
+            await asyncio.gather(*(calls_by_kind[kind]() for _ in range(count)))
 
         crowd = [asyncio.ensure_future(come(*caller)) for caller in callers]
         while loop.time() < 1120.0:
@@ -275,7 +275,7 @@ class TestAnyCrowd:
         data = sorted(at for endpoint in self.DATA for at in requests_at.pop(endpoint, []))
         trading = sorted(at for times in requests_at.values() for at in times)
         # The clock shares its part of the budget with quotes, and the supervisor reads it every 2 s at most.
-        for times, most in ((data, 200), (trading, 200 - self.CLOCK_A_MINUTE), (clock, 200)):
+        for times, most in ((data, 200), (trading, 200 - self.CLOCK_PER_MINUTE), (clock, 200)):
             assert all(later - earlier >= 60.0 - 1e-6 for earlier, later in zip(times, times[most:], strict=False))
         assert max(took) <= 0.001
 
@@ -360,12 +360,12 @@ class TestRetries:
 
 
 class TestTimeouts:
-    @pytest.mark.parametrize("way", ["holdings", "clock"])
-    def test_a_stalled_server_times_out(self, server, harness, way):
+    @pytest.mark.parametrize("call_name", ["holdings", "clock"])
+    def test_a_stalled_server_times_out(self, server, harness, call_name):
         server.script[POSITIONS] = server.script[CLOCK] = [Stall()]
         calls = harness(timeout_seconds=0.1, retries=0)
         began = time.monotonic()
-        assert calls.fault(getattr(calls.rest, way)).code == "timeout"
+        assert calls.fault(getattr(calls.rest, call_name)).code == "timeout"
         assert 0.09 < time.monotonic() - began < STALL_SECONDS / 2
 
     def test_stalled_quotes_time_out(self, server, harness):
@@ -510,7 +510,7 @@ class TestBreaker:
         for _ in range(2):
             calls.fault()
             if calls.rest.breaker == "closed":
-                asyncio.run(calls.ways["orders"]())
+                asyncio.run(calls.by_name["orders"]())
         assert calls.rest.breaker == "open"
 
     def test_orders_wait_for_positions_or_the_clock_to_close_it(self, server, harness):
@@ -518,9 +518,9 @@ class TestBreaker:
         calls = harness(breaker_failures=1, retries=0)
         calls.fault()
         calls.rest.set_breaker(1, 0.0)
-        assert "too often in a row" in calls.fault(calls.ways["orders"]).text
+        assert "too often in a row" in calls.fault(calls.by_name["orders"]).text
         asyncio.run(calls.rest.clock())
-        asyncio.run(calls.ways["orders"]())
+        asyncio.run(calls.by_name["orders"]())
         assert [path for path, _, _ in server.asked] == [POSITIONS, CLOCK, ORDERS]
 
     def test_the_breaker_is_half_open_during_the_probe(self, server, harness):
@@ -565,8 +565,8 @@ class TestBreaker:
         server.script[POSITIONS] = [Answer({}, 500)]
         calls = harness(breaker_failures=1, retries=0)
         calls.fault()
-        for way in ("clock", "orders", "calendar", "contract"):
-            assert "too often in a row" in calls.fault(calls.ways[way]).text
+        for call_name in ("clock", "orders", "calendar", "contract"):
+            assert "too often in a row" in calls.fault(calls.by_name[call_name]).text
 
     def test_changed_bounds_do_not_close_it(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500)]
@@ -655,11 +655,11 @@ class TestPendingFaults:
         asyncio.run(watched.rest.holdings())
         assert watched.codes == [None]
 
-    @pytest.mark.parametrize("way", ["contract", "orders", "calendar"])
-    def test_calls_that_are_not_vital_are_never_pending(self, server, watched, way):
+    @pytest.mark.parametrize("call_name", ["contract", "orders", "calendar"])
+    def test_calls_that_are_not_vital_are_never_pending(self, server, watched, call_name):
         server.script |= {path: [Answer({}, status=500)] for path in (CONTRACT, ORDERS, CALENDAR)}
         watched.rest._calls.budget.pause("trading", 30.0, watched.seconds)
-        watched.fault(watched.ways[way])
+        watched.fault(watched.by_name[call_name])
         assert watched.codes == [None] * 4
 
 
@@ -693,8 +693,8 @@ class TestMeasures:
         server.script |= {CONTRACT: [Answer(MINI)], ACTIONS: [Answer({"corporate_actions": {}})]}
         server.script |= {ACCOUNT: [Answer({"id": "one"})], STOCKS: [Answer({})], INDEXES: [Answer({"values": {}})]}
         server.script |= {SNAPSHOTS: [Answer({"snapshots": {}})], BARS: [Answer({"bars": {}})]}
-        for way in measured.ways.values():
-            asyncio.run(way())
+        for call in measured.by_name.values():
+            asyncio.run(call())
         endpoints = [
             *("positions", "clock", "quotes", "orders", "activities", "corporateActions", "calendar", "contract"),
             *("account", "stocks", "indexes", "snapshots", "opposites", "dividends", "balances", "transfers"),

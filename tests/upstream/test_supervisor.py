@@ -320,7 +320,7 @@ class TestReadings:
 
 
 FLOOD_SECONDS = 9.0
-MOST = BURST + int(FLOOD_SECONDS / PACE_SECONDS) + 1
+MAX_REQUESTS = BURST + int(FLOOD_SECONDS / PACE_SECONDS) + 1
 """The most polls of one kind that a flood may cause, including the one after its last request."""
 
 
@@ -344,7 +344,7 @@ class TestFloods:
             before = {what: len(harness.brokerage.times(what)) for what in self.READINGS}
             await flood(getattr(harness.supervisor, way))
             asked = {what: len(harness.brokerage.times(what)) - before[what] for what in self.READINGS}
-            assert all(1 < count <= MOST <= 7 for count in asked.values()), asked
+            assert all(1 < count <= MAX_REQUESTS <= 7 for count in asked.values()), asked
 
     def test_a_position_that_changes_in_a_flood_is_seen_within_two_seconds(self):
         @run_ready
@@ -361,7 +361,7 @@ class TestFloods:
         async def _(harness):
             before = {what: len(harness.brokerage.times(what)) for what in ("positions", "orders")}
             await flood(lambda: harness.trading.send_message(harness.trading.peer, FILL), count=3000)
-            assert all(1 < len(harness.brokerage.times(what)) - count <= MOST for what, count in before.items())
+            assert all(1 < len(harness.brokerage.times(what)) - count <= MAX_REQUESTS for what, count in before.items())
 
     def test_the_last_of_a_flood_is_read_too(self):
         @run_ready
@@ -383,7 +383,7 @@ class TestFloods:
                 await settle(SETTLED_SECONDS)
                 before = len(harness.options.all_peers)
                 await flood(harness.supervisor.retry)
-                assert 1 < len(harness.options.all_peers) - before <= MOST
+                assert 1 < len(harness.options.all_peers) - before <= MAX_REQUESTS
 
     def test_a_storm_of_reconnections_reads_quotes_a_few_times(self):
         async def _(harness):
@@ -396,8 +396,8 @@ class TestFloods:
                         harness.options.peer.close()
                     await settle(0.2)
                 await settle(PACE_SECONDS + 0.5)
-                assert harness.supervisor.stream.link.reconnects > MOST
-                assert 1 < len(harness.brokerage.times("quotes")) - before <= MOST
+                assert harness.supervisor.stream.link.reconnects > MAX_REQUESTS
+                assert 1 < len(harness.brokerage.times("quotes")) - before <= MAX_REQUESTS
 
         run_scenario(_, backoff_min_seconds=0.05, backoff_max_seconds=0.1)
 

@@ -13,7 +13,7 @@ from condord.core.model.figures import Figures, OptionSnapshot
 from condord.core.model.implied_volatility import implied_volatility
 from condord.core.occ import OptionSymbol
 
-MOST_DIFFERENCE = 0.02
+MAX_DIFFERENCE = 0.02
 
 
 def by_alpacas_convention(
@@ -39,4 +39,4 @@ def differs(recomputed: Figures | None, snapshot: OptionSnapshot) -> bool:
     """Whether the deltas are more than 0.02 apart; False if one of them is not known."""
     if recomputed is None or recomputed.delta is None or snapshot.delta is None:
         return False
-    return abs(recomputed.delta - snapshot.delta) > MOST_DIFFERENCE
+    return abs(recomputed.delta - snapshot.delta) > MAX_DIFFERENCE

@@ -22,7 +22,7 @@ from condord.core.quote import Quote
 FigureSource = Literal["model", "alpaca"]
 
 _NEVER_INVERTED = frozenset({"none", "noAsk", "stub", "crossed"})
-_MOST_ASK_WITHOUT_BID_E4 = 1_000
+_MAX_ASK_WITHOUT_BID_E4 = 1_000
 _TWICE_E4 = 20_000
 
 
@@ -96,7 +96,7 @@ def invertible_price(quote: Quote, *, unconfirmed: bool) -> float | None:
     """
     if unconfirmed or quote.bid_e4 is None or quote.ask_e4 is None or quote.state in _NEVER_INVERTED:
         return None
-    if quote.state == "zeroBid" and quote.ask_e4 > _MOST_ASK_WITHOUT_BID_E4:
+    if quote.state == "zeroBid" and quote.ask_e4 > _MAX_ASK_WITHOUT_BID_E4:
         return None
     return (quote.bid_e4 + quote.ask_e4) / _TWICE_E4
 

@@ -21,7 +21,7 @@ from condord.core.occ import Right
 _ROOT_HALF = math.sqrt(0.5)
 _ROOT_TWO_PI = math.sqrt(2 * math.pi)
 _MAX_STEPS = 100
-_MOST_GROWTH = 4.0
+_MAX_GROWTH = 4.0
 _FAR = 8.0
 """A guess this many times the start is far above any solution, where b is flat and steps are small."""
 _CLOSE = 1e-5
@@ -67,10 +67,10 @@ def _deviation(x: float, worth: float, guess: float) -> float | None:
         step = _step(value, slope, worth, (ratio * ratio - half * half) / s) if value > 0 < slope else math.inf
         if abs(step) <= _CLOSE * s:
             return s + step
-        if low < s + step < min(high, _MOST_GROWTH * s):
+        if low < s + step < min(high, _MAX_GROWTH * s):
             s += step
         else:
-            s = math.sqrt(low * high) if high < math.inf else _MOST_GROWTH * s
+            s = math.sqrt(low * high) if high < math.inf else _MAX_GROWTH * s
     return None
 
 
