@@ -167,7 +167,7 @@ class AlertService:
 
     @property
     def counts(self) -> dict[tuple[str, ...], int]:
-        """How many alerts are pending or fire, by rule and state."""
+        """How many alerts are pending or firing, by rule and state."""
         rules = (rule.name for rule in self.alerts.rules if rule.enabled)
         return alert_events.by_rule_and_state(rules, self.alerts.records)
 

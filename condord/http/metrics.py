@@ -209,11 +209,9 @@ class _ValuesCollector(Collector):
 
 
 def _alerts(values: MetricValues) -> Iterator[Metric]:
-    yield _gauge("condord_alerts", "Alerts that are pending or fire.", values.alerts, "rule", "state")
+    yield _gauge("condord_alerts", "Alerts that are pending or firing.", values.alerts, "rule", "state")
     results = values.notifications
-    yield _counter(
-        "condord_notifications", "Messages to a channel, by what became of them.", results, "channel", "result"
-    )
+    yield _counter("condord_notifications", "Messages to a channel, by their result.", results, "channel", "result")
     evaluations: _Samples = {(): values.rule_evaluations}
     yield _counter(
         "condord_rule_evaluations", "Evaluations of a rule for a condor, underlying or account.", evaluations
@@ -227,7 +225,7 @@ def _cluster(cluster: wire.ClusterJson) -> Iterator[Metric]:
     lag: _Samples = {} if cluster.lag_ms is None else {(): cluster.lag_ms / 1000}
     yield _gauge(
         "condord_cluster_lag_seconds",
-        "How much later than the fastest one a relay's newest event came, or how long its source has been lost.",
+        "How much longer a relay's newest event took than the fastest one, or its age while the source is lost.",
         lag,
     )
     yield _counter("condord_cluster_gaps", "Missing events that a snapshot of the source replaced.", {(): cluster.gaps})

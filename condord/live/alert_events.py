@@ -148,7 +148,7 @@ class AlertEvents:
 
 
 def by_rule_and_state(rules: Iterable[str], records: Iterable[AlertRecord]) -> dict[tuple[str, ...], int]:
-    """Count the alerts that are pending or fire, by rule and state; a rule of `rules` without any has zeros."""
+    """Count the alerts that are pending or firing, by rule and state; a rule of `rules` without any has zeros."""
     counts: dict[tuple[str, ...], int] = {(rule, state): 0 for rule in rules for state in ("pending", "firing")}
     for record in records:
         if record.state in ("pending", "firing"):

@@ -140,7 +140,7 @@ class LastingWords:
             self._words[key].pop(word, None)
 
     def recall(self, alerts: Iterable[tuple[AlertRecord, Rule]]) -> None:
-        """Take the words that the rules of `alerts` name, which are pending or fire."""
+        """Take the words that the rules of `alerts` name, which are pending or firing."""
         self._words = {}
         for record, rule in alerts:
             for condition in (*rule.when, *rule.butterfly_when):

@@ -164,7 +164,7 @@ class Alerts:
         return tuple(each for each in every if each.state in ("pending", "firing") or each.last is not None)
 
     def pending_or_firing(self) -> list[tuple[AlertRecord, Rule]]:
-        """The alerts that are pending or fire by a rule in force, with that rule."""
+        """The alerts that are pending or firing by a rule in force, with that rule."""
         every = (alert for alerts in self._alerts.values() for alert in alerts.values())
         return [
             (each.record, each.rule)

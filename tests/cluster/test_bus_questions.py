@@ -20,7 +20,7 @@ class Harness:
         self.asked = []
         self.answers = {}
         self.gate = None
-        self.at_once = self.most = 0
+        self.at_once = self.max_at_once = 0
         self.lost = None
         self.fence = 1
         self.now = 0.0
@@ -37,7 +37,7 @@ class Harness:
     async def answer(self, method, target):
         self.asked.append((method, target))
         self.at_once += 1
-        self.most = max(self.most, self.at_once)
+        self.max_at_once = max(self.max_at_once, self.at_once)
         try:
             if self.gate is not None:
                 await self.gate.wait()
@@ -132,7 +132,7 @@ def test_only_a_few_questions_are_open_at_once_and_the_rest_wait(nats_server):
         await asyncio.sleep(0.1)
         harness.gate.set()
         assert {answer.body for answer in await asyncio.gather(*asking)} == {b"yes"}
-        assert harness.most == AT_ONCE
+        assert harness.max_at_once == AT_ONCE
 
     run_scenario(nats_server, scenario)
 

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.slow
 
 CRASH, CALM = 25.0, 1.0
 """Prices of a short put."""
-BACK = dt.timedelta(minutes=-3)
+SKEW = dt.timedelta(minutes=-3)
 
 
 @pytest.fixture
@@ -98,10 +98,10 @@ class TestOneDaemon:
         for _ in range(2):
             record_minute(lasting_market, condord)
         last = history(condord)["seconds"][-1]
-        lasting_market.fault("clock-skew", skew_seconds=BACK.total_seconds())
+        lasting_market.fault("clock-skew", skew_seconds=SKEW.total_seconds())
         refresh(condord)
         until(lambda: dt.datetime.fromisoformat(condord.document()["asOf"]).timestamp() < last, "the clock is back")
-        pass_minute(lasting_market, condord, BACK)
+        pass_minute(lasting_market, condord, SKEW)
         lasting_market.clear()
         refresh(condord)
         record_minute(lasting_market, condord)

@@ -118,7 +118,7 @@ class StreamServer:
     """`upgrade` is 101, another status that refuses, or None for silence; `headers` are added to that answer.
 
     `pongs` and `echoes`: whether pings and close frames are answered. `hangs_up`: whether TCP is closed after a close.
-    `peers` are the open connections, `all_peers` all there were, `joined_at` their loop times, and `most` is the
+    `peers` are the open connections, `all_peers` all there were, `joined_at` their loop times, and `max_open` is the
     largest number open at once.
     """
 
@@ -131,7 +131,7 @@ class StreamServer:
         self.peers = []
         self.all_peers = []
         self.joined_at = []
-        self.most = 0
+        self.max_open = 0
 
     async def __aenter__(self):
         loop = asyncio.get_running_loop()
@@ -159,7 +159,7 @@ class StreamServer:
         self.peers.append(peer)
         self.all_peers.append(peer)
         self.joined_at.append(asyncio.get_running_loop().time())
-        self.most = max(self.most, len(self.peers))
+        self.max_open = max(self.max_open, len(self.peers))
 
     def left(self, peer):
         self.peers.remove(peer)

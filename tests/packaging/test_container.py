@@ -64,7 +64,7 @@ class Container:
 
         return until(check, lambda: f"stderr contains {pattern}: {self.lines}")[0]
 
-    def ended(self) -> int:
+    def wait(self) -> int:
         code = self.process.wait(120)
         self._reader.join(60)
         return code
@@ -92,7 +92,7 @@ def can_run_containers():
     if not Path(PYTHON).exists():
         lacking(CONTAINERS, f"there is no {PYTHON} of the system")
     with closing(Container([PYTHON, "--version"], {})) as container:
-        if container.ended() != 0:
+        if container.wait() != 0:
             lacking(CONTAINERS, "".join(container.lines).strip())
 
 
@@ -114,7 +114,7 @@ def ran(*arguments, **environ):
     """Exit code, stdout and stderr of a command in such a container."""
     with closing(Container([PYTHON, "-P", "-c", PROGRAM, *arguments], environ)) as container:
         out = container.process.stdout.read()
-        return container.ended(), out, container.lines
+        return container.wait(), out, container.lines
 
 
 def warnings(lines):
@@ -129,7 +129,7 @@ def test_the_demo_serves_warns_about_missing_directories_and_stops_as_process_1(
         assert fetch(url + "/api/status")[2]["pid"] == 1
         begin = time.monotonic()
         os.kill(container.first, signal.SIGTERM)
-        assert container.ended() == 0
+        assert container.wait() == 0
         assert time.monotonic() - begin < 20
         assert warnings(container.lines) == ["configuration", "noLock"], "a demo keeps no state"
         assert "Traceback" not in "".join(container.lines)
@@ -144,7 +144,7 @@ def test_as_process_1_the_demo_leaves_no_zombie_of_its_child(can_run_containers)
         container.await_line("the simulator has ended")
         assert not Path(f"/proc/{child}").exists()
         os.kill(first, signal.SIGINT)
-        assert container.ended() == 0
+        assert container.wait() == 0
 
 
 def test_an_account_is_served_and_client_commands_find_the_daemon(can_run_containers, simulated):
@@ -158,7 +158,7 @@ def test_an_account_is_served_and_client_commands_find_the_daemon(can_run_contai
             words = command.split()
             assert ran(*words, CONDORD_URL=url, **KEYS)[0] == code, command
         os.kill(container.first, signal.SIGTERM)
-        assert container.ended() == 0
+        assert container.wait() == 0
         assert set(warnings(container.lines)) == {"configuration", "noLock"}
 
 
@@ -180,5 +180,5 @@ def test_the_other_commands_also_work_without_a_home(can_run_containers):
 def test_variables_of_a_kubernetes_service_stop_the_start_with_an_explanation(can_run_containers):
     link = {"CONDORD_SERVER_SERVICE_HOST": "10.0.0.1", "CONDORD_SERVER_PORT": "tcp://10.0.0.1:8420"}
     with started(**KEYS, **link) as container:
-        assert container.ended() == 78
+        assert container.wait() == 78
         assert "enableServiceLinks" in container.lines[-1]

@@ -37,7 +37,7 @@ async def at_work(runner, server):
     await asyncio.sleep(0.01)
     assert server.peers == []
     assert loop.time() - started < END_SECONDS
-    assert server.most <= 1
+    assert server.max_open <= 1
 
 
 class OptionHarness:

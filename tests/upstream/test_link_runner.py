@@ -612,10 +612,10 @@ def test_after_any_faults_there_were_never_two_sockets_and_the_link_is_live_in_t
                 for deed, seconds in deeds:
                     do(deed, server, harness.stream)
                     await settle(seconds)
-                    assert server.most <= 1
+                    assert server.max_open <= 1
                 do("heal", server, harness.stream)
                 harness.stream.retry()
                 await until(lambda: harness.state == "live", within=90.0)
-                assert server.most <= 1
+                assert server.max_open <= 1
 
     run(scenario())

@@ -112,7 +112,7 @@ class TestNeed:
             harness.brokerage.held = held
             harness.supervisor.refresh()
             await streaming(harness, "SPY")
-            assert (len(harness.stocks.all_peers), harness.stocks.most) == (2, 1)
+            assert (len(harness.stocks.all_peers), harness.stocks.max_open) == (2, 1)
 
 
 class TestPolls:
@@ -349,7 +349,7 @@ class TestReload:
             harness.reload(OTHER_LOGIN)
             await until(lambda: len(harness.stocks.logins) == 2)
             assert harness.stocks.logins[1][0] == "PKOTHER"
-            assert harness.stocks.most == 1
+            assert harness.stocks.max_open == 1
             await until(lambda: len(harness.brokerage.times("balances")) > before, within=20.0)
 
     def test_another_feed_reconnects_only_the_stock_stream(self):

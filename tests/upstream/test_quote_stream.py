@@ -454,7 +454,7 @@ class TestReload:
             await until(lambda: len(server.logins) == 2, within=4.0)
             assert server.logins[1] == ("NEWKEY", "newsecret")
             await until(lambda: harness.state == "live")
-            assert (harness.sink.gaps, harness.snapshots, server.most) == (1, 2, 1)
+            assert (harness.sink.gaps, harness.snapshots, server.max_open) == (1, 2, 1)
 
     def test_a_key_that_was_refused_is_replaced_at_once(self):
         @run_scenario

@@ -22,7 +22,7 @@ def try_option(server, symbols=("A",), before=lambda server: None):
             )
             await settle()
             assert server.peers == []
-            assert server.most <= 1
+            assert server.max_open <= 1
             return result
 
     return run(main())

@@ -1060,7 +1060,7 @@ class TestReload:
             await until(lambda: harness.sink.status.stream.subscribed == 1)
             assert [login[0] for login in harness.options.logins] == [KEY_ID, "OTHERKEY"]
             assert harness.trading.logins[-1][0] == "OTHERKEY"
-            assert (harness.options.most, harness.trading.most) == (1, 1)
+            assert (harness.options.max_open, harness.trading.max_open) == (1, 1)
             assert harness.sink.status.stream.reconnects == 1
 
     def test_another_key_of_the_same_account_keeps_the_condors_of_its_orders(self):

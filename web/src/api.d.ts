@@ -523,10 +523,10 @@ export interface components {
          *
          *     Of several ingesters on a bus, one is `leader`, the others are `standby`. `leader` is the name of the one that is
          *     followed, and `fence` its number, which rises with each leader; both are null without a bus.
-         *     A relay has its `source`, a URL. `lagMs` is how many milliseconds later than the fastest one its newest event has
-         *     arrived, or, while the source is lost, how long ago that was; null while the source has lost its own source. `gaps`
-         *     counts sequences of events that a snapshot had to replace, and `dropped` events that were older than what the relay
-         *     had.
+         *     A relay has its `source`, a URL. `lagMs` is how many milliseconds more the newest event took to arrive than the
+         *     fastest one did; while the source is lost, the age of the newest event; null while the source has lost its own
+         *     source. `gaps` counts sequences of events that a snapshot had to replace, and `dropped` events that were older than
+         *     what the relay had.
          */
         Cluster: {
             /** @enum {string} */

@@ -17,10 +17,10 @@ def go_on() -> None:
 
 
 class SearchBudget:
-    """The budget of one search: it may look at `most` legs."""
+    """The budget of one search: it may look at `limit` legs."""
 
-    def __init__(self, most: int, pause: Callable[[], None] = go_on) -> None:
-        self.most = most
+    def __init__(self, limit: int, pause: Callable[[], None] = go_on) -> None:
+        self.limit = limit
         self.spent = 0
         self._pause = pause
         self._pause_at = PAUSE_LEGS
@@ -35,4 +35,4 @@ class SearchBudget:
     @property
     def left(self) -> int:
         """How many more legs may be looked at; never below 0."""
-        return max(0, self.most - self.spent)
+        return max(0, self.limit - self.spent)

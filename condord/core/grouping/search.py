@@ -263,7 +263,7 @@ class _Search:
         self.budget = budget
         self.has_paired = False
         self.exhaustive = min(
-            budget.most // 2, _EXHAUSTIVE_BUDGET, _EXHAUSTIVE_LEGS_SQUARED // max(1, len(ladder.strikes)) ** 2
+            budget.limit // 2, _EXHAUSTIVE_BUDGET, _EXHAUSTIVE_LEGS_SQUARED // max(1, len(ladder.strikes)) ** 2
         )
         self.known: dict[tuple[Left, int, int], tuple[_Cards, ...]] = {}
 
