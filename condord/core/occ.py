@@ -88,13 +88,13 @@ def symbols_text(symbols: Sequence[str]) -> str:
 def _parse_root(value: str, head: str) -> str:
     root = head.rstrip(" ") if len(head) == _ROOT_WIDTH else head
     if " " in root and len(head) != _ROOT_WIDTH:
-        raise SymbolError(value, "format", "blanks stand only in a symbol padded to 21 characters")
+        raise SymbolError(value, "format", "blanks are allowed only in a symbol padded to 21 characters")
     if " " in root or not root:
-        raise SymbolError(value, "padding", "blanks stand only behind the root")
+        raise SymbolError(value, "padding", "blanks are allowed only after the root")
     if _ROOT.fullmatch(root) is None:
         raise SymbolError(value, "root", "a root is 1 to 6 of A-Z and 0-9")
     if root.isdigit():
-        raise SymbolError(value, "root", "a root holds at least one letter")
+        raise SymbolError(value, "root", "a root has at least one letter")
     return root
 
 

@@ -26,7 +26,7 @@ NEVER = math.inf
 
 _LONGEST_WAIT_SECONDS = 3600.0
 _PACKED = struct.Struct("d")
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux has the first, where suspend counts
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux has the first, which counts suspension
 
 
 def boot_seconds() -> float:

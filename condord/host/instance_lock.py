@@ -306,7 +306,7 @@ def _kill_holder(pid: int, path: Path) -> bool:
         return False
     finally:
         os.close(process)
-    _log.warning("A daemon of the account that has outlived its lease was killed", extra={"fields": {"pid": pid}})
+    _log.warning("A daemon of the account was killed because it had outlived its lease", extra={"fields": {"pid": pid}})
     return has_ended
 
 

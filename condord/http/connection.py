@@ -291,7 +291,7 @@ class HttpConnection(H11Protocol):
         headers = [(name, value) for name, value in start.get("headers", ()) if name.lower() != b"connection"]
         return {**start, "headers": [*headers, CLOSE_HEADER]}
 
-    def part(self) -> None:
+    def close_after_refusal(self) -> None:
         """Close now that the refusal is written."""
         if not self._is_leaving:
             self._leave()
@@ -384,7 +384,7 @@ class _RefusalTransport:
         return self._connection.transport.is_closing()
 
     def close(self) -> None:
-        self._connection.part()
+        self._connection.close_after_refusal()
 
 
 async def _introduce(app: ASGIApp, connection: HttpConnection, scope: Scope, receive: Receive, send: Send) -> None:

@@ -119,7 +119,7 @@ def _larger(percent: float, sigmas: float, iv: float, spot: _Spot) -> float:
 
 
 class LastingWords:
-    """Which of `WORDS` are true for which condors. After a restart, that follows from the alerts that pend or fire."""
+    """Which of `WORDS` are true for which condors. After a restart, that follows from the pending and firing alerts."""
 
     def __init__(self) -> None:
         self._words: dict[str, dict[str, dt.datetime | None]] = {}

@@ -94,7 +94,7 @@ class Freshness:
         return None
 
     def _was_suspended(self, now: float, machine_at: dt.datetime) -> bool:
-        # Linux stops the loop's clock during a suspend, and only the machine's clock shows it.
+        # Linux stops the loop's clock during a suspension, and only the machine's clock shows it.
         passed_seconds = max(now - self.ticked, (machine_at - self._ticked_at).total_seconds())
         self.ticked, self._ticked_at = now, machine_at
         return passed_seconds > TICK_SECONDS + SUSPEND_SECONDS

@@ -135,7 +135,7 @@ class UnderlyingPrices:
         """Mark every price unconfirmed while the market is open: nothing received so far is known to be recent.
 
         Nor does a quote of the stream confirm one that was made before `now_at`, the exchange's time (UTC): it has
-        waited in the connection. The loop's clock may stand still during a suspend, so that `CONFIRMED_SECONDS` alone
+        waited in the connection. The loop's clock may stand still during a suspension, so `CONFIRMED_SECONDS` alone
         would not show it.
         """
         self._cut_at = now_at
@@ -227,7 +227,7 @@ class UnderlyingPrices:
                 known.chosen = ChosenPrice(value.value_e4, "index", value.at)
 
     def _sane_quote(self, quote: Tick | None) -> Tick | None:
-        """The quote of a snapshot unless it is refused. REST also has quotes of one side: these only give no price."""
+        """The quote of a snapshot, None if it is refused. One-sided quotes are not: they just give no price."""
         if quote is None:
             return None
         if not quote.is_sane:

@@ -249,7 +249,7 @@ def test_a_missing_standard_file_is_not_replaced_by_a_file_opened_later(where, h
 def test_a_signal_during_start_erases_the_progress_note():
     command = [sys.executable, "-c", SIGNALLED, str(int(signal.SIGINT)), "condord.daemon.service", "start"]
     with terminal.running(*command, **SERVING) as program:
-        assert program.ended() == 0
+        assert program.wait() == 0
     assert program.output == "\r\x1b[K"
 
 

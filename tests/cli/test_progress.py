@@ -70,6 +70,6 @@ def test_a_daemon_that_does_not_answer_is_noted_after_a_second_until_ctrl_c(comm
         with condord(*command.split(), "--url", url) as program:
             program.until_shown(f"waiting for {url} (1 s)")
             program.type("\x03")
-            assert program.ended() == 130
+            assert program.wait() == 130
             assert not any("waiting" in row for row in program.picture.rows)
             assert program.picture.is_sane

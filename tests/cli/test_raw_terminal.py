@@ -37,7 +37,7 @@ def watching(url):
 @pytest.mark.slow
 def test_ctrl_c_leaves_the_terminal_sane_and_the_last_table_on_it(watching):
     watching.type("\x03")
-    assert watching.ended() == 130
+    assert watching.wait() == 130
     assert watching.picture.is_sane
     assert watching.echoes()
     assert any("1,530.00" in row for row in watching.picture.rows)
@@ -46,7 +46,7 @@ def test_ctrl_c_leaves_the_terminal_sane_and_the_last_table_on_it(watching):
 @pytest.mark.slow
 def test_q_quits_with_0(watching):
     watching.type("xq")
-    assert watching.ended() == 0
+    assert watching.wait() == 0
     assert watching.picture.is_sane
     assert watching.echoes()
 
@@ -55,7 +55,7 @@ def test_q_quits_with_0(watching):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_process_after_the_terminal_was_given_back(watching, number):
     watching.process.send_signal(number)
-    assert watching.ended() == -number
+    assert watching.wait() == -number
     assert watching.picture.is_sane
     assert watching.echoes()
 
@@ -99,7 +99,7 @@ def test_ctrl_z_gives_the_terminal_back_and_fg_takes_it_again(url):
         shell.type("q")
         shell.until(lambda program: program.picture.is_sane and program.echoes())
         shell.type("\rexit\r")
-        shell.ended()
+        shell.wait()
 
 
 @pytest.mark.slow
@@ -125,7 +125,7 @@ def test_a_hangup_stays_ignored_under_nohup(url):
         program.until_shown("newest message")
         program.process.send_signal(signal.SIGHUP)
         program.type("q")
-        assert program.ended() == 0
+        assert program.wait() == 0
 
 
 def test_many_wakes_count_as_one():

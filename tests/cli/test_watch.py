@@ -207,7 +207,7 @@ def test_a_table_that_is_too_high_can_be_scrolled_searched_and_resized(fake):
         assert program.picture.rows[1].startswith(f"{first} ")
         assert len(program.picture.rows) == 12
         program.type("q")
-        assert program.ended() == 0
+        assert program.wait() == 0
         assert program.picture.is_sane
 
 
@@ -256,7 +256,7 @@ def test_an_outage_is_shown_with_its_time_until_the_daemon_is_back(fake):
 def test_a_condor_that_is_no_longer_held_is_reported_after_the_terminal_was_given_back(fake, held_condor):
     fake.streams = [[SNAPSHOT], [GONE, HOLD]]
     with condord_on_terminal("positions", ID, "--watch", "--url", fake.url) as program:
-        assert program.ended() == 1
+        assert program.wait() == 1
         assert program.picture.is_sane
         assert any(f"condord: {ID} is no longer held" in row for row in program.picture.rows)
 
@@ -272,7 +272,7 @@ def test_a_dumb_terminal_gets_one_table_after_another(fake):
 @pytest.mark.slow
 def test_without_a_daemon_the_terminal_is_not_taken(tmp_path):
     with condord_on_terminal("positions", "--watch", "--url", f"unix://{tmp_path}/none") as program:
-        assert program.ended() == 69
+        assert program.wait() == 69
         assert "\x1b[?" not in program.output
 
 

@@ -66,7 +66,7 @@ def test_prices_of_stocks_reach_the_document_from_the_stream_and_from_rest(harne
     assert (underlying(harness).price, underlying(harness).previous_close) == (600, 590)
 
 
-def test_after_a_suspend_a_price_is_unconfirmed_until_it_is_read_again(harness):
+def test_after_a_suspension_a_price_is_unconfirmed_until_it_is_read_again(harness):
     status = harness.daemon.document().status
     market = msgspec.structs.replace(status.market, is_open=True)
     harness.feed.set_status(msgspec.structs.replace(status, market=market))

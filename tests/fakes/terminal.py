@@ -134,7 +134,7 @@ class Program:
     def until_shown(self, text):
         self.until(lambda program: any(text in row for row in program.picture.rows), text)
 
-    def ended(self):
+    def wait(self):
         """Wait for the end of the program; return its exit code, negative for a signal."""
         end = time.monotonic() + PATIENCE_SECONDS
         while self.process.poll() is None and time.monotonic() < end:

@@ -93,7 +93,7 @@ def test_a_maker_that_has_outlived_its_lease_is_killed_by_the_next_one(tmp_path,
         locks.take(**PAIR)
         assert maker.wait(60) == -signal.SIGKILL
         assert not is_free(tmp_path)
-    assert caplog.messages == ["A daemon of the account that has outlived its lease was killed"]
+    assert caplog.messages == ["A daemon of the account was killed because it had outlived its lease"]
     assert caplog.records[0].fields == {"pid": maker.pid}
 
 

@@ -181,7 +181,7 @@ def test_a_later_holding_of_the_same_condor_starts_again():
     assert not words.is_true(SPY_ID, NEAR, EPOCH_AT)
 
 
-def test_after_a_restart_words_are_true_for_the_alerts_that_pend_or_fire():
+def test_after_a_restart_words_are_true_for_the_alerts_that_are_pending_or_firing():
     words = LastingWords()
     words.note("gone", NEAR, None, value=True)
     words.recall(

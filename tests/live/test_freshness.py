@@ -23,7 +23,7 @@ from .accounts import EPOCH_AT
 
 START = 1000.0
 LATEST_TICK = TICK_SECONDS + SUSPEND_SECONDS
-"""The longest time between two ticks that does not count as a suspend."""
+"""The longest time between two ticks that does not count as a suspension."""
 
 
 class Ticking:

@@ -362,7 +362,7 @@ def test_an_index_without_a_value_has_a_price_by_parity():
     assert (underlying(service).source, underlying(service).price) == ("index", 6001)
 
 
-def test_after_a_suspend_nothing_is_computed_from_a_price_until_it_is_given_again(service):
+def test_after_a_suspension_nothing_is_computed_from_a_price_until_it_is_given_again(service):
     service.publisher.lapse_prices(service.now_at)
     service.wait(3)
     assert (underlying(service).unconfirmed, risk(service).price, risk(service).missing) == (True, None, ["price"])

@@ -170,7 +170,7 @@ def test_a_price_is_unconfirmed_a_minute_after_it_was_given_last(prices):
     assert shown(prices) == (582, "iexMid", None)
 
 
-def test_after_a_suspend_nothing_that_was_given_before_confirms_a_price(prices):
+def test_after_a_suspension_nothing_that_was_given_before_confirms_a_price(prices):
     prices.offer([tick(582.0)], 3.0)
     prices.confirm_indexes([IndexValue(symbol="SPX", value_e4=e4("5800"), at=at(3))], 3.0, is_entitled=True)
     settle(prices, 3.0)

@@ -149,7 +149,7 @@ class TestStocks:
         assert harness.times("stocks") == [0.0, 30.0, 60.0, 71.0]
         assert harness.failures == {}
 
-    def test_after_a_new_key_refused_stocks_are_polled_again(self):
+    def test_refused_stocks_are_polled_again_after_a_new_key(self):
         harness = Harness(stocks=STOCKS)
         harness.brokerage.failures["stocks"] = FORBIDDEN
         harness.run_scenario(

@@ -289,7 +289,7 @@ class TestFaults:
                 harness.supervisor.retry()
                 await streaming(harness, "SPY")
 
-    def test_after_a_suspend_the_prices_need_a_confirmation(self):
+    def test_after_a_suspension_the_prices_need_a_confirmation(self):
         @run_ready
         async def _(harness):
             before = len(harness.brokerage.times("stocks"))

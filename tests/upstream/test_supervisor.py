@@ -1220,7 +1220,7 @@ class TestTrust:
                 await settle(30.0)
                 assert len(harness.sink.lapsed) == before
 
-    def test_after_a_suspend_every_quote_is_unconfirmed_and_read_again(self):
+    def test_after_a_suspension_every_quote_is_unconfirmed_and_read_again(self):
         @run_ready
         async def _(harness):
             before = len(harness.brokerage.times("quotes"))
@@ -1231,7 +1231,7 @@ class TestTrust:
             await settle(10.0)
             assert harness.sink.gaps == 1
 
-    def test_after_a_suspend_the_stream_is_stale_at_once_and_live_with_the_next_quote(self):
+    def test_after_a_suspension_the_stream_is_stale_at_once_and_live_with_the_next_quote(self):
         @run_ready
         async def _(harness):
             harness.suspended = dt.timedelta(seconds=30)
@@ -1246,7 +1246,7 @@ class TestTrust:
             await until(lambda: harness.status.state == "live")
             assert harness.sink.gaps == 1
 
-    def test_while_the_market_is_closed_a_suspend_leaves_the_stream_closed(self):
+    def test_while_the_market_is_closed_a_suspension_leaves_the_stream_closed(self):
         @run_scenario
         async def _(harness):
             harness.brokerage.hours = SHUT

@@ -939,7 +939,7 @@ describe('shared across tabs', () => {
       expect(lives.slice(1).map((live) => live.document.value?.version)).toEqual(Array(9).fill('e-2'))
     })
 
-    it('it steps down when it wakes and its messages are ignored', async () => {
+    it('the frozen tab steps down when it wakes and its messages are ignored', async () => {
       const { world, tabs, lives } = crowd(3)
       tabs[0]!.stops()
       world.pass(32_000)
@@ -956,7 +956,7 @@ describe('shared across tabs', () => {
       expect(states(lives)).toEqual(['open', 'open', 'open'])
     })
 
-    it('it can lead again later', async () => {
+    it('the frozen tab can lead again later', async () => {
       const { world, tabs, lives } = crowd(2)
       tabs[0]!.stops()
       world.pass(32_000)

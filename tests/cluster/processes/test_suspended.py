@@ -109,7 +109,7 @@ def test_on_one_machine_the_next_leader_ends_the_suspended_maker_before_it_conne
     with stopped([leader.process.pid]):
         os.kill(maker, signal.SIGSTOP)
         until(lambda: standby.cluster().get("role") == "leader" and standby.status()["state"] == "live", standby.stderr)
-        standby.await_line("A daemon of the account that has outlived its lease was killed")
+        standby.await_line("A daemon of the account was killed because it had outlived its lease")
     leader.await_live()
     leader.await_role("standby")
     ingesters.check_slot()
