@@ -59,7 +59,7 @@ Ticker = Annotated[str, _like(_TICKER, "symbols of underlyings in capitals")]
 NAME = r"[A-Za-z0-9][A-Za-z0-9-]{0,39}"
 """The pattern of the names of rules and channels."""
 
-Name = Annotated[str, _like(NAME, "1 to 40 letters, digits and dashes, the first no dash")]
+Name = Annotated[str, _like(NAME, "1 to 40 letters, digits and dashes, not starting with a dash")]
 ChannelName = Annotated[str, _like(NAME, "names of channels")]
 ConditionTexts = Annotated[
     str | tuple[str, ...], Meta(extra={"allowed": f"a condition, or a list of up to {MAX_CONDITIONS}"})

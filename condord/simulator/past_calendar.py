@@ -12,7 +12,8 @@ _DAY = dt.timedelta(days=1)
 _MONDAY, _FRIDAY, _SATURDAY, _SUNDAY = 0, 4, 5, 6
 # So that orders are not filled at the same time of the day as the simulator is started.
 _EARLIER = dt.timedelta(seconds=1234.567891)
-_MOVED, _EDGE = dt.timedelta(seconds=634.567891), dt.timedelta(seconds=1234.567891)
+# How long after an open and before a close an instant lies: at least in a session, and exactly if it was moved to one.
+_FROM_EDGE, _MOVED_FROM_EDGE = dt.timedelta(seconds=1234.567891), dt.timedelta(seconds=634.567891)
 
 
 def is_session(day: dt.date) -> bool:
@@ -42,11 +43,11 @@ def past_instant(at: dt.datetime, age_days: float) -> dt.datetime:
     day, today = local.date(), at.astimezone(NEW_YORK).date()
     if is_session(day):
         opens, closes = session_hours(day)
-        return min(max(local, opens + _EDGE), closes - _EDGE).astimezone(dt.UTC)
+        return min(max(local, opens + _FROM_EDGE), closes - _FROM_EDGE).astimezone(dt.UTC)
     after = session_after(day)
     if after < today and day.weekday() in (_SUNDAY, _MONDAY):
-        return (session_hours(after)[0] + _MOVED).astimezone(dt.UTC)
-    return (session_hours(session_before(day))[1] - _MOVED).astimezone(dt.UTC)
+        return (session_hours(after)[0] + _MOVED_FROM_EDGE).astimezone(dt.UTC)
+    return (session_hours(session_before(day))[1] - _MOVED_FROM_EDGE).astimezone(dt.UTC)
 
 
 def past_expiration(at: dt.datetime, age_days: int) -> dt.date:

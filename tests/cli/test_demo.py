@@ -118,9 +118,9 @@ def children():
 
 
 @pytest.mark.parametrize(
-    ("way", "how"), [("os.kill(os.getpid(), 9)", "signal 9"), ("sys.exit(3)", "exit code 3")], ids=["killed", "ended"]
+    ("code", "how"), [("os.kill(os.getpid(), 9)", "signal 9"), ("sys.exit(3)", "exit code 3")], ids=["killed", "ended"]
 )
-def test_a_child_that_ends_by_itself_is_reported_once_and_leaves_no_zombie(monkeypatch, way, how):
+def test_a_child_that_ends_by_itself_is_reported_once_and_leaves_no_zombie(monkeypatch, code, how):
     lines, reported = [], threading.Event()
 
     def write_stderr(text):
@@ -129,7 +129,7 @@ def test_a_child_that_ends_by_itself_is_reported_once_and_leaves_no_zombie(monke
 
     monkeypatch.setattr(demo, "write_stderr", write_stderr)
     before = children()  # a worker of pytest may have others
-    with simulator(child(READY + way)):
+    with simulator(child(READY + code)):
         assert reported.wait(60)
         assert children() <= before  # a zombie would be among them
     assert lines == [f"condord: the simulator has ended ({how}); stop condord and start the demo again"]

@@ -44,7 +44,7 @@ def test_tables_without_faults_are_read_even_if_others_are_faulty():
         (5, "f:0: alert[0] = 5: must be a table, [[alert]]"),
         (MINE | {"name": "a b"}, "f:1: alert[0].name = 'a b': must be 1 to 40 letters, digits and dashes"),
         (MINE | {"name": "-a"}, "f:1: alert[0].name = '-a': must be 1 to 40 letters"),
-        (MINE | {"name": "a" * 41}, "the first no dash"),
+        (MINE | {"name": "a" * 41}, "not starting with a dash"),
         ({"when": "tested"}, "f:0: alert[0].name is missing: it must be 1 to 40 letters"),
         ({"name": "mine"}, "f:0: alert[0].when is missing, and mine is not a built-in rule (rule mine)"),
         ({"name": "mine", "when": 5}, "f:2: alert[0].when = 5: must be a condition, or a list of up to 8"),

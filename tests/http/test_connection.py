@@ -775,7 +775,7 @@ def test_a_client_that_resets_its_connection_at_any_moment_is_not_a_fault(caplog
     assert caplog.records == []
 
 
-@pytest.mark.parametrize("leave", ["part", "give_way", "drop", "evict", "shutdown"])
+@pytest.mark.parametrize("leave", ["close_after_refusal", "give_way", "drop", "evict", "shutdown"])
 def test_leaving_a_connection_that_its_client_has_just_reset_is_not_a_fault(leave, caplog):
     async def scenario(served):
         client = await served.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")

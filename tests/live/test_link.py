@@ -862,12 +862,12 @@ def test_a_link_never_loops_without_time_passing(silence, least, factor, chance,
     link = make_link(chance=lambda: chance, silence=silence, least=least, most=least * factor)
     link.watch(is_expecting=is_watched, now=0.0)
     link.handle("due", 0.0)
-    turns, attempts = [], [0.0]
-    while len(turns) < 60:
+    times, attempts = [], [0.0]
+    while len(times) < 60:
         now = link.deadline
-        turns.append(now)
+        times.append(now)
         if "connect" in link.expire(now):
             attempts.append(now)
-    assert all(later >= earlier for earlier, later in pairwise(turns))
-    assert turns[-1] - turns[0] > 2 * least
+    assert all(later >= earlier for earlier, later in pairwise(times))
+    assert times[-1] - times[0] > 2 * least
     assert all(later - earlier >= least for earlier, later in pairwise(attempts))
