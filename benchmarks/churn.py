@@ -8,7 +8,7 @@ before its request. Exit code 1: something is not flat.
 
 Flat means that, when all have left, there is no subscriber, task, thread or open file more than before the first came.
 Connections to Alpaca are left out, as the pools of REST open them as needed. Of memory it means that the resident set
-rises by at most `MEMORY_KB_A_MINUTE` in the second half (least squares over a sample a second). Before that, caches and
+rises by at most `MEMORY_KB_PER_MINUTE` in the second half (least squares over a sample a second). Before that, caches and
 rings fill and the allocator keeps what the largest frames needed. That continues after a minute or two: 500 kB a minute
 were seen in the second half of three minutes, 44 in that of nine. With the usual number of visitors some 1,700 connect
 a minute, so a leak of half a kilobyte each is seen, and a longer run sees smaller ones.
@@ -37,7 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.e2e.running import Condord, Simulated, closing_program, until
 
-MEMORY_KB_A_MINUTE = 1024.0
+MEMORY_KB_PER_MINUTE = 1024.0
 SETTLE_SECONDS = 3.0
 LEAVE_SECONDS = 20.0
 TIMEOUT_SECONDS = 30.0
@@ -261,8 +261,8 @@ def growths(before: Held, after: Held, rise: float) -> list[str]:
     """Return what is not flat."""
     names = ("files", "threads", "tasks", "subscribers")
     grown = [f"{name} have grown" for name in names if getattr(after, name) > getattr(before, name)]
-    if rise > MEMORY_KB_A_MINUTE:
-        grown.append(f"memory grows by {rise:.0f} kB a minute, more than {MEMORY_KB_A_MINUTE:.0f}")
+    if rise > MEMORY_KB_PER_MINUTE:
+        grown.append(f"memory grows by {rise:.0f} kB a minute, more than {MEMORY_KB_PER_MINUTE:.0f}")
     return grown
 
 

@@ -124,7 +124,7 @@ def measure(cluster: Cluster, servers: list[Server], subscribers: int, seconds: 
 def line(name: str, report: Report) -> str:
     """One line of the table."""
     return (
-        f"{name:>12} {report.subscribers:>11} {report.frames_a_second:>8.1f} {report.p50_ms:>7.1f}"
+        f"{name:>12} {report.subscribers:>11} {report.frames_per_second:>8.1f} {report.p50_ms:>7.1f}"
         f" {report.p99_ms:>7.1f} {report.cpu_us:>8.1f} {report.lost:>6} {report.bytes_a_frame:>8.0f}"
     )
 

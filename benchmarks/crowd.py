@@ -260,7 +260,7 @@ def run(served: Served, followers: Connection, chosen: argparse.Namespace) -> Ro
     cpu = cpu_seconds(served.pid)
     with timed("baseline"):
         time.sleep(chosen.seconds)
-    cpu_a_second = (cpu_seconds(served.pid) - cpu) / chosen.seconds
+    cpu_per_second = (cpu_seconds(served.pid) - cpu) / chosen.seconds
     with stalled(served.url), timed("stalled"):
         time.sleep(chosen.seconds)
     time.sleep(SETTLE_SECONDS)
@@ -269,7 +269,7 @@ def run(served: Served, followers: Connection, chosen: argparse.Namespace) -> Ro
     with timed("coming"):
         failed = crowd.come(chosen.crowd, chosen.within)
     lasted = time.monotonic() - began
-    cpu = cpu_seconds(served.pid) - cpu - cpu_a_second * lasted
+    cpu = cpu_seconds(served.pid) - cpu - cpu_per_second * lasted
     with timed("beside"):
         crowd.stay(CROWD_SECONDS)
     with timed("going"):

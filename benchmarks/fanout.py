@@ -316,7 +316,7 @@ def figures(server: str, rounds: dict[str, list[Report]]) -> dict[str, str]:
     return {
         "server": server,
         "subscribers": f"{reports[0].subscribers}",
-        "frames/s": f"{figure('frames_a_second'):.1f}",
+        "frames/s": f"{figure('frames_per_second'):.1f}",
         "bytes": f"{figure('bytes_a_frame'):.0f}",
         "us each": f"{figure('cpu_us'):.1f}",
         "us/naive": f"{over('naive', 'cpu_us'):.2f}",
@@ -341,7 +341,7 @@ def complaints(case: Case, rounds: dict[str, list[Report]]) -> Iterator[str]:
     asked = [(name, sum(getattr(report, name) for report in ours), 0) for name in ("lost", "resynced", "ended")]
     if case.quotes > case.rate:
         asked.append(("p99 ms", median(ours, "p99_ms"), 500.0))
-        asked.append(("of the frames missing", 1 - median(ours, "frames_a_second") / case.rate, 0.05))
+        asked.append(("of the frames missing", 1 - median(ours, "frames_per_second") / case.rate, 0.05))
     else:
         asked.append(("CPU to naive", over("naive", "cpu_us"), 0.35))
         asked.append(("CPU to nchan", over("nchan", "cpu_us"), 1.0))

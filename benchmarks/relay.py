@@ -61,7 +61,7 @@ def measure(server: Server, case: fanout.Case, served: fanout.Served, core: int)
     return {
         "server": server.name.rjust(8),
         "subscribers": f"{report.subscribers}",
-        "frames/s": f"{report.frames_a_second:.1f}",
+        "frames/s": f"{report.frames_per_second:.1f}",
         "p50 ms": f"{report.p50_ms:.1f}",
         "p99 ms": f"{report.p99_ms:.1f}",
         "us each": f"{report.cpu_us:.1f}",

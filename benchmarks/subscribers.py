@@ -53,14 +53,14 @@ _BLANK = re.compile(rb"\r?\n\r?\n")
 
 
 class Report(NamedTuple):
-    """What was seen. `frames_a_second` is for each subscriber; `lost` frames reached only some of them.
+    """What was seen. `frames_per_second` is for each subscriber; `lost` frames reached only some of them.
 
     `resynced` counts snapshots instead of frames, `ended` the subscribers that the server has closed. `server_busy` and
     `server_waits` are shares of the time: it ran, and it waited for its core. `client_busy` is both of the client.
     """
 
     subscribers: int
-    frames_a_second: float
+    frames_per_second: float
     deliveries: int
     lost: int
     resynced: int
@@ -200,7 +200,7 @@ class Subscribers:
         frames = len(self._sent)
         return Report(
             subscribers=len(self._by_file),
-            frames_a_second=len(self._latencies) / len(self._by_file) / seconds,
+            frames_per_second=len(self._latencies) / len(self._by_file) / seconds,
             deliveries=deliveries,
             lost=sum(frames - subscriber.frames for subscriber in self._by_file.values()),
             resynced=snapshots,

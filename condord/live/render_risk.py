@@ -88,9 +88,9 @@ def _ex_dividend(dividend: Dividend) -> wire_risk.ExDividend:
     return wire_risk.ExDividend(date=dividend.ex_date, amount=dividend.amount_e6 / 1_000_000, source=dividend.source)
 
 
-def theta(dollars_a_day: float | None) -> float | None:
+def theta(dollars_per_day: float | None) -> float | None:
     """Return the account's theta."""
-    return rounded(dollars_a_day, _DOLLARS)
+    return rounded(dollars_per_day, _DOLLARS)
 
 
 def risk(condor: Condor, found: Risk, as_of: dt.datetime | None) -> wire_risk.RiskJson:

@@ -271,7 +271,7 @@ def _signed(value: float | Decimal | None) -> str:
 
 
 def _dollars(value: float | None) -> str:
-    """Whole dollars, half a dollar away from zero."""
+    """Whole dollars; half a dollar is rounded away from zero."""
     return UNKNOWN if value is None else f"${Decimal(str(value)).quantize(Decimal(1), ROUND_HALF_UP):,}"
 
 

@@ -12,14 +12,14 @@ STANDINGS = st.sampled_from(["unadmitted", "waiting", "busy"])
 class FakeConnection:
     """A connection that does what admission control asks of it, and records that."""
 
-    def __init__(self, admission, *, reads_why=True) -> None:
+    def __init__(self, admission, *, reads_refusal=True) -> None:
         self.admission = admission
-        self.reads_why = reads_why
+        self.reads_refusal = reads_refusal
         self.calls = []
 
     def give_way(self):
         self.calls.append("give way")
-        if self.reads_why:
+        if self.reads_refusal:
             self.admission.leave(self)
         else:
             self.admission.gone(self)
@@ -142,9 +142,9 @@ class AnyOrder(RuleBasedStateMachine):
         self.inside = []
         self.queues = {"unadmitted": [], "waiting": []}
 
-    @rule(standing=STANDINGS, reads_why=st.booleans())
-    def enter(self, standing, reads_why):
-        connection = FakeConnection(self.admission, reads_why=reads_why)
+    @rule(standing=STANDINGS, reads_refusal=st.booleans())
+    def enter(self, standing, reads_refusal):
+        connection = FakeConnection(self.admission, reads_refusal=reads_refusal)
         is_full = len(self.inside) >= self.slots
         longest = next(iter(self.queues["unadmitted"] + self.queues["waiting"]), None)
         assert self.admission.enter(connection) == (not is_full or longest is not None)

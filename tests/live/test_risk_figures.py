@@ -59,8 +59,8 @@ def snapshot(symbol, delta=0.3):
     return OptionSnapshot(symbol=symbol, at=EPOCH_AT, iv=0.25, delta=delta, gamma=0.01, theta=-0.1, vega=0.4)
 
 
-class Pass:
-    """Figures of an account, computed whole."""
+class ComputedFigures:
+    """The figures of an account, all computed at once by `run`."""
 
     def __init__(self, *positions, shares=None):
         self.figures = RiskFigures(ASSUMED)
@@ -88,17 +88,17 @@ def part(results, symbol="SPY"):
 
 
 def test_the_volatility_of_each_leg_comes_from_its_quote():
-    [found] = Pass(*spy()).run().risks.values()
+    [found] = ComputedFigures(*spy()).run().risks.values()
     assert [leg.iv for leg in found.risk.legs.values()] == [pytest.approx(0.2, abs=1e-4)] * 4
     assert {leg.source for leg in found.risk.legs.values()} == {"model"}
     assert (found.risk.price, found.risk.missing, found.as_of) == (600.0, (), AS_OF)
 
 
 def test_the_greeks_of_an_underlying_sum_all_contracts_and_shares():
-    alone = Pass(*spy()).run()
-    results = Pass(*spy(), position(C650, 3, 0.40), shares={"SPY": 100, "QQQ": 7}).run()
+    alone = ComputedFigures(*spy()).run()
+    results = ComputedFigures(*spy(), position(C650, 3, 0.40), shares={"SPY": 100, "QQQ": 7}).run()
     [condor] = results.risks.values()
-    call = part(Pass(position(C650, 3, 0.40)).run()).greeks
+    call = part(ComputedFigures(position(C650, 3, 0.40)).run()).greeks
     found = part(results).greeks
     assert found.delta == pytest.approx(condor.risk.greeks.delta + call.delta + 100)
     assert found.vega == pytest.approx(condor.risk.greeks.vega + call.vega)
@@ -106,9 +106,9 @@ def test_the_greeks_of_an_underlying_sum_all_contracts_and_shares():
 
 
 def test_theta_sums_known_values_and_counts_unknown_ones():
-    held = Pass(*spy(), *qqq(), position(C650, 3, 0.40), unreadable())
+    held = ComputedFigures(*spy(), *qqq(), position(C650, 3, 0.40), unreadable())
     results = held.run(SPY=600.0, QQQ=None)
-    spy_condor, call = results.risks[SPY_ID], part(Pass(position(C650, 3, 0.40)).run())
+    spy_condor, call = results.risks[SPY_ID], part(ComputedFigures(position(C650, 3, 0.40)).run())
     assert part(results).theta == pytest.approx(spy_condor.risk.greeks.theta + call.theta)
     assert (part(results).parts, part(results).unknown, results.unreadable) == (2, 0, 1)
     assert (part(results, "QQQ").theta, part(results, "QQQ").unknown) == (None, 1)
@@ -116,7 +116,7 @@ def test_theta_sums_known_values_and_counts_unknown_ones():
 
 
 def test_the_risks_to_sum_can_be_others_than_the_newest():
-    held = Pass(*spy(), shares={"SPY": 100})
+    held = ComputedFigures(*spy(), shares={"SPY": 100})
     results = held.run()
     [found] = results.risks.values()
     greeks = msgspec.structs.replace(found.risk.greeks, delta=3.0, theta=5.0)
@@ -125,24 +125,24 @@ def test_the_risks_to_sum_can_be_others_than_the_newest():
 
 
 def test_without_any_figure_theta_is_unknown_and_without_anything_held_there_is_no_part():
-    assert part(Pass(*spy()).run(SPY=None)).theta is None
-    assert Pass().run(SPY=600.0).parts({}) == {}
+    assert part(ComputedFigures(*spy()).run(SPY=None)).theta is None
+    assert ComputedFigures().run(SPY=600.0).parts({}) == {}
 
 
 def test_a_contract_whose_quantity_is_unknown_makes_the_greeks_of_its_underlying_unknown():
-    results = Pass(*spy(), position(C650, None, 0.40)).run()
+    results = ComputedFigures(*spy(), position(C650, None, 0.40)).run()
     assert (part(results).greeks.delta, part(results).unknown) == (None, 1)
     assert results.risks[SPY_ID].risk.greeks.delta is not None
 
 
 @pytest.mark.parametrize("prices", [{"SPY": None}, {"QQQ": 1.0}])
 def test_without_a_price_the_price_is_missing(prices):
-    [found] = Pass(*spy()).run(**prices).risks.values()
+    [found] = ComputedFigures(*spy()).run(**prices).risks.values()
     assert (found.risk.price, found.risk.missing, found.risk.greeks.delta) == (None, ("price",), None)
 
 
 def test_nothing_is_computed_from_a_price_that_is_not_confirmed():
-    held = Pass(*spy())
+    held = ComputedFigures(*spy())
     stale = UnderlyingPrice(symbol="SPY", price_e4=6_000_000, unconfirmed=True, reason="stale")
     seen = msgspec.structs.replace(market(quotes(held.symbols)), prices={"SPY": stale})
     assert held.run(seen).risks[SPY_ID].risk.missing == ("price",)
@@ -150,7 +150,7 @@ def test_nothing_is_computed_from_a_price_that_is_not_confirmed():
 
 
 def test_a_quote_that_is_not_confirmed_gives_no_volatility():
-    held = Pass(*spy())
+    held = ComputedFigures(*spy())
     found = held.run(market(quotes(held.symbols), unconfirmed=[C630], SPY=600.0)).risks[SPY_ID].risk
     assert (found.missing, found.greeks.delta) == ((C630,), None)
     missing = {symbol: quote for symbol, quote in quotes(held.symbols).items() if symbol != P560}
@@ -158,7 +158,7 @@ def test_a_quote_that_is_not_confirmed_gives_no_volatility():
 
 
 def test_alpacas_figures_stand_in_also_without_a_price():
-    held = Pass(*spy())
+    held = ComputedFigures(*spy())
     held.figures.fallbacks.take_snapshots([snapshot(symbol) for symbol in held.symbols])
     found = held.run(SPY=None).risks[SPY_ID].risk
     assert {leg.source for leg in found.legs.values()} == {"alpaca"}
@@ -166,7 +166,7 @@ def test_alpacas_figures_stand_in_also_without_a_price():
 
 
 def test_after_the_settlement_everything_is_unknown():
-    held = Pass(*spy())
+    held = ComputedFigures(*spy())
     results = held.run(market(quotes(held.symbols), SETTLES_AT, SPY=600.0))
     [found] = results.risks.values()
     assert (found.risk.missing, found.as_of, found.risk.greeks.theta) == (("expired",), None, None)
@@ -177,7 +177,7 @@ def test_after_the_settlement_everything_is_unknown():
 
 
 def test_the_same_inputs_in_the_same_minute_are_not_computed_again():
-    held = Pass(*spy(), *qqq())
+    held = ComputedFigures(*spy(), *qqq())
     quoted = quotes(held.symbols)
     first = held.run(market(quoted, SPY=600.0, QQQ=430.0))
     assert held.costs == [4, 3, 4, 3]
@@ -193,14 +193,14 @@ def test_the_same_inputs_in_the_same_minute_are_not_computed_again():
 
 
 def test_changed_assumptions_are_changed_inputs():
-    held = Pass(*spy())
+    held = ComputedFigures(*spy())
     before = held.run().risks[SPY_ID].risk
     held.figures.assumptions = msgspec.structs.replace(ASSUMED, rate=0.05)
     assert held.run().risks[SPY_ID].risk != before
 
 
 def test_unchanged_condors_keep_their_figures_when_other_positions_change():
-    held = Pass(*spy(), *qqq())
+    held = ComputedFigures(*spy(), *qqq())
     seen = market(quotes(held.symbols), SPY=600.0, QQQ=430.0)
     before = held.run(seen)
     held.hold(*spy(1), *qqq())
@@ -214,7 +214,7 @@ def test_unchanged_condors_keep_their_figures_when_other_positions_change():
 
 
 def test_the_legs_of_a_condor_whose_underlying_is_known_for_some_only_are_missing_until_it_is():
-    found = Pass(*spy()[:3], position(C640, 2, 1.10, underlying="SPY-NEW")).run(SPY=600.0)
+    found = ComputedFigures(*spy()[:3], position(C640, 2, 1.10, underlying="SPY-NEW")).run(SPY=600.0)
     assert found.risks[SPY_ID].risk.missing == (C640,)
 
 
@@ -224,7 +224,7 @@ CHRISTMAS = Dividend(symbol="SPY", ex_date=dt.date(2026, 12, 18), amount_e6=1_97
 
 
 def test_the_price_is_less_the_value_of_dividends_until_the_expiration():
-    held = Pass(*spy())
+    held = ComputedFigures(*spy())
     held.figures.dividends = (CHRISTMAS,)
     years = (dt.datetime(2026, 12, 18, 5, tzinfo=dt.UTC) - EPOCH_AT) / dt.timedelta(minutes=525_600)
     spot = 600.0 - 1.97 * 2.718281828459045 ** (-0.04 * years)
@@ -236,15 +236,15 @@ def test_the_price_is_less_the_value_of_dividends_until_the_expiration():
 
 
 def test_a_dividend_of_the_configuration_replaces_alpacas():
-    held = Pass(*spy())
+    held = ComputedFigures(*spy())
     held.figures.dividends = (CHRISTMAS,)
     held.figures.overrides = (msgspec.structs.replace(CHRISTMAS, amount_e6=0, source="config"),)
-    assert held.run() == Pass(*spy()).run()
+    assert held.run() == ComputedFigures(*spy()).run()
     assert held.figures.next_dividend("SPY", EPOCH_AT) is None
 
 
 def test_the_yield_counts_if_no_dividend_is_known():
-    held = Pass(*spy())
+    held = ComputedFigures(*spy())
     held.figures.assumptions = Assumptions(rate=0.04, dividend_yields={"SPY": 0.02})
     quoted = {
         symbol: judge(
@@ -258,11 +258,11 @@ def test_the_yield_counts_if_no_dividend_is_known():
 
 def adjusted(*deliverables):
     items = tuple(Deliverable(symbol=symbol, amount=amount) for symbol, amount in deliverables)
-    return Pass(*(msgspec.structs.replace(held, deliverables=items) for held in spy()))
+    return ComputedFigures(*(msgspec.structs.replace(held, deliverables=items) for held in spy()))
 
 
 def test_dollars_of_delta_count_the_shares_that_an_adjusted_contract_delivers():
-    plain = Pass(*spy()).run().risks[SPY_ID].risk
+    plain = ComputedFigures(*spy()).run().risks[SPY_ID].risk
     held = adjusted(("SPY", "150"))
     found = held.run(market(quotes(held.symbols), SPY=400.0))
     greeks = found.risks[SPY_ID].risk.greeks
@@ -290,13 +290,13 @@ def test_while_the_deliverable_is_unknown_only_alpacas_theta_and_vega_are_known_
 
 
 def test_stocks_and_indexes_of_condors_are_listed_first():
-    held = Pass(position(option(300, root="AAPL"), 1), *spy(), position(option(6000, root="SPX"), 1))
+    held = ComputedFigures(position(option(300, root="AAPL"), 1), *spy(), position(option(6000, root="SPX"), 1))
     assert (held.figures.stocks, held.figures.indexes) == (("SPY", "AAPL"), ("SPX",))
     assert held.figures.underlyings == ("AAPL", "SPX", "SPY")
 
 
 def test_the_opposite_of_each_contract_in_the_money_is_asked_for_unless_it_is_held():
-    held = Pass(*spy(), position(option(560, "C"), 1))
+    held = ComputedFigures(*spy(), position(option(560, "C"), 1))
     seen = market(quotes(held.symbols), SPY=565.0)
     assert held.figures.opposite_contracts(seen) == (option(570, "C"),)
     assert held.figures.opposite_contracts(market({}, SPY=None)) == ()
@@ -304,7 +304,7 @@ def test_the_opposite_of_each_contract_in_the_money_is_asked_for_unless_it_is_he
 
 
 def test_a_contract_in_the_money_takes_the_volatility_of_its_opposite():
-    held = Pass(*spy())
+    held = ComputedFigures(*spy())
     seen = market(quotes(held.symbols, 565.0), SPY=565.0)
     before = held.run(seen).risks[SPY_ID].risk
     assert before.legs[P570].iv == pytest.approx(0.2, abs=1e-3)  # between the strikes
@@ -318,7 +318,7 @@ def test_a_contract_in_the_money_takes_the_volatility_of_its_opposite():
 
 
 def test_the_quote_of_an_opposite_without_a_usable_price_gives_no_volatility():
-    held = Pass(*spy())
+    held = ComputedFigures(*spy())
     seen = market(quotes(held.symbols, 565.0), SPY=565.0)
     held.figures.take_opposite_quotes([tick(option(570, "C"), 0.0, 4.8), tick(option(560, "C"), 0.01, 0.01)], seen)
     assert held.figures.fallbacks.ivs(held.figures.chains[0].key, EPOCH_AT) == {}
@@ -326,13 +326,15 @@ def test_the_quote_of_an_opposite_without_a_usable_price_gives_no_volatility():
     assert held.figures.fallbacks.ivs(held.figures.chains[0].key, EPOCH_AT) == {}
 
 
-def index_pass():
+def index_figures():
     roots = [("P", 5900, 1), ("P", 5950, -1), ("C", 6050, -1), ("C", 6100, 1)]
-    return Pass(*(position(option(strike, right, "SPXW"), side, underlying="SPX") for right, strike, side in roots))
+    return ComputedFigures(
+        *(position(option(strike, right, "SPXW"), side, underlying="SPX") for right, strike, side in roots)
+    )
 
 
 def test_the_price_of_an_index_follows_from_the_opposites_that_are_asked_for():
-    held = index_pass()
+    held = index_figures()
     seen = market(quotes(held.symbols, 6000.0), SPX=None)
     assert held.figures.parity_e4("SPX", seen) is None
     asked = held.figures.opposite_contracts(seen)
@@ -346,21 +348,21 @@ def test_the_price_of_an_index_follows_from_the_opposites_that_are_asked_for():
 
 
 def test_an_index_with_a_value_of_its_own_needs_no_parity():
-    held = index_pass()
+    held = index_figures()
     value = UnderlyingPrice(symbol="SPX", price_e4=60_000_000, source="index")
     seen = msgspec.structs.replace(market(quotes(held.symbols, 6000.0)), prices={"SPX": value})
     assert held.figures.opposite_contracts(seen) == ()
 
 
 def test_american_options_give_no_price_by_parity():
-    assert Pass(*spy()).figures.parity_e4("SPY", market({}, SPY=None)) is None
+    assert ComputedFigures(*spy()).figures.parity_e4("SPY", market({}, SPY=None)) is None
 
 
 # Alpaca's own figures.
 
 
 def test_a_delta_of_alpaca_that_is_far_from_its_own_method_differs():
-    held = Pass(*spy())
+    held = ComputedFigures(*spy())
     seen = market(quotes(held.symbols), SPY=600.0)
     own = {symbol: leg.delta for symbol, leg in held.run(seen).risks[SPY_ID].risk.legs.items()}
     alike = [snapshot(symbol, delta) for symbol, delta in own.items()]
@@ -370,7 +372,7 @@ def test_a_delta_of_alpaca_that_is_far_from_its_own_method_differs():
 
 
 def test_alpacas_delta_is_not_judged_if_its_quote_has_another_time():
-    held = Pass(*spy())
+    held = ComputedFigures(*spy())
     seen = market(quotes(held.symbols), SPY=600.0)
     ats = [EPOCH_AT + dt.timedelta(seconds=seconds) for seconds in (-5.1, -5, 5, 5.1)]
     others = [msgspec.structs.replace(snapshot(C630, 0.9), at=each) for each in (*ats, None)]
@@ -386,4 +388,4 @@ def test_alpacas_delta_is_not_judged_if_its_quote_has_another_time():
     ],
 )
 def test_alpacas_delta_is_not_judged_without_a_price_or_a_quote_or_in_the_money(seen):
-    assert list(Pass(*spy()).figures.judge([snapshot(C630, 0.99)], seen)) == [None]
+    assert list(ComputedFigures(*spy()).figures.judge([snapshot(C630, 0.99)], seen)) == [None]
