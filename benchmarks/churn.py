@@ -7,11 +7,11 @@ meanwhile (up to longer than the daemon allows), and how it leaves: orderly, by 
 before its request. Exit code 1: something is not flat.
 
 Flat means that, when all have left, there is no subscriber, task, thread or open file more than before the first came.
-Connections to Alpaca are left out, as the pools of REST open them as needed. Of memory it means that the resident set
-rises by at most `MEMORY_KB_PER_MINUTE` in the second half (least squares over a sample a second). Before that, caches
-and rings fill and the allocator keeps what the largest frames needed. That continues after a minute or two: 500 kB a
-minute were seen in the second half of three minutes, 44 in that of nine. With the usual number of visitors some 1,700 connect
-a minute, so a leak of half a kilobyte each is seen, and a longer run sees smaller ones.
+Connections to Alpaca are left out, as the pools of REST open them as needed. The resident set may rise by at most
+`MEMORY_KB_PER_MINUTE` in the second half (least squares over a sample a second). Before that, caches and rings fill and
+the allocator keeps what the largest frames needed. That continues after a minute or two: 500 kB a minute were seen in
+the second half of three minutes, 44 in that of nine. With the usual number of visitors some 1,700 connect a minute, so
+a leak of half a kilobyte each is seen, and a longer run sees smaller ones.
 
 Run it: python benchmarks/churn.py [--minutes 3] [--subscribers 100] [--seed 1]
 """

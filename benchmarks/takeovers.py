@@ -151,8 +151,8 @@ def leader_before(harness: Harness) -> Member:
     return harness.leader_before
 
 
-def again(harness: Harness) -> None:
-    """Start the one that has ended again."""
+def restart(harness: Harness) -> None:
+    """Restart the ingester that has ended."""
     harness.leader_before.program.wait()
     harness.leader_before.start_again()
 
@@ -176,9 +176,9 @@ def hold_slot(harness: Harness) -> None:
 
 
 FAULTS = (
-    Fault("leader ended (SIGTERM)", send(signal.SIGTERM, leader_before), again),
-    Fault("leader killed (SIGKILL)", send(signal.SIGKILL, leader_before), again),
-    Fault("leader killed, Alpaca refuses for 4 s (406)", hold_slot, again),
+    Fault("leader ended (SIGTERM)", send(signal.SIGTERM, leader_before), restart),
+    Fault("leader killed (SIGKILL)", send(signal.SIGKILL, leader_before), restart),
+    Fault("leader killed, Alpaca refuses for 4 s (406)", hold_slot, restart),
     Fault("leader stopped for 10 s", send(signal.SIGSTOP, leader_before), send(signal.SIGCONT, leader_before), 10.0),
     Fault("maker of the leader stopped", stop_maker, lambda _: None),
     Fault(
