@@ -8,7 +8,7 @@ import select
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 import typer
 
@@ -33,7 +33,7 @@ class Unwritable(CondordError):
 
 
 def write_stdout(data: str | bytes) -> None:
-    """Write to stdout and flush it.
+    """Write all of it to stdout and flush it. It waits for the reader of a pipe that does not block.
 
     Raises:
         typer.Exit: with 0, if the reader has closed the pipe, as `| head` does.
@@ -42,8 +42,27 @@ def write_stdout(data: str | bytes) -> None:
     with _stdout() as out:
         raw = encoded(data, _encoding(out, os.environ)) if isinstance(data, str) else data
         out.flush()
-        out.buffer.write(raw)
-        out.buffer.flush()
+        _write_whole(out.buffer, raw)
+
+
+def _write_whole(file: BinaryIO, data: bytes) -> None:
+    """Write and flush. With PYTHONUNBUFFERED the file has no buffer, and one write may take a part of the data only."""
+    rest = memoryview(data)
+    while rest:
+        try:
+            count = file.write(rest)
+        except BlockingIOError as error:
+            count = error.characters_written
+        rest = rest[count or 0 :]
+        if not count:
+            select.select([], [file], [])
+    while True:
+        try:
+            file.flush()
+        except BlockingIOError:
+            select.select([], [file], [])
+        else:
+            return
 
 
 def require_reader() -> None:

@@ -1,8 +1,10 @@
+import errno
 import io
 import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,45 @@ def test_the_encoding_of_the_file_is_used_except_in_the_c_locale(environ, encodi
 
 def test_a_file_without_an_encoding_gets_utf_8():
     assert output._encoding(io.StringIO(), {}) == "utf-8"
+
+
+@pytest.mark.parametrize("buffering", [0, -1], ids=["unbuffered", "buffered"])
+@pytest.mark.parametrize("is_blocking", [True, False], ids=["blocking", "non-blocking"])
+def test_a_pipe_gets_all_however_long_the_data_is(monkeypatch, buffering, is_blocking):
+    data = bytes(range(256)) * 2_000
+    reader, writer = os.pipe()
+    os.set_blocking(writer, is_blocking)
+    with ThreadPoolExecutor() as pool, os.fdopen(reader, "rb") as source:
+        found = pool.submit(source.read)
+        with io.TextIOWrapper(os.fdopen(writer, "wb", buffering), write_through=not buffering) as out:
+            monkeypatch.setattr(sys, "stdout", out)
+            write_stdout(data)
+        assert found.result() == data
+
+
+class LittleRoom(io.RawIOBase):
+    """A file without a buffer that takes 5 bytes at once, and has room for 12."""
+
+    def __init__(self):
+        self.taken = b""
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        count = min(5, len(data), 12 - len(self.taken))
+        if not count:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.taken += bytes(data[:count])
+        return count
+
+
+def test_a_file_that_takes_a_part_only_gets_the_rest_too_or_is_an_error(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(room := LittleRoom(), write_through=True))
+    write_stdout("twelve bytes")
+    assert room.taken == b"twelve bytes"
+    with pytest.raises(Unwritable, match="No space left on device"):
+        write_stdout("!")
 
 
 @pytest.fixture
