@@ -38,7 +38,7 @@ from condord.host.thread_pool import DaemonPool, ResolvingLoop
 from condord.http import server
 from condord.live import wire
 from condord.live.relay_path import HEADER, RelayPath
-from condord.live.remedies import CAUSE_REMEDIES, CIRCLE_REMEDY, LOST_REMEDIES, sentence, split_loss, split_remedy
+from condord.live.remedies import CAUSE_REMEDIES, LOOP_REMEDY, LOST_REMEDIES, sentence, split_loss, split_remedy
 
 ANSWER_SECONDS = 5.0
 OWN_SECONDS = 2.0
@@ -143,7 +143,7 @@ class RelayProbes:
         if relay_loop == "itself":
             return fail("source", f"{url}: the relay of this configuration itself answers there", ITSELF_HINT)
         text = f"{url}: it follows the relay of this configuration, directly or through others, which would be a loop"
-        return fail("source", text, sentence(CIRCLE_REMEDY))
+        return fail("source", text, sentence(LOOP_REMEDY))
 
     async def _port_free(self) -> Check:
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._try_port)

@@ -16,7 +16,7 @@ from condord.cluster.stall_detector import StallDetector
 from condord.errors import AccessDenied, CondordError, ConfigError
 from condord.host import loopback
 from condord.live.relay_path import HEADER, RelayPath
-from condord.live.remedies import CIRCLE_REMEDY, with_remedy
+from condord.live.remedies import LOOP_REMEDY, with_remedy
 from condord.live.replica import LostCode, UnreadableEvent
 
 HEARTBEAT_SECONDS = 0.5
@@ -190,7 +190,7 @@ class Follower:
         if relay_loop == "itself":
             raise ConfigError([f"cluster.source = {url}: this relay itself answers there"], ITSELF_HINT)
         if relay_loop == "others":
-            raise ConnectionLost(with_remedy("it follows this relay, directly or through others", CIRCLE_REMEDY))
+            raise ConnectionLost(with_remedy("it follows this relay, directly or through others", LOOP_REMEDY))
 
     def _require_recent(self) -> None:
         """Raise `ConnectionLost` if this connection began before a suspension: its next events are old."""

@@ -15,7 +15,7 @@ UNTRUSTED_REMEDY = "let SSL_CERT_FILE name a file with the certificate of its au
 FORBIDDEN_REMEDY = "permit it to this user of the NATS server; docs/examples/nats-server.conf has what each role needs"
 """What to do if the bus forbids something."""
 
-CIRCLE_REMEDY = "let one of these relays follow the condord of the account, as cluster.source"
+LOOP_REMEDY = "let one of these relays follow the condord of the account, as cluster.source"
 """The remedy if relays follow each other in a loop."""
 
 WORKER_REMEDY = "if it lasts, the daemon hangs or is stopped: see its log, and whether its process runs"
@@ -23,7 +23,7 @@ WORKER_REMEDY = "if it lasts, the daemon hangs or is stopped: see its log, and w
 MAKER_REMEDY = "if it hangs, this ingester ends it, and one leads again within seconds"
 """What follows if a leader cannot follow its own daemon of the account."""
 
-CAUSE_REMEDIES = (UNTRUSTED_REMEDY, CIRCLE_REMEDY, FORBIDDEN_REMEDY, WORKER_REMEDY, MAKER_REMEDY)
+CAUSE_REMEDIES = (UNTRUSTED_REMEDY, LOOP_REMEDY, FORBIDDEN_REMEDY, WORKER_REMEDY, MAKER_REMEDY)
 """The remedies for losses whose cause is known, used instead of `LOST_REMEDIES`."""
 
 WRITABLE = "check that the disk responds and has room, and that condord may write there"
