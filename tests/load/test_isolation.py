@@ -46,7 +46,12 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 @pytest.fixture
 def condord(request):
     """A daemon with small rings in a busy market; a test may add to its environment."""
-    environ = {**QUICK, "CONDORD_SERVER_RING_SIZE": "16", "CONDORD_STREAM_MIN_CHANGE": "0"}
+    environ = {
+        **QUICK,
+        "CONDORD_STREAM_WINDOW_MS": "50",
+        "CONDORD_STREAM_MIN_CHANGE": "0",
+        "CONDORD_SERVER_RING_SIZE": "16",
+    }
     environ |= getattr(request, "param", {})
     with (
         closing_program(Simulated("--scenario", "busy")) as simulated,

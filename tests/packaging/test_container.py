@@ -151,7 +151,8 @@ def test_an_account_is_served_and_client_commands_find_the_daemon(can_run_contai
     urls = {f"CONDORD_ALPACA_{name}_URL": simulated.url for name in ("TRADING", "DATA")}
     urls["CONDORD_ALPACA_OPTION_STREAM_URL"] = simulated.urls["optionStreamUrl"]
     urls["CONDORD_ALPACA_TRADING_STREAM_URL"] = simulated.urls["tradingStreamUrl"]
-    with started("--port", "0", **KEYS, **urls, **QUICK) as container:
+    patient = {**QUICK, "CONDORD_STREAM_SILENCE_SECONDS": "60"}
+    with started("--port", "0", **KEYS, **urls, **patient) as container:
         url = container.await_line(r"serves at (\S+)")[1]
         until(lambda: fetch(url + "/api/status")[2]["state"] == "live", "it is live")
         for command, code in (("positions", 0), ("status", 0), ("check", 0), ("config show", 0)):
