@@ -36,7 +36,7 @@ def condor_notes(
     risk, missing, held = condor.risk, condor.valuation.missing, _held_marks(condor, quotes)
     if risk.tested in ("put", "call"):
         state = "breached" if risk.breached else "tested"
-        notes.append(RowNote((f"{risk.tested} {state}", state), vital=state))
+        notes.append(RowNote((f"{risk.tested} {state}", state), vital=state, is_in_columns=True))
     if missing:
         notes.append(RowNote((plain(f"incomplete: no usable quote of {', '.join(missing)}"), "incomplete")))
     if held:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from condord.cli import formatting
 from condord.cli.alert_lines import MARKS
@@ -30,14 +31,33 @@ _NUMBERS = " QTY|ENTRY| PRICE|DISTANCE| MARK| CLOSE| P/L| TODAY| %MAX| DELTA| TH
 _NAMED_LEGS = (2, 1, 0)
 """How many lost legs of a broken condor are named: as many as fit."""
 
-# Columns to leave out on a narrow terminal, the first to go first. The profit or loss is always shown.
-_SPARE_FOR_NOTES = ("KIND", "ENTRY", "CLOSE", "MAX LOSS", "EXPIRES", "MARK", "DELTA")
-_SPARE_ON_ONE_LINE = (*_SPARE_FOR_NOTES, "QTY", "PRICE", "THETA", "%MAX", "TODAY")
-_SPARE_BEFORE_DAYS = ("ENTRY", "CLOSE", "MAX LOSS", "QTY", "THETA", "DELTA", "PRICE", "MARK")
-_SPARE_AFTER_DAYS = ("TODAY", "%MAX", "DISTANCE")
-_SPARE_NUMBERS = (*_SPARE_BEFORE_DAYS, *_SPARE_AFTER_DAYS)
-"""Those of the lines below the names. If the names leave no room for the days, these have a column between both parts;
-on a last trading day it stays longest."""
+
+class _Spare(NamedTuple):
+    """The columns to leave out on a narrow terminal, the first to go first. The profit or loss is always shown.
+
+    `for_notes` are the first ones of `on_one_line`. The others are those of the lines below the names; if the names
+    leave no room for the days, these have a column, which goes between both parts, and on a last trading day last.
+    """
+
+    for_notes: tuple[str, ...]
+    on_one_line: tuple[str, ...]
+    before_days: tuple[str, ...]
+    after_days: tuple[str, ...]
+
+
+_FOR_NOTES = ("KIND", "ENTRY", "CLOSE", "MAX LOSS", "EXPIRES", "MARK", "DELTA")
+_BEFORE_DAYS = ("ENTRY", "CLOSE", "MAX LOSS", "QTY", "THETA", "DELTA", "PRICE", "MARK")
+_SPARE = _Spare(
+    _FOR_NOTES, (*_FOR_NOTES, "QTY", "PRICE", "THETA", "%MAX", "TODAY"), _BEFORE_DAYS, ("TODAY", "%MAX", "DISTANCE")
+)
+_FOR_NOTES_LAST_DAY = ("KIND", "ENTRY", "MAX LOSS", "EXPIRES", "MARK", "DELTA")
+_SPARE_ON_LAST_DAY = _Spare(
+    _FOR_NOTES_LAST_DAY,
+    (*_FOR_NOTES_LAST_DAY, "QTY", "PRICE", "THETA", "%MAX", "TODAY", "CLOSE"),
+    ("ENTRY", "MAX LOSS", "QTY", "THETA", "DELTA", "PRICE", "MARK"),
+    ("TODAY", "%MAX", "CLOSE", "DISTANCE"),
+)
+"""On a last trading day of a condor it matters most what closing costs."""
 _STYLES: Mapping[Severity | None, str] = {"critical": "alarm", "warning": "warn", "info": "strong", None: "strong"}
 
 
@@ -73,19 +93,21 @@ def condor_rows(document: wire.Document, shown: Sequence[AnyCondor], screen: Scr
         for named in _NAMED_LEGS
     ]
     room, vital = screen.width, max(map(vital_width, notes))
+    is_last_day = any(_is_last_day(condor, document.as_of) for condor in shown)
+    spare = _SPARE_ON_LAST_DAY if is_last_day else _SPARE
     for notes_width in (len(GAP) + vital, 0):
         for noted in choices:
             rows: list[Row] = [[*name, *number] for name, number in zip(names, noted, strict=True)]
-            if room is None or grid_width(titles, rows, without=_SPARE_ON_ONE_LINE) + notes_width <= room:
-                spare, for_notes = _SPARE_ON_ONE_LINE, _SPARE_FOR_NOTES
-                return lay_out(titles, rows, screen, spare=spare, for_notes=for_notes, on_one_line=notes)
+            if room is None or grid_width(titles, rows, without=spare.on_one_line) + notes_width <= room:
+                return lay_out(
+                    titles, rows, screen, spare=spare.on_one_line, for_notes=spare.for_notes, on_one_line=notes
+                )
     above, missing, has_days = _name_lines(shown, names, document.as_of, screen)
     titles = _NUMBERS
-    spare_numbers: Sequence[str] = _SPARE_NUMBERS
+    spare_numbers = (*spare.before_days, *spare.after_days)
     if not has_days:
         titles = f" IN|{_NUMBERS}"
-        is_last_day = any(_is_last_day(condor, document.as_of) for condor in shown)
-        spare_numbers = (*_SPARE_NUMBERS, "IN") if is_last_day else (*_SPARE_BEFORE_DAYS, "IN", *_SPARE_AFTER_DAYS)
+        spare_numbers = (*spare_numbers, "IN") if is_last_day else (*spare.before_days, "IN", *spare.after_days)
         choices = [[[name[-1], *row] for name, row in zip(names, noted, strict=True)] for noted in choices]
     widths = [len(GAP) + grid_width(titles, noted, without=spare_numbers[:-1]) for noted in choices]
     fitting = (noted for noted, width in zip(choices, widths, strict=True) if room is None or width <= room)
@@ -147,11 +169,13 @@ def _gain(value: float | None) -> Cell:
 
 def _max_loss_note(condor: AnyCondor, document: wire.Document) -> list[RowNote]:
     is_open = isinstance(condor, CondorJson) and whys_above_max_loss(condor, document.alerts)
-    return [RowNote(("loss may exceed the maximum", "loss may exceed max"))] if is_open else []
+    forms = ("loss may exceed the maximum", "loss may exceed max", "may exceed max")
+    return [RowNote(forms, vital="loss may exceed max")] if is_open else []
 
 
 def _closing_note(condor: AnyCondor) -> list[RowNote]:
-    return [RowNote(("closing order", "closing"))] if isinstance(condor, CondorJson) and condor.closing else []
+    is_closing = isinstance(condor, CondorJson) and condor.closing
+    return [RowNote(("closing order", "closing"), vital="closing")] if is_closing else []
 
 
 def _name_lines(

@@ -74,8 +74,9 @@ def lay_out(
         spare: headings of columns that may be left out, in the order in which they are left out.
         for_notes: those of `spare`, its first ones, that are also left out to have the notes beside the rows.
         missing: what the lines `above` have no room for, to be named with the columns that are left out.
-        on_one_line: the notes of each row, if none may be wrapped. They replace the last cell, which has their style.
-            All of `spare` is left out to have the vital ones, and `for_notes` to have whole ones.
+        on_one_line: the notes of each row, to be shown on its line in fewer words. They replace the last cell, which
+            has their style. All of `spare` is left out to have the vital ones, and `for_notes` to have whole ones.
+            Vital ones that still do not fit are below the row.
     """
     headings, indent = titles.split("|"), GAP if above else ""
     room = None if screen.width is None else screen.width - len(indent)
@@ -94,11 +95,13 @@ def lay_out(
     is_whole = True
     for at, row in enumerate(rows):
         line, note = indent + _line(headings, row, widths, screen), row[-1]
+        below: list[str] = []
         if on_one_line:
-            texts = fitted(on_one_line[at], None if screen.width is None else screen.width - used - len(GAP))
-            is_whole &= len(texts) == len(on_one_line[at])
-            note = Cell(", ".join(texts), note.style)
-        shown.append([*above[at : at + 1], *_with_note(line, used, note, screen)])
+            found = fitted(on_one_line[at], None if screen.width is None else screen.width - used - len(GAP))
+            is_whole &= found.are_all
+            below = _below(Cell(", ".join(found.below), note.style), screen)
+            note = Cell(", ".join(found.beside), note.style)
+        shown.append([*above[at : at + 1], *_with_note(line, used, note, screen), *below])
     left_out += [] if is_whole else ["some notes"]
     sentence = f"too narrow for {', '.join(left_out)}" if left_out else ""
     width = max(_MIN_NOTE_WIDTH, screen.width or 0)
@@ -156,5 +159,10 @@ def _with_note(line: str, used: int, note: Cell, screen: Screen) -> list[str]:
     if screen.width is None or used + len(GAP) + visible_width(note.text) <= screen.width:
         padding = " " * (used - visible_width(line))
         return [line + padding + GAP + screen.paint(note.text, note.style)]
-    below = textwrap.wrap(note.text, max(_MIN_NOTE_WIDTH, screen.width - 2 * len(GAP)))
-    return [line, *(GAP * 2 + screen.paint(part, note.style) for part in below)]
+    return [line, *_below(note, screen)]
+
+
+def _below(note: Cell, screen: Screen) -> list[str]:
+    """Return a note as lines below its row."""
+    lines = textwrap.wrap(note.text, max(_MIN_NOTE_WIDTH, (screen.width or 0) - 2 * len(GAP)))
+    return [GAP * 2 + screen.paint(line, note.style) for line in lines]

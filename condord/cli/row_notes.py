@@ -14,11 +14,13 @@ class RowNote(NamedTuple):
     """One thing to know about a row.
 
     `forms` are its wordings, from the full one to the shortest. If need be, columns of the table are left out to make
-    room for the wording `vital`; it is empty for a note that is not worth a column.
+    room for the wording `vital`; it is empty for a note that is not worth a column. `is_in_columns`: a column that is
+    never left out shows the same.
     """
 
     forms: tuple[str, ...]
     vital: str = ""
+    is_in_columns: bool = False
 
 
 Notes = Sequence[RowNote]
@@ -30,19 +32,30 @@ def full_text(notes: Notes) -> str:
     return _joined(note.forms[0] for note in notes)
 
 
-def fitted(notes: Notes, room: int | None) -> list[str]:
+class FittedNotes(NamedTuple):
+    """The wordings of notes that fit beside a row, those for a line below it, and whether all notes are shown."""
+
+    beside: list[str]
+    below: list[str]
+    are_all: bool
+
+
+def fitted(notes: Notes, room: int | None) -> FittedNotes:
     """Return a wording for as many of them as `room` columns take, joined by commas.
 
     Notes that are not vital are left out first, from the last on. Then vital ones get their shortest wording, and only
-    then are they left out. Any room that remains gives the first notes more words.
+    then are they left out: first those that a column shows too, while the others go below the row. Any room that
+    remains gives the first notes more words.
     """
     if room is None:
-        return [note.forms[0] for note in notes]
+        return FittedNotes([note.forms[0] for note in notes], [], are_all=True)
     kept = next(choice for choice in _choices(notes) if not choice or _width(choice) <= room)
     for at, (note, _) in enumerate(kept):
         longer = ([*kept[:at], (note, form), *kept[at + 1 :]] for form in note.forms)
         kept = next(choice for choice in longer if _width(choice) <= room)
-    return [text for _, text in kept]
+    left_out = [note for note in notes if note not in [note for note, _ in kept]]
+    below = [note for note in left_out if note.vital and not note.is_in_columns]
+    return FittedNotes([text for _, text in kept], [note.forms[0] for note in below], are_all=left_out == below)
 
 
 def _choices(notes: Notes) -> Iterator[list[tuple[RowNote, str]]]:
@@ -53,10 +66,10 @@ def _choices(notes: Notes) -> Iterator[list[tuple[RowNote, str]]]:
         kept = [*kept[:at], *kept[at + 1 :]]
         yield kept
     kept = [(note, note.forms[-1]) for note, _ in kept]
-    yield kept
-    while kept:
-        kept = kept[:-1]
-        yield kept
+    others = [each for each in kept if not each[0].is_in_columns]
+    for end in range(len(others), -1, -1):
+        yield [each for each in kept if each[0].is_in_columns or each in others[:end]]
+        yield others[:end]
 
 
 def _width(choice: list[tuple[RowNote, str]]) -> int:

@@ -199,10 +199,42 @@ def test_a_breach_is_named_beside_its_row(width, note):
 
 
 def test_notes_without_room_are_named_below_the_table():
-    held = [documents.condor(LONG_ID, closing=[documents.closing_order()], brokenWing=True)]
+    held = [documents.condor(LONG_ID, ambiguous=True, brokenWing=True)]
     shown = rows(112, condors=held)
     assert shown[1].endswith("  broken wing")
     assert " ".join(shown[2:]).endswith(", some notes")
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+def test_columns_go_before_a_loss_above_the_maximum_and_before_a_closing_order(width):
+    risk = documents.risk(tested="put", breached=True, distance=BEYOND)
+    value = documents.valuation(unrealizedPl=-1520.0, dayPl=-1534.5)
+    terms = {"daysToExpiration": 0, "closing": [documents.closing_order()]}
+    held = documents.condor(risk=risk, valuation=value, **terms)
+    firing = documents.alert(rule="long-put-expiring")
+    shown = rows(width, condors=[held], alerts=[firing], asOf="2026-12-18T20:31:00Z")
+    if width == 80:
+        assert shown[1].endswith("  may exceed max")
+        assert shown[2] == "    closing order"
+    else:
+        assert re.search(r"  (put )?breached, (loss )?may exceed (the maximum|max), closing( order)?$", shown[1])
+    assert max(map(len, shown)) <= width
+
+
+def test_the_breach_stays_beside_the_row_while_a_longer_note_is_below_it():
+    risk = documents.risk(LONG_ID, tested="put", breached=True, distance=BEYOND)
+    held = documents.condor(LONG_ID, risk=risk, daysToExpiration=0)
+    firing = documents.alert(rule="long-put-expiring", condorId=LONG_ID)
+    _, row, below, *_ = rows(80, condors=[held], alerts=[firing], asOf="2026-12-18T20:11:00Z")
+    assert row.endswith("  put breached")
+    assert below == "    loss may exceed the maximum"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_columns_go_before_the_note_that_the_loss_may_exceed_the_maximum(width):
+    title, row, *_ = rows(width, alerts=[documents.alert(rule="ex-dividend", severity="warning")])
+    assert "loss may exceed" in row
+    assert ("THETA" in title) == (width == 120)
 
 
 def test_the_price_of_an_outage_is_named_as_unconfirmed():
@@ -234,12 +266,20 @@ def at_40_columns(*, days, at="2026-12-18T20:16:00Z", width=40):
 
 def test_on_the_last_day_the_time_left_stays_on_the_narrowest_terminal():
     title, name, numbers, *_ = at_40_columns(days=0)
-    assert title.split() == ["IN", "DISTANCE", "P/L", "%MAX"]
+    assert title.split() == ["IN", "DISTANCE", "CLOSE", "P/L"]
     assert name == f"◆ {LONG_ID}"
-    assert numbers.split() == ["14", "min", "put", "2.1", "%", "+230.00", "49"]
+    assert numbers.split() == ["14", "min", "put", "2.1", "%", "1.34", "+230.00"]
     narrower = at_40_columns(days=0, width=24)
     assert narrower[0].split() == ["IN", "P/L"]
     assert "DISTANCE" in " ".join(narrower[-4:])
+
+
+@pytest.mark.parametrize("width", range(70, 130, 2))
+def test_on_the_last_day_the_cost_of_closing_is_left_out_after_theta_and_the_shares_of_profit_and_today(width):
+    held = [documents.condor(), documents.condor(LONG_ID, daysToExpiration=0)]
+    title, *_ = rows(width, condors=held, asOf="2026-12-18T20:11:00Z")
+    assert "CLOSE" in title or not {"THETA", "%MAX", "TODAY"} & {*title.split()}
+    assert "CLOSE" in rows(120, condors=held, asOf="2026-12-18T20:11:00Z")[0]
 
 
 def test_before_the_last_day_the_days_leave_a_narrow_terminal_before_the_distance():

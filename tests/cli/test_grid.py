@@ -93,7 +93,7 @@ def test_every_row_is_as_wide_as_the_table(texts):
         assert line[width:] == f"  {note}"
 
 
-TESTED = RowNote(("put tested", "tested"), vital="tested")
+TESTED = RowNote(("put tested", "tested"), vital="tested", is_in_columns=True)
 CLOSING = RowNote(("closing order",))
 
 
@@ -111,6 +111,17 @@ def test_notes_on_one_line_are_shortened_and_those_without_room_are_named(width,
     found = lay_out("NAME| N", rows(["A", "5", ""]), Screen(width=width), on_one_line=[[TESTED, CLOSING]])
     assert found.rows == [[f"A     5{note}"]]
     assert " ".join(found.left_out) == ("" if width > 29 else "too narrow for some notes")
+
+
+def test_a_vital_note_that_does_not_fit_is_below_its_row():
+    vital = RowNote(("closing order", "closing"), vital="closing")
+    cells = rows(["A", "5", ""], ["B", "6", ""])
+    found = lay_out("NAME| N", cells, Screen(width=16), on_one_line=[[TESTED, vital], []])
+    assert found.rows == [["A     5  closing"], ["B     6"]]
+    assert " ".join(found.left_out) == "too narrow for some notes"
+    found = lay_out("NAME| N", cells, Screen(width=15), on_one_line=[[vital], []])
+    assert found.rows == [["A     5", "    closing order"], ["B     6"]]
+    assert found.left_out == []
 
 
 def test_columns_make_room_for_vital_notes_and_some_columns_for_the_first_note():
