@@ -31,6 +31,7 @@ def sentence(
 ) -> str:
     """Return the sentence of an alert that fires, without the P/L, and with the time of what was measured.
 
+    `now` is by the exchange's clock, as cut-offs are: the time of the document or of the alerts.
     After the cut-off for orders it has the time since which none are taken, and once Alpaca may liquidate it states
     that, if the condor is in `document`. The page has the same form, in `web/src/alarm.ts`. Without `has_price` it
     leaves out the price of that time.

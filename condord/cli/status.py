@@ -63,7 +63,12 @@ def status_lines(
     screen: Screen,
     document: wire.Document | None = None,
 ) -> list[str]:
-    """Return the lines of the screen; `alerts` is None if they could not be read, and `document` if none was."""
+    """Return the lines of the screen; `alerts` is None if they could not be read, and `document` if none was.
+
+    `now` is by this machine's clock, for ages. What the exchange does is as of the time of the alerts, which is by its
+    clock.
+    """
+    exchange_now = now if alerts is None else alerts.as_of
     report, remedies = formatting.split_remedies(report)
     stream, rest, is_lost = report.stream, report.positions, report.code in wire.LOST_CODES
     since = f"since {formatting.moment(report.since, now)}, {formatting.age(report.since, now)}"
@@ -83,8 +88,8 @@ def status_lines(
         ("watchdog", f"newest message {formatting.age(stream.last_message_at, now)}"),
         ("positions", "" if is_lost or role != "all" else f"read {formatting.age(rest.read_at, now)}"),
         ("breaker", unknown if rest.breaker is None else formatting.BREAKERS[rest.breaker]),
-        ("market", formatting.market(report.market, now, is_latest=True).removeprefix("market ")),
-        ("alerts", _alerts_value(alerts, document, now, screen, report)),
+        ("market", formatting.market(report.market, exchange_now, is_latest=True).removeprefix("market ")),
+        ("alerts", _alerts_value(alerts, document, screen, report)),
         ("subscribers", f"{report.subscribers} of {report.max_subscribers}"),
         ("frames", f"{report.frames} sent, {report.dropped} dropped{_resyncs(report.resyncs)}"),
         ("refused", _counts(report.refused)),
@@ -107,7 +112,6 @@ def _stream(report: wire.StatusReport, now: dt.datetime, screen: Screen) -> str:
 def _alerts_value(
     alerts: AlertsJson | None,
     document: wire.Document | None,
-    now: dt.datetime,
     screen: Screen,
     report: wire.StatusReport,
 ) -> str:
@@ -120,7 +124,7 @@ def _alerts_value(
     as_of = "as last read: " if report.code in wire.LOST_CODES else ""
     if not firing:
         return f"{as_of}none firing"
-    reason = alert_sentence.sentence(firing[0], now, document, has_price=False)
+    reason = alert_sentence.sentence(firing[0], alerts.as_of, document, has_price=False)
     sentence = f"{as_of}{alert_lines.counts_text(alert_lines.counted(firing))}: {plain(reason)}"
     return screen.paint(sentence, alert_lines.style_of(firing[0].severity))
 

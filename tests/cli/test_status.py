@@ -82,6 +82,20 @@ def test_the_line_of_the_alerts_has_their_numbers_and_the_most_severe():
     assert "alerts       1 critical, 1 info: The put is breached." in lines(found)
 
 
+@pytest.mark.parametrize(
+    ("as_of", "text"), [("2026-12-18T20:14:00Z", "from 15:15"), ("2026-12-18T20:15:00Z", "at any time")]
+)
+def test_the_first_alert_and_the_close_are_as_of_the_clock_of_the_exchange_and_not_of_this_machine(as_of, text):
+    why = "Alpaca takes orders for it until 15:30 ET (as configured) and may liquidate it from 15:15."
+    found = msgspec.convert(documents.alerts(documents.alert(text=why), asOf=as_of), AlertsJson)
+    market = {"isOpen": True, "nextOpen": None, "nextClose": "2026-12-18T21:00:00Z"}
+    report = msgspec.convert(documents.report(market=market), wire.StatusReport)
+    document = msgspec.convert(documents.document(asOf=as_of), wire.Document)
+    shown = status_lines(report, found, NOW, Screen(), document)  # this machine's clock is four weeks behind
+    assert f"may liquidate it {text}." in next(line for line in shown if line.startswith("alerts"))
+    assert "market       open, closes 16:00 ET" in shown
+
+
 def test_the_sentence_of_the_first_alert_is_folded_in_its_column():
     found = msgspec.convert(documents.alerts(), AlertsJson)
     report = msgspec.convert(documents.report(), wire.StatusReport)
