@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from condord.cli import formatting
 from condord.cli.condor_notes import condor_notes, why_broken
 from condord.cli.grid import Cell, Row, grid
-from condord.cli.last_day import expiry_lines, no_orders_since
+from condord.cli.last_day import expiry_lines, has_expired, no_orders_since
 from condord.cli.left_order import left_order
 from condord.cli.row_notes import full_text
 from condord.cli.screen import Screen, painted, plain
@@ -44,13 +44,13 @@ def _facts(
     quotes: Mapping[str, wire.QuoteJson],
     screen: Screen,
 ) -> list[tuple[str, list[str]]]:
-    """Return the names of the facts, each with its lines."""
+    """Return the names of the facts, each with its lines. Nothing closes what has expired."""
     name, over = plain(broken.underlying), no_orders_since(broken, document.as_of)
     price = next((each.price for each in document.underlyings if each.symbol == broken.underlying), None)
     profit = screen.paint(formatting.gain(broken.unrealized_pl), formatting.gain_style(broken.unrealized_pl))
     order = left_order(broken, quotes)
     closing = [f"{order.mid} at mid", f"{order.natural} at bid and ask", *map(plain, order.legs)]
-    return [
+    facts = [
         (
             "broken",
             [f"{screen.paint(why_broken(broken), 'alarm')}, since {formatting.moment(broken.since, document.as_of)}"],
@@ -60,8 +60,9 @@ def _facts(
         ("P/L", [f"{profit} of what is left"]),
         ("max loss", [f"{_max_loss(document, broken)}, of all options on {name}"]),
         ("underlying", [f"{name} {formatting.money(price)}"]),
-        ("to close", [*([screen.paint(over, "warn")] if over else []), *closing]),
     ]
+    to_close = ("to close", [*([screen.paint(over, "warn")] if over else []), *closing])
+    return facts if has_expired(broken, document.as_of) else [*facts, to_close]
 
 
 def _max_loss(document: wire.Document, broken: BrokenJson) -> str:

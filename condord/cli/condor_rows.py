@@ -13,7 +13,7 @@ from condord.cli import formatting
 from condord.cli.alert_lines import MARKS
 from condord.cli.condor_notes import condor_notes, why_broken
 from condord.cli.grid import GAP, Cell, Grid, Row, grid_width, lay_out
-from condord.cli.last_day import time_left
+from condord.cli.last_day import awaits_settlement, has_expired, time_left
 from condord.cli.max_loss import whys_above_max_loss
 from condord.cli.row_notes import RowNote, full_text, vital_width
 from condord.cli.screen import Screen, plain
@@ -81,20 +81,22 @@ def condor_rows(document: wire.Document, shown: Sequence[AnyCondor], screen: Scr
     notes = [
         condor_notes(condor, quotes, prices.get(condor.underlying), old=old)
         + _max_loss_note(condor, document)
+        + _settlement_note(condor, document.as_of)
         + _closing_note(condor)
         for condor in shown
     ]
     titles = f"{_NAMES}|{_NUMBERS}"
     choices = [
         [
-            [*_numbers(condor, prices.get(condor.underlying), named), Cell(full_text(note), "warn")]
+            [*_numbers(condor, prices.get(condor.underlying), named, document.as_of), Cell(full_text(note), "warn")]
             for condor, note in zip(shown, notes, strict=True)
         ]
         for named in _NAMED_LEGS
     ]
     room, vital = screen.width, max(map(vital_width, notes))
-    is_last_day = any(_is_last_day(condor, document.as_of) for condor in shown)
-    spare = _SPARE_ON_LAST_DAY if is_last_day else _SPARE
+    ending = [condor for condor in shown if _is_last_day(condor, document.as_of)]
+    has_trading = any(not has_expired(condor, document.as_of) for condor in ending)
+    spare = _SPARE_ON_LAST_DAY if has_trading else _SPARE
     for notes_width in (len(GAP) + vital, 0):
         for noted in choices:
             rows: list[Row] = [[*name, *number] for name, number in zip(names, noted, strict=True)]
@@ -107,7 +109,7 @@ def condor_rows(document: wire.Document, shown: Sequence[AnyCondor], screen: Scr
     spare_numbers = (*spare.before_days, *spare.after_days)
     if not has_days:
         titles = f" IN|{_NUMBERS}"
-        spare_numbers = (*spare_numbers, "IN") if is_last_day else (*spare.before_days, "IN", *spare.after_days)
+        spare_numbers = (*spare_numbers, "IN") if ending else (*spare.before_days, "IN", *spare.after_days)
         choices = [[[name[-1], *row] for name, row in zip(names, noted, strict=True)] for noted in choices]
     widths = [len(GAP) + grid_width(titles, noted, without=spare_numbers[:-1]) for noted in choices]
     fitting = (noted for noted, width in zip(choices, widths, strict=True) if room is None or width <= room)
@@ -132,7 +134,7 @@ def _terms(condor: AnyCondor, as_of: dt.datetime) -> list[Cell]:
     ]
 
 
-def _numbers(condor: AnyCondor, underlying: UnderlyingJson | None, named: int) -> list[Cell]:
+def _numbers(condor: AnyCondor, underlying: UnderlyingJson | None, named: int, as_of: dt.datetime) -> list[Cell]:
     unknown = Cell(formatting.UNKNOWN)
     price = underlying.price if underlying else None
     if isinstance(condor, BrokenJson):
@@ -153,7 +155,7 @@ def _numbers(condor: AnyCondor, underlying: UnderlyingJson | None, named: int) -
         Cell(formatting.money(price if risk.price is None else risk.price)),
         Cell(formatting.distance(risk), formatting.distance_style(risk)),
         Cell(formatting.closing_price(value.mark, condor.direction)),
-        Cell(formatting.closing_price(value.natural, condor.direction)),
+        unknown if has_expired(condor, as_of) else Cell(formatting.closing_price(value.natural, condor.direction)),
         _gain(value.unrealized_pl),
         _gain(value.day_pl),
         Cell(formatting.percent(value.percent_of_max_profit).removesuffix(" %")),
@@ -168,9 +170,16 @@ def _gain(value: float | None) -> Cell:
 
 
 def _max_loss_note(condor: AnyCondor, document: wire.Document) -> list[RowNote]:
-    is_open = isinstance(condor, CondorJson) and whys_above_max_loss(condor, document.alerts)
+    may_exceed = isinstance(condor, CondorJson) and whys_above_max_loss(condor, document)
     forms = ("loss may exceed the maximum", "loss may exceed max", "may exceed max")
-    return [RowNote(forms, vital="loss may exceed max")] if is_open else []
+    return [RowNote(forms, vital="loss may exceed max")] if may_exceed else []
+
+
+def _settlement_note(condor: AnyCondor, as_of: dt.datetime) -> list[RowNote]:
+    """Return the note on a condor that has expired, as the column IN states, but is still held."""
+    if awaits_settlement(condor, as_of):
+        return [RowNote(("awaits settlement",), vital="awaits settlement", is_in_columns=True)]
+    return [RowNote(("settles at the open",), vital="settles at the open")] if has_expired(condor, as_of) else []
 
 
 def _closing_note(condor: AnyCondor) -> list[RowNote]:

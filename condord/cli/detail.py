@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from condord.cli import formatting
 from condord.cli.condor_notes import condor_notes
 from condord.cli.grid import Cell, Row, grid, grid_width
-from condord.cli.last_day import expiry_lines
+from condord.cli.last_day import expiry_lines, has_expired
 from condord.cli.max_loss import whys_above_max_loss
 from condord.cli.row_notes import full_text
 from condord.cli.screen import Screen, painted, plain
@@ -55,7 +55,7 @@ def _facts(
 
     The document's time is by the exchange's clock, `now` by the machine's.
     """
-    value, risk = condor.valuation, condor.risk
+    value, risk, has_ended = condor.valuation, condor.risk, has_expired(condor, document.as_of)
     profit = screen.paint(formatting.gain(value.unrealized_pl), formatting.gain_style(value.unrealized_pl))
     paid = "debit" if (condor.credit or 0) < 0 else "credit"
     mark, natural = (formatting.closing_price(each, condor.direction) for each in (value.mark, value.natural))
@@ -63,11 +63,11 @@ def _facts(
         ("expires", expiry_lines(condor, document.as_of)),
         ("quantity", [f"{condor.quantity} x {condor.multiplier}"]),
         (paid, [formatting.price(condor.credit).removeprefix("-")]),
-        ("mark", [f"{mark}, close now {natural}"]),
+        ("mark", [mark if has_ended else f"{mark}, close now {natural}"]),
         (
             "P/L",
             [
-                f"{profit}, closing now {formatting.gain(value.natural_pl)}",
+                profit if has_ended else f"{profit}, closing now {formatting.gain(value.natural_pl)}",
                 f"{formatting.percent(value.percent_of_max_profit)} of max profit",
                 f"{formatting.percent(value.percent_of_risk)} of risk",
             ],
@@ -77,7 +77,7 @@ def _facts(
             "max profit",
             [
                 f"{formatting.money(condor.max_profit)}, max loss {formatting.money(condor.max_loss)}",
-                *(screen.paint(why, "warn") for why in whys_above_max_loss(condor, document.alerts)),
+                *(screen.paint(why, "warn") for why in whys_above_max_loss(condor, document)),
             ],
         ),
         *([("exits", [exits])] if (exits := _exits(condor.exits)) else []),

@@ -14,6 +14,7 @@ from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson
 
 _MINUTES_ONLY = 120  # below it, whole hours would be too coarse
+AWAITS_SETTLEMENT = "expired, awaits settlement"
 _MINUTE = dt.timedelta(minutes=1)
 _UNDER_A_MINUTE = "under a minute"
 _AHEAD = {"orders": "orders until", "liquidation": "may be liquidated from"}
@@ -44,17 +45,38 @@ def time_left(condor: CondorJson | BrokenJson, as_of: dt.datetime, unit: str = "
 
 
 def expiry_lines(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> list[str]:
-    """Return the days, the cut-offs and the end in the order of time, by the exchange's clock at `as_of`."""
+    """Return the days, the cut-offs and the end in the order of time, by the exchange's clock at `as_of`.
+
+    After the last trade nothing depends on the cut-offs any longer.
+    """
     today, expiry = exchange_day(as_of), condor.expiry
-    lines = [f"{formatting.date(condor.expiration, today)}, {formatting.days(condor.days_to_expiration)}"]
+    days = AWAITS_SETTLEMENT if awaits_settlement(condor, as_of) else formatting.days(condor.days_to_expiration)
+    lines = [f"{formatting.date(condor.expiration, today)}, {days}"]
     if expiry is None:
         return lines
-    ends = [(each.at, (_PASSED if each.at <= as_of else _AHEAD)[each.kind]) for each in expiry.cutoffs]
-    ends.append((expiry.last_trading_at, "last traded" if expiry.last_trading_at <= as_of else "last trades"))
+    has_ended = expiry.last_trading_at <= as_of
+    ends = (
+        []
+        if has_ended
+        else [(each.at, (_PASSED if each.at <= as_of else _AHEAD)[each.kind]) for each in expiry.cutoffs]
+    )
+    ends.append((expiry.last_trading_at, "last traded" if has_ended else "last trades"))
     if expiry.settles_at > expiry.last_trading_at:
-        verb = "settled" if expiry.settles_at <= as_of else "settles"
-        ends.append((expiry.settles_at, f"{verb} at the opening prices of"))
+        ends.append((expiry.settles_at, "settles at the opening prices of"))
     return lines + [f"{what} {_at(at, as_of)}" for at, what in sorted(ends)]
+
+
+def has_expired(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> bool:
+    """Return whether its last trade has passed; without an expiry, whether its expiration day has."""
+    return condor.days_to_expiration < 0 if condor.expiry is None else condor.expiry.last_trading_at <= as_of
+
+
+def awaits_settlement(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> bool:
+    """Return whether its settlement prices are those of the past, although it is still held.
+
+    Without an expiry, that is so after the expiration day.
+    """
+    return condor.days_to_expiration < 0 if condor.expiry is None else condor.expiry.settles_at <= as_of
 
 
 def no_orders_since(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> str:

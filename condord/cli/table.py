@@ -12,6 +12,7 @@ from condord.cli.closing_times import market_hours
 from condord.cli.condor_rows import condor_rows
 from condord.cli.detail import condor_lines
 from condord.cli.grid import Cell, Row, grid
+from condord.cli.last_day import has_expired
 from condord.cli.max_loss import may_exceed_max_loss
 from condord.cli.screen import Screen, folded, joined, painted, plain, shortened
 from condord.cli.view import DEFAULT, AnyCondor, TableView, row_key
@@ -21,7 +22,7 @@ from condord.core.rules.rule import Severity
 from condord.live import wire
 from condord.live.lost_source import unconfirmed_if_lost
 from condord.live.never_read import why_positions_unread
-from condord.live.urgency import FARTHEST, Nearness, held, nearness_of, severity_of
+from condord.live.urgency import FARTHEST, Nearness, are_orders_over, held, nearness_of, severity_of
 from condord.live.wire_condor import Unmatched
 from condord.live.wire_risk import AccountJson, UnderlyingJson
 
@@ -177,12 +178,12 @@ def _total_parts(document: wire.Document, shown: int, view: TableView) -> list[s
     parts += [
         f"P/L {formatting.gain(totals.unrealized_pl)}",
         f"today {formatting.gain(totals.day_pl)}{_day_gap(document)}",
-        f"closing now {formatting.gain(totals.natural_pl)}",
+        f"closing now {formatting.gain(totals.natural_pl)}{_too_late(document)}",
     ]
     if document.unmatched:
         parts.append(f"in no condor {formatting.gain(totals.unmatched_pl)}")
     worst = formatting.loss(totals.max_loss, is_unlimited=bool(formatting.unlimited(document)))
-    more = " or more" if totals.max_loss is not None and may_exceed_max_loss(document.alerts) else ""
+    more = " or more" if totals.max_loss is not None and may_exceed_max_loss(document) else ""
     all_options = [f"max loss {worst}{more}"]
     if totals.theta is not None:
         unknown = f" ({totals.risk_incomplete} unknown)" if totals.risk_incomplete else ""
@@ -200,6 +201,16 @@ def _day_gap(document: wire.Document) -> str:
     return f" (unknown for {what})"
 
 
+def _too_late(document: wire.Document) -> str:
+    """Return how many condors of the total for closing now can no longer be closed; empty if all of them can."""
+    late = [condor for condor in document.condors if are_orders_over(condor, document.as_of)]
+    expired = sum(has_expired(condor, document.as_of) for condor in late)
+    others = len(late) - expired
+    counts = [f"{expired} expired"] if expired else []
+    counts += [f"{others} {'takes' if others == 1 else 'take'} no orders"] if others else []
+    return f" (of which {', '.join(counts)})" if counts else ""
+
+
 def _account_parts(account: AccountJson) -> list[str]:
     return [
         f"account {formatting.money(account.equity)}",
@@ -212,7 +223,7 @@ def _underlying_rows(document: wire.Document, parts: Sequence[wire.UnderlyingTot
     """Return a row for each underlying: its price and risk, the gain of its condors, the worst case of all of it."""
     prices = {entry.symbol: entry for entry in document.underlyings}
     held, unlimited = {condor.underlying for condor in document.condors}, formatting.unlimited(document)
-    exceeding = may_exceed_max_loss(document.alerts)
+    exceeding = may_exceed_max_loss(document)
     rows: list[Row] = []
     for part in parts:
         entry, name = prices.get(part.underlying), part.underlying

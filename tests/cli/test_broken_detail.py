@@ -78,6 +78,13 @@ def test_after_the_cut_off_the_closing_order_begins_with_the_time_since_which_no
     assert "to close    Alpaca has taken no orders for it since 15:30 ET\n            a debit of 3.60 at mid\n" in after
 
 
+def test_an_expired_one_awaits_settlement_and_shows_no_order_that_closes_it():
+    shown = "\n".join(lines(asOf="2026-12-18T21:15:00Z"))
+    assert "Dec 18, expired, awaits settlement\n" in shown
+    assert "to close" not in shown
+    assert "orders" not in shown
+
+
 def test_a_price_or_an_entry_that_is_not_known_is_a_dash():
     shown = "\n".join(lines(quotes=[], underlyings=[], unmatched=[], totals=documents.totals(byUnderlying=[])))
     assert "max loss    —, of all options on SPY" in shown

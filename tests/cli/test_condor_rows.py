@@ -274,6 +274,24 @@ def test_on_the_last_day_the_time_left_stays_on_the_narrowest_terminal():
     assert "DISTANCE" in " ".join(narrower[-4:])
 
 
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_an_expired_condor_awaits_settlement_and_cannot_be_closed(width):
+    held = documents.condor(daysToExpiration=0, style="american")
+    price = documents.underlying(price=558.0)
+    title, row, *_ = rows(width, condors=[held], underlyings=[price], asOf="2026-12-18T21:15:00Z")
+    assert "  expired  " in row
+    assert "loss may exceed" in row
+    assert "awaits settlement" in row or width == 80
+    if "CLOSE" in title:
+        assert row[title.index("CLOSE") :].split()[0] == "—"
+
+
+def test_between_the_last_trade_and_the_settlement_at_the_open_that_is_noted():
+    ending = {"lastTradingAt": "2026-12-17T21:15:00Z", "settlesAt": "2026-12-18T14:30:00Z", "cutoffs": []}
+    held = documents.condor(daysToExpiration=1, style="european", settlement="am", expiry=ending)
+    assert rows(condors=[held], asOf="2026-12-17T21:16:00Z")[1].endswith("  settles at the open")
+
+
 @pytest.mark.parametrize("width", range(70, 130, 2))
 def test_on_the_last_day_the_cost_of_closing_is_left_out_after_theta_and_the_shares_of_profit_and_today(width):
     held = [documents.condor(), documents.condor(LONG_ID, daysToExpiration=0)]

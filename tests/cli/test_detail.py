@@ -89,6 +89,12 @@ def test_on_the_last_day_each_cut_off_has_the_time_left_by_the_exchanges_clock()
     ]
 
 
+def test_an_expired_condor_awaits_settlement_and_shows_no_price_for_closing_it():
+    shown = lines(as_of="2026-12-18T21:16:00Z", daysToExpiration=0, style="american")
+    assert fact(shown, "expires")[0] == "Dec 18, expired, awaits settlement"
+    assert not [line for line in shown if "close now" in line or "closing now" in line or "liquidated" in line]
+
+
 def test_an_am_settled_condor_settles_at_the_opening_prices_of_the_next_day():
     expiry = {"lastTradingAt": "2026-12-17T21:15:00Z", "settlesAt": "2026-12-18T14:30:00Z", "cutoffs": []}
     assert fact(lines(expiry=expiry, settlement="am"), "expires")[1:] == [

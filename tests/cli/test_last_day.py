@@ -71,6 +71,36 @@ def test_contracts_that_settle_at_the_open_count_to_the_day_before():
     assert time_left(friday, at("21:30:00")) == "expired"
 
 
+def test_after_the_last_trade_a_condor_awaits_settlement_and_its_cut_offs_are_not_shown():
+    for held in (condor(), broken(documents.expiry())):
+        assert expiry_lines(held, at("21:14:00"))[0] == "Dec 18, today"
+        assert expiry_lines(held, at("21:16:00")) == [
+            "Dec 18, expired, awaits settlement",
+            "last traded Dec 18 16:15 ET, 1 min 0 s ago",
+        ]
+
+
+def test_the_day_after_and_without_an_expiry_it_still_awaits_settlement():
+    assert expiry_lines(condor(daysToExpiration=-1), at("21:16:00"))[0] == "Dec 18, expired, awaits settlement"
+    assert expiry_lines(broken(None, days=-1), at("21:16:00")) == ["Dec 18, expired, awaits settlement"]
+
+
+def test_contracts_that_settle_at_the_open_await_settlement_from_then_on():
+    ending = {"lastTradingAt": "2026-12-17T21:15:00Z", "settlesAt": "2026-12-18T14:30:00Z", "cutoffs": []}
+    held = condor(settlement="am", expiry=ending)
+    last, settles = "last traded Dec 17 16:15 ET", "settles at the opening prices of Dec 18 09:30 ET"
+    assert expiry_lines(held, at("14:20:00")) == [
+        "Dec 18, today",
+        f"{last}, 17 h 5 min ago",
+        f"{settles}, in 10 min 0 s",
+    ]
+    assert expiry_lines(held, at("14:40:00")) == [
+        "Dec 18, expired, awaits settlement",
+        f"{last}, 17 h 25 min ago",
+        f"{settles}, 10 min 0 s ago",
+    ]
+
+
 def test_without_cut_offs_or_an_expiry_the_last_day_is_today():
     without_expiry, without_cut_offs = (
         condor(expiry=None),
@@ -79,8 +109,8 @@ def test_without_cut_offs_or_an_expiry_the_last_day_is_today():
     assert [time_left(each, at("19:55:00")) for each in (without_expiry, without_cut_offs)] == ["today", "today"]
 
 
-def broken(expiry):
-    lost = documents.broken(SPY261218P00540000=1) | {"daysToExpiration": 0, "expiry": expiry}
+def broken(expiry, days=0):
+    lost = documents.broken(SPY261218P00540000=1) | {"daysToExpiration": days, "expiry": expiry}
     return msgspec.convert(lost, BrokenJson)
 
 

@@ -309,6 +309,22 @@ def test_where_the_loss_may_exceed_the_maximum_each_maximum_loss_is_noted(rule):
     assert shown[6].endswith("max loss 1,530.00 or more")
 
 
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        ("20:14", ""),
+        ("20:30", " (of which 2 take no orders)"),
+        ("21:15", " (of which 1 expired, 1 takes no orders)"),
+        ("21:30", " (of which 2 expired)"),
+    ],
+)
+def test_the_total_for_closing_now_counts_the_condors_that_can_no_longer_be_closed(at, text):
+    later = documents.expiry() | {"lastTradingAt": "2026-12-18T21:30:00Z"}
+    held = [documents.condor("A"), documents.condor("B", expiry=later), documents.condor("C", expiry=None)]
+    found = "\n".join(lines(condors=held, asOf=f"2026-12-18T{at}:00Z"))
+    assert f" · closing now +202.00{text} · " in found
+
+
 def test_an_alert_that_is_over_leaves_the_maximum_loss_as_it_is():
     over = documents.alert(rule="long-put-expiring", state="resolved", until=documents.AS_OF)
     assert not [line for line in lines(alerts=[over]) if "exceed" in line or "or more" in line]
