@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 from condord.core.condor import strike_text
@@ -47,6 +47,8 @@ _CLOSABLE = frozenset(
 """Quantities for which a trader would close the condor."""
 _WITHOUT_PL = frozenset({"blind", "brokenCondor", "assignment"})
 """Words for which the P/L is unknown, or would belong to the complete part of the condor."""
+_LASTING = frozenset({"daysAtOpening"})
+"""Quantities that do not change while a condor is held: a time of measurement goes before their clauses."""
 _NOT_EVALUATED = "cannot be evaluated at present; last known: "
 _ORDERS = Condition(quantity="minutesToOrderCutoff", operator="<=", threshold=0.0)
 _EARLIER_MARKS = frozenset({"stub", "crossed"})
@@ -78,16 +80,21 @@ def firing(rule: Rule, subject: Subject, facts: Facts) -> str:
     """Why the alert fires, and the condor's P/L, unless it is unknown or does not belong to the part that broke."""
     conditions = when(rule, facts)
     names = {each.quantity for each in conditions}
-    clauses = [
-        _clause(condition, subject, facts.values.get(condition.quantity))
-        for condition in conditions
+    measured: dict[str, None] = {}
+    lasting: dict[str, None] = {}
+    for condition in conditions:
         # The clause of the order cut-off has the time of the liquidation as well.
-        if condition.quantity != "minutesToLiquidation" or "minutesToOrderCutoff" not in names
-    ]
+        if condition.quantity != "minutesToLiquidation" or "minutesToOrderCutoff" not in names:
+            clause = _clause(condition, subject, facts.values.get(condition.quantity))
+            (lasting if condition.quantity in _LASTING else measured)[clause] = None
     has_pl = not any(each.quantity in _WITHOUT_PL and not each.is_negated for each in conditions)
-    found = [*dict.fromkeys(filter(None, clauses))]
-    joined = (", and " if any(" and " in each for each in found) else " and ").join(found)
+    joined = "; ".join(filter(None, (_joined(measured), _joined(lasting))))
     return _sentence(subject, joined + _orders(names, joined, subject, facts), has_pl=has_pl)
+
+
+def _joined(clauses: Iterable[str]) -> str:
+    found = [*filter(None, clauses)]
+    return (", and " if any(" and " in each for each in found) else " and ").join(found)
 
 
 def _orders(names: Collection[str], clauses: str, subject: Subject, facts: Facts) -> str:
@@ -270,7 +277,7 @@ def _days(_: Subject, value: Value, condition: Condition) -> str:
 
 
 def _days_at_opening(_: Subject, value: Value, condition: Condition) -> str:
-    return f"it was opened {worded(condition.quantity, value)} before expiration"
+    return f"it was opened {worded(condition.quantity, value)} before the expiration"
 
 
 def _order_cutoff(subject: Subject, value: Value, condition: Condition) -> str:

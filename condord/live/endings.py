@@ -131,15 +131,20 @@ def _notice(group: _Group, ending: Ending, until: str, now_at: dt.datetime) -> N
         )
     else:
         code, text = "expiresToday", f"expires today; {until}"
-    what = "contract" if group.condor_id is None else "condor"
-    held = f"{group.count} {what}{'' if group.count == 1 else 's'}"
     return Notice(
         code=code,
-        text=f"{group.name}: {text} ({held})",
+        text=f"{group.name}: {text} ({_held(group)})",
         symbols=group.symbols,
         since=since,
         condor_id=group.condor_id,
     )
+
+
+def _held(group: _Group) -> str:
+    """How much is held: one condor can be held several times."""
+    if group.condor_id is not None:
+        return "1 condor" if group.count == 1 else f"quantity {group.count}"
+    return f"{group.count} contract{'' if group.count == 1 else 's'}"
 
 
 def _dropped_at(notice: Notice, calendar: Calendar) -> dt.datetime:

@@ -30,6 +30,11 @@ def test_a_time_of_another_day_has_its_day():
     assert shown("theta is -3.2 (below -3).", since="2026-11-18T15:30:02Z").endswith(" at Wed Nov 18 10:30 ET.")
 
 
+def test_the_time_of_the_measurement_is_not_that_of_the_opening():
+    text = "the expiration is 21 days away; it was opened 23 days before the expiration."
+    assert shown(text) == "the expiration was 21 days away at 10:30 ET; it was opened 23 days before the expiration."
+
+
 def test_the_price_at_that_time_can_be_left_out():
     text = "the short put 740 is 1.43 (0.19 %) away, SPY 741.43."
     assert shown(text, has_price=False) == "the short put 740 was 1.43 (0.19 %) away at 10:30 ET."

@@ -107,7 +107,7 @@ def test_a_pm_settled_index_condor_expires_at_four(market):
     with start(market) as condord:
         document = await_notices(condord, "expiresToday")
         assert "trading ends at 16:00" in document["status"]["notices"][0]["text"]
-        assert "(30 condors)" in document["status"]["notices"][0]["text"]
+        assert "(quantity 30)" in document["status"]["notices"][0]["text"]
         set_clock(market, FRIDAY, "16:05")
         document = await_notices(condord, "expired")
         document = await_document(condord, lambda now: now["status"]["state"] == "closed", "the market is closed")

@@ -93,7 +93,7 @@ def test_the_last_day_has_the_words_of_its_notice():
     [shown] = service.alerts.shown(service.now_at)
     assert shown.text == (
         "SPY 560/570/630/640 Dec 18: expires today; Alpaca takes orders until 15:30 and may liquidate from 15:15, "
-        "and trading ends at 16:15 ET (2 condors). P/L not known."
+        "and trading ends at 16:15 ET (quantity 2). P/L not known."
     )
 
 

@@ -171,7 +171,7 @@ def test_without_the_cut_offs_the_text_comes_from_the_catalogue():
         (
             "days-left",
             {"daysToExpiration": 21.0, "daysAtOpening": 45.0},
-            "the expiration is 21 days away and it was opened 45 days before expiration.",
+            "the expiration is 21 days away; it was opened 45 days before the expiration.",
         ),
         ("uncovered-short", {"uncoveredShort": True}, "a short is uncovered."),
         ("expires-today", {"expiresToday": True}, "the condor expires today."),

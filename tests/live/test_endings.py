@@ -59,7 +59,7 @@ OVER = "has taken no orders since 15:30 and may liquidate at any time"
 def test_a_pm_settled_condor_expires_today_until_its_last_trade(now_at, cutoffs):
     notice = only_notice(condors("SPY", 30), now_at)
     assert (notice.code, notice.condor_id, notice.since) == ("expiresToday", SPY_ID, at(FRIDAY, 0))
-    assert notice.text == f"{SPY_ID}: expires today; Alpaca {cutoffs}, and trading ends at 16:15 ET (30 condors)"
+    assert notice.text == f"{SPY_ID}: expires today; Alpaca {cutoffs}, and trading ends at 16:15 ET (quantity 30)"
     assert len(notice.symbols) == 4
 
 
