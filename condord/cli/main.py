@@ -173,7 +173,7 @@ def _report(faults: Sequence[str], hint: str, exit_code: int) -> int:
 def _report_bug(error: Exception, arguments: Sequence[str]) -> int:
     if _is_debugging(arguments):
         write_stderr("".join(traceback.format_exception(error)).rstrip())
-    hint = "Run it again with CONDORD_LOG_LEVEL=debug (or --log-level debug) and report what it prints."
+    hint = "Run it again with CONDORD_LOG_LEVEL=debug and report what it prints."
     # Without the message, which may contain a secret.
     return _report((f"a bug in condord: {type(error).__name__} {_location(error)}",), hint, EXIT_BUG)
 

@@ -102,6 +102,16 @@ def test_an_invalid_configuration_exits_with_78(condord, service, arguments):
     assert service.config is None
 
 
+def test_each_fault_is_a_line_and_the_remedies_are_one_hint(condord, service, monkeypatch):
+    for name in ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    code, out, [port, key, hint] = condord("start", "--port", "99999")
+    assert (code, out) == (78, "")
+    assert port == "condord: flag: server.port = 99999: must be an integer from 0 to 65535"
+    assert key == "condord: no Alpaca API key was found"
+    assert hint.startswith("hint: Correct the values named above. Set APCA_API_KEY_ID and APCA_API_SECRET_KEY, ")
+
+
 def test_the_option_leaves_access_checks_to_the_loader(condord, service, monkeypatch, tmp_path):
     file = tmp_path / "my.toml"
     file.write_text("[server]\nport = 1\n")
