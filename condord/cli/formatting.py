@@ -49,6 +49,9 @@ PRICE_PROBLEMS: Mapping[str, str] = {
 
 BREAKERS: Mapping[str, str] = {"closed": "closed", "open": "open", "halfOpen": "half open"}
 
+_WAIT_FOR_ALPACA = "if it lasts, see Alpaca's status page: it recovers by itself once Alpaca answers"
+"""What to do while neither the stream nor REST works."""
+
 _KINDS = {"ironCondor": "condor", "ironButterfly": "butterfly"}
 
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
@@ -322,7 +325,8 @@ def split_remedies(report: wire.StatusReport) -> tuple[wire.StatusReport, list[s
     notices = [msgspec.structs.replace(notice, text=apart(notice.text)) for notice in report.notices]
     is_up = report.state in ("live", "closed") or (report.state in ("starting", "standby") and report.code is None)
     if not remedies and not is_up and report.state != "halted":
-        remedies["nothing, it recovers by itself"] = None
+        is_rest_down = report.positions.error is not None or report.positions.breaker in ("open", "halfOpen")
+        remedies[_WAIT_FOR_ALPACA if is_rest_down else "nothing, it recovers by itself"] = None
     return msgspec.structs.replace(report, reason=reason, positions=positions, notices=notices), list(remedies)
 
 

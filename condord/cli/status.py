@@ -135,7 +135,7 @@ def _stocks(stocks: StocksJson, now: dt.datetime, screen: Screen) -> str:
         return "no prices of stocks are needed" if stocks.state == "closed" else stocks.state
     state = screen.paint(stocks.state, formatting.state_style(stocks.state))
     code = f" ({plain(stocks.code)})" if stocks.code else ""
-    counts = f"{len(stocks.stream)} streamed, {len(stocks.polled)} read over REST"
+    counts = f"{len(stocks.stream)} streamed, {len(stocks.polled)} requested over REST"
     return f"{state}{code} since {formatting.moment(stocks.since, now)}, {counts}"
 
 

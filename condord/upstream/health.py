@@ -63,7 +63,8 @@ class _FailingRead(msgspec.Struct, frozen=True, kw_only=True):
 class Health:
     """Current failures and when they began.
 
-    `stocks_fault` returns why the stock stream does not work, or None; `now_at` is the wall clock (UTC).
+    `stocks_fault` returns why the stock stream does not work, or None; `stocks_doubt` also that it is silent. `now_at`
+    is the wall clock (UTC).
     """
 
     def __init__(
@@ -73,12 +74,14 @@ class Health:
         trades: TradeUpdates,
         quotes: QuoteReader,
         stocks_fault: Callable[[], LinkFault | None],
+        stocks_doubt: Callable[[], LinkFault | None],
         now_at: Callable[[], dt.datetime],
     ) -> None:
         self._stream = stream
         self._trades = trades
         self._quotes = quotes
         self._stocks_fault = stocks_fault
+        self._stocks_doubt = stocks_doubt
         self._now_at = now_at
         self._failures: dict[str, _FailingRead] = {}
         self._log = StateLog("Option stream changed state", now_at)
@@ -97,6 +100,13 @@ class Health:
                 fields = {"reading": what, "code": failure.error.code, "lasted_seconds": self._seconds(failure.since)}
                 _log.info("REST reading works again", extra={"fields": fields})
         changed()
+
+    def unneeded(self, what: str, changed: Callable[[], None]) -> None:
+        """Forget a failure of the read of `what`, which is not needed now, and call `changed` if there was one."""
+        if (failure := self._failures.pop(what, None)) is not None:
+            fields = {"reading": what, "code": failure.error.code, "lasted_seconds": self._seconds(failure.since)}
+            _log.info("REST reading is not needed now, its failure is not repeated", extra={"fields": fields})
+            changed()
 
     def is_good(self, *readings: str) -> bool:
         """Whether none of `readings` needs to be repeated soon: each has succeeded or was refused."""
@@ -219,13 +229,14 @@ class Health:
 
     def _stocks_text(self) -> str:
         """Why the prices of stocks are delayed or not confirmed; empty if the stream and REST work."""
-        fault, failure = self._stocks_fault(), self._failures.get("stocks")
+        failure = self._failures.get("stocks")
         if failure is None:
+            fault = self._stocks_fault()
             return f"the prices of underlyings are read over REST: {fault.reason}" if fault is not None else ""
-        if fault is None:
+        if (doubt := self._stocks_doubt()) is None:
             return f"only the stock stream gives the prices of underlyings, as REST fails: {failure.error.text}"
         return (
-            f"the prices of underlyings cannot be read: {failure.error.text}; nor by the stock stream: {fault.reason}"
+            f"the prices of underlyings cannot be read: {failure.error.text}; nor by the stock stream: {doubt.reason}"
         )
 
     def _note(self, what: str, fault: RestFault) -> None:

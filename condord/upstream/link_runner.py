@@ -19,6 +19,7 @@ from condord.errors import ConfigError
 from condord.host.network import Network
 from condord.live.link import CLOSE_SECONDS, CONNECTED, SERVING, STEP_SECONDS, Action, Event, Link, LinkFault
 from condord.upstream.classify_failure import connection_fault
+from condord.upstream.rest_fault import RestFault
 from condord.upstream.sockets import PingFlood, Socket, dial
 
 PROBE_PONG_SECONDS = 5.0
@@ -264,7 +265,8 @@ class LinkRunner(ABC):
     async def _probe(self, socket: Socket) -> None:
         """Find out whether a silent connection is dead, has lost data, or the market is quiet.
 
-        Data that arrives during the probe ends the silence, regardless of REST's answer.
+        Without an answer of REST nothing speaks for a quiet market, so the connection is made anew. Data that arrives
+        during the probe ends the silence, regardless of REST's answer.
         """
         name = self.link.settings.name
         try:
@@ -279,6 +281,10 @@ class LinkRunner(ABC):
             else:
                 self.link.assume_quiet()
                 self._changed()
+        except RestFault as fault:
+            if self.link.state == "stale":
+                text = f"{name} is silent, and REST does not answer either: {fault.text}"
+                self.step("fault", LinkFault(code="silent", text=text, remedy=fault.remedy))
         except TimeoutError:
             if self.link.state == "stale":
                 text = f"{name} is silent and did not answer a ping within {PROBE_PONG_SECONDS:g} s"

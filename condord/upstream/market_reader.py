@@ -46,9 +46,9 @@ class MarketReader:
     """Reads prices of underlyings, Alpaca's figures, opposite quotes and dividends for `sink`.
 
     `held` returns the contracts held, `streamed` the stocks that the stock stream delivers, and `is_open` whether the
-    market is open. `noting` takes the name of a read and notes how it ends, without raising its `RestFault`; `is_good`
-    is whether the last read of that name need not be repeated soon. The names are `stocks`, `indexes`, `snapshots`,
-    `opposites` and `dividends`.
+    market is open. `noting` takes the name of a read and notes how it ends, without raising its `RestFault`; `unneeded`
+    notes that there is nothing to read. `is_good` is whether the last read of that name need not be repeated soon. The
+    names are `stocks`, `indexes`, `snapshots`, `opposites` and `dividends`.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class MarketReader:
         streamed: Callable[[], Collection[str]],
         is_open: Callable[[], bool],
         noting: Callable[[str], AbstractContextManager[None]],
+        unneeded: Callable[[str], None],
         is_good: Callable[[str], bool],
     ) -> None:
         self._brokerage = brokerage
@@ -72,6 +73,7 @@ class MarketReader:
         self._streamed = streamed
         self._is_open = is_open
         self._noting = noting
+        self._unneeded = unneeded
         self._is_good = is_good
         self._is_entitled = True
         self._are_stocks_refused = False
@@ -223,11 +225,10 @@ class MarketReader:
     def _done(self, what: str, symbols: Collection[str]) -> bool:
         """Return True, as `ReadSchedule` decides when to try again.
 
-        Without symbols there is nothing to read, so an earlier failure is over.
+        Without symbols there is nothing to read, so an earlier failure no longer matters.
         """
         if not symbols:
-            with self._noting(what):
-                pass
+            self._unneeded(what)
         return True
 
 

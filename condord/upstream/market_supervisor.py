@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Callable, Coroutine, Iterable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from typing import Any
 
 from condord.core.activity import Activity
@@ -81,6 +81,7 @@ class MarketSupervisor:
             streamed=lambda: self.stream.delivered if self.stream else (),
             is_open=is_open,
             noting=self._noting,
+            unneeded=self._unneeded,
             is_good=health.is_good,
         )
         self._account = AccountReader(
@@ -99,6 +100,7 @@ class MarketSupervisor:
             now_at=now_at,
             keep_days=lambda: self._settings.keep_days,
             noting=self._noting,
+            unneeded=self._unneeded,
             is_good=health.is_good,
             date=self._date_orders,
         )
@@ -189,9 +191,12 @@ class MarketSupervisor:
 
         A silent connection may only be quiet: on the feed of one exchange, a stock may have no quote for minutes.
         """
-        if self.stream is None or self.stream.link.state in SERVING:
-            return None
-        return self.stream.link.fault
+        return None if self.stream is None or self.stream.link.state in SERVING else self.doubt
+
+    @property
+    def doubt(self) -> LinkFault | None:
+        """Why the stream may give no prices: its `fault`, or its silence while it is connected."""
+        return None if self.stream is None else self.stream.link.fault
 
     @property
     def refused(self) -> dict[str, int]:
@@ -230,6 +235,9 @@ class MarketSupervisor:
     def _noting(self, what: str) -> AbstractContextManager[None]:
         return self._health.noting(what, self._changed)
 
+    def _unneeded(self, what: str) -> None:
+        self._health.unneeded(what, self._changed)
+
     async def _stream_while_needed(self) -> None:
         while True:
             await self._is_needed.wait()
@@ -262,9 +270,13 @@ class MarketSupervisor:
         return stream
 
     async def _has_newer(self, stream: StockStream) -> bool:
-        """Whether REST has a newer quote than the silent stream; False if REST does not answer."""
+        """Whether REST has a newer quote than the silent stream; it raises as `QuoteReader.has_newer` does."""
         answered: list[StockSnapshot] = []
-        with suppress(RestFault):  # the reads report the fault, and earlier answers count
+        try:
             await self._brokerage.stock_snapshots(sorted(stream.streamed), answered.extend)
-        self._sink.confirm_stocks(answered)
+        except RestFault:
+            if not stream.has_missed(answered):
+                raise
+        finally:
+            self._sink.confirm_stocks(answered)
         return stream.has_missed(answered)

@@ -55,6 +55,7 @@ class PastReader:
         now_at: Callable[[], dt.datetime],
         keep_days: Callable[[], int],
         noting: Callable[[str], AbstractContextManager[None]],
+        unneeded: Callable[[str], None],
         is_good: Callable[[str], bool],
         date: Callable[[Iterable[Activity]], Awaitable[None]],
     ) -> None:
@@ -63,6 +64,7 @@ class PastReader:
         self._now_at = now_at
         self._keep_days = keep_days
         self._noting = noting
+        self._unneeded = unneeded
         self._is_good = is_good
         self._date = date
         self._account_key: str | None = None
@@ -173,12 +175,14 @@ class PastReader:
         if self._absent_on != today:
             self._absent_on, self._absent = today, set()
         wanted = {(symbol, day) for symbol, day in self._sink.wanted_closes if day < today} - self._absent
+        if not wanted:
+            self._unneeded("closes")
+            return True
         with self._noting("closes"):
-            if wanted:
-                days = [day for _, day in wanted]
-                symbols = sorted({symbol for symbol, _ in wanted})
-                closes_e4 = await self._brokerage.day_closes(symbols, min(days), max(days))
-                if generation is self._generation:
-                    self._sink.add_day_closes({key: closes_e4[key] for key in wanted if key in closes_e4})
-                    self._absent |= wanted - closes_e4.keys()
+            days = [day for _, day in wanted]
+            symbols = sorted({symbol for symbol, _ in wanted})
+            closes_e4 = await self._brokerage.day_closes(symbols, min(days), max(days))
+            if generation is self._generation:
+                self._sink.add_day_closes({key: closes_e4[key] for key in wanted if key in closes_e4})
+                self._absent |= wanted - closes_e4.keys()
         return self._is_good("closes")

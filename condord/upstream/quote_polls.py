@@ -14,8 +14,9 @@ from condord.upstream.quote_reader import POLL_SECONDS, QuoteReader
 class QuotePolls:
     """Polls `reader`.
 
-    `is_open` returns whether a held contract trades now. `polled` is called after each read that Alpaca has answered.
-    `noting` and `is_good` are those of `MarketReader`; the names are `quotes` and `poll`.
+    `is_open` returns whether a held contract trades now. `polled` is called after each read that Alpaca has answered,
+    and if there is nothing to read. `noting`, `unneeded` and `is_good` are those of `MarketReader`; the names are
+    `quotes` and `poll`.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class QuotePolls:
         is_open: Callable[[], bool],
         polled: Callable[[], None],
         noting: Callable[[str], AbstractContextManager[None]],
+        unneeded: Callable[[str], None],
         is_good: Callable[[str], bool],
     ) -> None:
         self._reader = reader
@@ -34,6 +36,7 @@ class QuotePolls:
         self._is_open = is_open
         self._polled = polled
         self._noting = noting
+        self._unneeded = unneeded
         self._is_good = is_good
         self._all = Poller(self._read, refresh_seconds, is_due=False)
         self._lacking = Poller(self._poll, POLL_SECONDS)
@@ -55,14 +58,21 @@ class QuotePolls:
         return self._all.run(), self._lacking.run()
 
     async def _read(self) -> bool:
+        if not self._sink.symbols:
+            self._unneeded("quotes")
+            self._polled()
+            return True
         with self._noting("quotes"):
             await self._reader.read()
             self._polled()
         return self._is_good("quotes")
 
     async def _poll(self) -> bool:
+        if not (self._is_open() and self._reader.lacking):
+            self._unneeded("poll")
+            self._polled()
+            return True
         with self._noting("poll"):
-            if self._is_open():
-                await self._reader.poll()
+            await self._reader.poll()
             self._polled()
         return True

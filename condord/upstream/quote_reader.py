@@ -7,7 +7,6 @@ to a request from before a gap confirms nothing after it.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 
 from condord.core.quote import Tick
@@ -68,10 +67,18 @@ class QuoteReader:
         await self._ask(self.lacking)
 
     async def has_newer(self) -> bool:
-        """Whether REST has a newer quote than the silent stream; False if REST does not answer."""
+        """Whether REST has a newer quote than the silent stream.
+
+        Raises:
+            RestFault: it is not known. What REST answered has nothing newer, but it did not answer for all symbols.
+        """
         answered: list[Tick] = []
-        with contextlib.suppress(RestFault):  # the reads report the fault, and earlier answers count
+        try:
             await self._brokerage.quotes(self._sink.symbols, answered.extend)
+        except RestFault:
+            if not self._sink.has_missed(answered):
+                raise
+            return True
         return self._sink.has_missed(answered)
 
     async def _ask(self, symbols: Sequence[str]) -> None:

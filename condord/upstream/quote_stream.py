@@ -41,9 +41,9 @@ Sink = TypeVar("Sink")
 class QuoteStream(LinkRunner, Generic[Sink]):
     """Receives quotes of `symbols`; subclasses pass them on to `sink`.
 
-    `newer` asks REST whether it has newer quotes, `live` is called when a connection is live, and `changed` when the
-    status may have changed. `messages` counts messages by kind, over all connections; `last_message_at` is when the
-    newest quote arrived.
+    `newer` asks REST whether it has newer quotes, and raises `RestFault` if that stays unknown. `live` is called when a
+    connection is live, and `changed` when the status may have changed. `messages` counts messages by kind, over all
+    connections; `last_message_at` is when the newest quote arrived.
     """
 
     refusals: ClassVar[Refusals]
@@ -202,7 +202,7 @@ class QuoteStream(LinkRunner, Generic[Sink]):
         self._live()
 
     async def ask_newer(self) -> bool:
-        """Whether REST has quotes that the stream should have delivered."""
+        """Whether REST has quotes that the stream should have delivered; raises `RestFault` if it does not answer."""
         return await self._newer()
 
 

@@ -137,6 +137,7 @@ class Supervisor:
             is_open=lambda: self._is_open(self._applied.expiries),
             polled=lambda: self._freshness.polled(self.stream.now()),
             noting=self._noting,
+            unneeded=self._unneeded,
             is_good=self._is_good,
         )
         self._health = Health(
@@ -144,6 +145,7 @@ class Supervisor:
             trades=self.trades,
             quotes=self._quote_reader,
             stocks_fault=lambda: self.market.fault,
+            stocks_doubt=lambda: self.market.doubt,
             now_at=now_at,
         )
         self.market = MarketSupervisor(
@@ -276,6 +278,9 @@ class Supervisor:
     def _noting(self, what: str) -> contextlib.AbstractContextManager[None]:
         # Another calendar may settle contracts, which is published with the status even if that stays the same.
         return self._health.noting(what, self.publish_status if what == "calendar" else self._status.publish_change)
+
+    def _unneeded(self, what: str) -> None:
+        self._health.unneeded(what, self._status.publish_change)
 
     def _is_good(self, reading: str) -> bool:
         return self._health.is_good(reading)

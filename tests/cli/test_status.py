@@ -30,7 +30,7 @@ def test_the_state_of_the_daemon_is_one_screen():
         "upstream     live since 10:30 ET, 1 min 9 s ago",
         "source       simulator, feed indicative",
         "stream       connected, 4 of 4 symbols, 2 reconnects",
-        "stocks       live since 10:30 ET, 1 streamed, 0 read over REST",
+        "stocks       live since 10:30 ET, 1 streamed, 0 requested over REST",
         "watchdog     newest message 2.0 s ago",
         "positions    read 9.0 s ago",
         "breaker      closed",
@@ -61,11 +61,11 @@ def test_a_stream_that_waits_shows_its_next_attempt():
         ({"state": "starting", "stream": [], "polled": []}, "starting"),
         (
             {"state": "live", "code": "symbolLimit", "reason": "1 of 3", "polled": ["IWM", "QQQ"]},
-            "live (symbolLimit) since 10:30 ET, 1 streamed, 2 read over REST",
+            "live (symbolLimit) since 10:30 ET, 1 streamed, 2 requested over REST",
         ),
         (
             {"state": "halted", "code": "authFailed", "reason": "no", "stream": [], "polled": ["SPY"]},
-            "halted (authFailed) since 10:30 ET, 0 streamed, 1 read over REST",
+            "halted (authFailed) since 10:30 ET, 0 streamed, 1 requested over REST",
         ),
     ],
 )
@@ -197,6 +197,20 @@ def test_the_remedy_for_each_failure_is_shown_once(name):
 def test_each_problem_is_shown_with_its_remedy(state, code, name, shown):
     reason = with_remedy("why", FAILURES[name].remedy if name else "")
     assert lines(state=state, code=code, reason=reason)[3].startswith(f"to do        {shown}")
+
+
+@pytest.mark.parametrize(
+    "positions",
+    [
+        {"readAt": None, "error": {"code": "serverError", "text": "it fails"}, "breaker": "closed"},
+        {"readAt": None, "error": None, "breaker": "open"},
+    ],
+)
+def test_while_rest_is_down_too_the_remedy_says_what_the_recovery_depends_on(positions):
+    shown = " ".join(lines(state="stale", code="silent", reason="why", positions=positions)).replace(
+        "             ", ""
+    )
+    assert "If it lasts, see Alpaca's status page: it recovers by itself once Alpaca answers." in shown
 
 
 @pytest.mark.parametrize("state", ["live", "closed", "starting"])

@@ -66,7 +66,14 @@ def live_through(states):
     stream = SimpleNamespace(symbols=(), streamed=(), missing=[], is_limited=False, last_message_at=None)
     trades, quotes = SimpleNamespace(link=SimpleNamespace(fault=None)), SimpleNamespace(silent=())
     clock = [STARTED_AT]
-    health = Health(stream=stream, trades=trades, quotes=quotes, stocks_fault=lambda: None, now_at=lambda: clock[0])
+    health = Health(
+        stream=stream,
+        trades=trades,
+        quotes=quotes,
+        stocks_fault=lambda: None,
+        stocks_doubt=lambda: None,
+        now_at=lambda: clock[0],
+    )
     for seconds, state, fault in states:
         clock[0] = STARTED_AT + dt.timedelta(seconds=seconds)
         stream.now = lambda seconds=seconds: seconds
@@ -87,7 +94,9 @@ def live_through(states):
 def test_a_recovered_reading_logs_the_error_and_its_duration(caplog):
     caplog.set_level(logging.INFO, "condord.upstream")
     clock = [STARTED_AT]
-    health = Health(stream=None, trades=None, quotes=None, stocks_fault=None, now_at=lambda: clock[0])
+    health = Health(
+        stream=None, trades=None, quotes=None, stocks_fault=None, stocks_doubt=None, now_at=lambda: clock[0]
+    )
     for seconds, fault in ((0, OUTAGE), (5, OUTAGE), (65, None)):
         clock[0] = STARTED_AT + dt.timedelta(seconds=seconds)
         with health.noting("positions", lambda: None):

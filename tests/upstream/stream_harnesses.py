@@ -50,6 +50,8 @@ class OptionHarness:
         self.changes = 0
         self.newer = False
         self.asked_newer = 0
+        self.fault = None
+        self.wait_seconds = 0.0
         self.stream = OptionStream(
             link(**settings),
             url=url or server.url,
@@ -66,6 +68,9 @@ class OptionHarness:
 
     async def _ask_newer(self):
         self.asked_newer += 1
+        await asyncio.sleep(self.wait_seconds)
+        if self.fault is not None:
+            raise self.fault
         return self.newer
 
     def _note_live(self):

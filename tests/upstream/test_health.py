@@ -52,12 +52,13 @@ class Quotes:
 class Harness:
     def __init__(self):
         self.stream, self.trades, self.quotes = Stream(), Stream(), Quotes()
-        self.stocks_fault = None
+        self.stocks_fault = self.stocks_silence = None
         self.health = Health(
             stream=self.stream,
             trades=self.trades,
             quotes=self.quotes,
             stocks_fault=lambda: self.stocks_fault,
+            stocks_doubt=lambda: self.stocks_fault or self.stocks_silence,
             now_at=wall,
         )
 
@@ -261,6 +262,16 @@ def test_without_the_stock_stream_and_rest_one_notice_names_both():
         assert harness.status().notices[0].since == notice.since
 
 
+def test_a_silent_stock_stream_does_not_stand_in_for_rest():
+    @run_scenario
+    async def _(harness):
+        harness.stocks_silence = LinkFault(code="silent", text="the stock stream is silent")
+        assert harness.status().notices == []
+        harness.fail("stocks")
+        (notice,) = harness.status().notices
+        assert notice.text.endswith("; nor by the stock stream: the stock stream is silent")
+
+
 def test_the_status_names_the_assumptions_in_force():
     @run_scenario
     async def _(harness):
@@ -306,6 +317,24 @@ def test_a_failure_is_logged_when_it_begins_changes_and_ends(caplog):
         harness.succeed("positions")
 
     assert [record.message for record in caplog.records] == ["REST reading failed"] * 2 + ["REST reading works again"]
+
+
+def test_a_read_that_is_not_needed_any_more_does_not_count_as_one_that_works_again(caplog):
+    caplog.set_level(logging.INFO, "condord.upstream")
+
+    @run_scenario
+    async def _(harness):
+        harness.fail("opposites")
+        calls = []
+        harness.health.unneeded("opposites", lambda: calls.append(1))
+        harness.health.unneeded("opposites", lambda: calls.append(1))
+        assert list(harness.status().notices) == []
+        assert len(calls) == 1
+
+    assert [record.message for record in caplog.records if record.message.startswith("REST")] == [
+        "REST reading failed",
+        "REST reading is not needed now, its failure is not repeated",
+    ]
 
 
 def test_a_change_of_state_or_code_is_logged_once(caplog):

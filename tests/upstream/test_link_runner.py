@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from condord.host.network import Network
-from condord.live.link import STEP_SECONDS
+from condord.live.link import STEP_SECONDS, LinkFault
+from condord.upstream.rest_fault import RestFault
 from tests.examples import examples
 from tests.fakes.alpaca import LOGIN
 from tests.fakes.faulty_link import FaultyLink
@@ -421,6 +422,44 @@ class TestSilence:
                 assert harness.state == "stale"
                 assert "the market may be quiet" in harness.stream.link.fault.text
                 assert harness.asked_newer == 3
+                assert len(server.all_peers) == 1
+
+        scenario()
+
+    def test_silence_that_rest_cannot_judge_is_not_called_quiet_and_means_a_reconnect(self):
+        @with_server
+        async def scenario(server):
+            harness = OptionHarness(server)
+            harness.fault = RestFault("serverError", "Alpaca's REST fails (500)", may_retry=True, remedy="wait")
+            async with harness.at_work():
+                await self.silent(server, harness)
+                await until(lambda: harness.state == "backingOff", within=62.0)
+                text = "the option stream is silent, and REST does not answer either: Alpaca's REST fails (500)"
+                assert harness.stream.link.fault == LinkFault(code="silent", text=text, remedy="wait")
+                assert harness.sink.gaps == 1
+                await until(lambda: harness.state == "live", within=5.0)
+                assert harness.stream.link.public_state == "stale"
+                harness.stream.watch(is_expecting=True)
+                await until(lambda: len(server.all_peers) == 3, within=70.0)
+                await until(lambda: harness.state == "live", within=5.0)
+                server.peer.send(quote())
+                await until(lambda: harness.stream.link.public_state == "live", within=5.0)
+
+        scenario()
+
+    def test_a_failure_of_rest_after_data_came_does_not_end_the_connection(self):
+        @with_server
+        async def scenario(server):
+            harness = OptionHarness(server)
+            harness.fault = RestFault("serverError", "Alpaca's REST fails (500)", may_retry=True)
+            async with harness.at_work():
+                await self.silent(server, harness)
+                harness.wait_seconds = 10.0
+                await until(lambda: harness.state == "stale", within=62.0)
+                await until(lambda: harness.asked_newer == 1)
+                server.peer.send(quote())
+                await settle(20.0)
+                assert harness.state == "live"
                 assert len(server.all_peers) == 1
 
         scenario()

@@ -67,6 +67,7 @@ class Harness:
                 streamed=lambda: self.streamed,
                 is_open=lambda: self.is_open,
                 noting=self.noting,
+                unneeded=lambda what: self.failures.pop(what, None),
                 is_good=self.is_good,
             )
             loop = asyncio.get_running_loop()

@@ -259,13 +259,27 @@ class TestFaults:
             await until(lambda: len(harness.stocks.all_peers) == 2, within=60.0)
             assert stocks(harness).code == "silent"
 
-    def test_a_probe_counts_the_answers_of_rest_before_its_failure(self):
+    def test_a_silent_stream_is_not_called_quiet_if_rest_does_not_answer(self):
         @run_ready(silence_seconds=20.0)
         async def _(harness):
             harness.brokerage.failures["stocks"] = OUTAGE
-            await until(lambda: stocks(harness).state == "stale", within=60.0)
-            await settle(10.0)
-            assert len(harness.stocks.all_peers) == 1
+            await until(lambda: len(harness.stocks.all_peers) == 2, within=60.0)
+            await until(lambda: stocks(harness).state == "stale")
+            assert stocks(harness).code == "silent"
+            assert f"REST does not answer either: {OUTAGE.text}" in stocks(harness).reason
+            (notice,) = (each for each in harness.status.notices if each.code == "stocksUnavailable")
+            assert notice.text.startswith("the prices of underlyings cannot be read: ")
+
+    def test_a_probe_counts_the_answers_of_rest_before_its_failure(self):
+        @run_ready(silence_seconds=20.0)
+        async def _(harness):
+            async def partly_newer(symbols, take):
+                await newer(symbols, take)
+                raise OUTAGE
+
+            harness.brokerage.stock_snapshots = partly_newer
+            await until(lambda: len(harness.stocks.all_peers) == 2, within=60.0)
+            assert "REST has newer quotes" in stocks(harness).reason
 
     def test_stocks_that_are_not_streamed_are_subscribed_again_once_a_minute(self):
         @run_scenario

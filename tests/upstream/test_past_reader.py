@@ -48,6 +48,7 @@ class Harness:
             now_at=wall,
             keep_days=lambda: self.keep_days,
             noting=self.noting,
+            unneeded=lambda what: self.failures.pop(what, None),
             is_good=lambda what: self.failures.get(what) in (None, "forbidden"),
             date=self.date,
         )

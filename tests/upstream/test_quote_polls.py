@@ -16,6 +16,8 @@ class Harness:
     def __init__(self, *, is_open=True, requests=1):
         self.began = []
         self.polled = 0
+        self.unneeded = []
+        self.lacking = CONDOR
         self.good = True
         self.asks_again = False
         self.poll_seconds = POLL_SECONDS
@@ -29,6 +31,7 @@ class Harness:
             is_open=lambda: is_open,
             polled=self._note,
             noting=contextlib.nullcontext,
+            unneeded=self.unneeded.append,
             is_good=lambda reading: reading == "quotes" and self.good,
         )
 
@@ -79,6 +82,14 @@ def test_without_contracts_nothing_is_asked_for():
     harness.sink.symbols = ()
     harness.polls.ask()
     assert harness.times("read", 10) == []
+
+
+def test_what_is_not_requested_is_not_noted_as_read():
+    harness = Harness()
+    harness.sink.symbols = harness.lacking = ()
+    assert harness.times("read", 61) == []
+    assert set(harness.unneeded) == {"quotes", "poll"}
+    assert [what for what, _ in harness.began] == []
 
 
 def test_while_the_market_is_closed_nothing_is_polled_and_that_counts_as_an_answer():

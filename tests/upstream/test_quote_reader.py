@@ -127,8 +127,27 @@ def test_rest_has_newer_quotes_if_the_stream_should_have_delivered_them(knows):
     assert run(reader.has_newer()) is knows
 
 
-def test_rest_that_does_not_answer_has_nothing_newer():
+@pytest.mark.parametrize("answers", [(), CONDOR[:1]])
+def test_whether_rest_has_newer_quotes_is_not_known_if_it_does_not_answer_for_all(answers):
     reader, sink, brokerage, _ = harness()
-    sink.has_missed_quotes = True
-    brokerage.failures["quotes"] = OUTAGE
-    assert run(reader.has_newer()) is False
+    sink.has_missed = lambda ticks: False
+    brokerage.quotes = partly(answers)
+    with pytest.raises(RestFault):
+        run(reader.has_newer())
+
+
+def test_one_newer_quote_is_enough_even_if_rest_does_not_answer_for_all():
+    reader, sink, brokerage, _ = harness()
+    sink.has_missed = bool
+    brokerage.quotes = partly(CONDOR[:1])
+    assert run(reader.has_newer()) is True
+
+
+def partly(answers):
+    """REST that answers only for `answers`."""
+
+    async def quotes(symbols, take):
+        take([*answers])
+        raise OUTAGE
+
+    return quotes
