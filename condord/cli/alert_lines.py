@@ -127,9 +127,10 @@ def _current(document: wire.Document | None) -> dict[str, str]:
     document = unconfirmed_if_lost(document)
     quotes = {quote.symbol: quote for quote in document.quotes}
     prices = {entry.symbol: entry for entry in document.underlyings}
+    old = ["old"] if formatting.why_old(document.status, document.as_of) else []
     found = {}
     for condor in held(document):
-        details = ["unconfirmed"] if has_old_quotes(condor, quotes) else []
+        details = ["unconfirmed"] if has_old_quotes(condor, quotes) else old
         if not isinstance(condor, BrokenJson):
             details = [
                 *_shares(condor.valuation),

@@ -23,7 +23,7 @@ _SPARE_LEG = ("ENTRY", "ASK", "BID", "MARK", "SIDE")
 def broken_lines(document: wire.Document, broken: BrokenJson, screen: Screen, outage: str = "") -> list[str]:
     """Return the lines for one of the broken condors of `document`; they depend only on the arguments.
 
-    The document comes from `unconfirmed_if_lost`. `outage` is a sentence, empty while it is kept up to date.
+    The document comes from `unconfirmed_if_lost`. `outage` is why it may be old, empty while it is kept up to date.
     """
     quotes = {quote.symbol: quote for quote in document.quotes}
     entries = {entry.symbol: entry for entry in document.unmatched}

@@ -30,7 +30,7 @@ def condor_lines(
 ) -> list[str]:
     """Return the lines for one of the condors of `document` with its legs; they depend only on the arguments.
 
-    The document comes from `unconfirmed_if_lost`. `outage` is a sentence, empty while it is kept up to date.
+    The document comes from `unconfirmed_if_lost`. `outage` is why it may be old, empty while it is kept up to date.
     """
     quotes = {quote.symbol: quote for quote in document.quotes}
     lines = [f"{screen.paint(plain(condor.id), 'strong')}  {formatting.kind(condor)}"]

@@ -304,6 +304,14 @@ def trouble(status: wire.Status, now: dt.datetime) -> list[str]:
     return [plain(sentence) for sentence in sentences]
 
 
+def why_old(status: wire.Status, now: dt.datetime) -> str:
+    """Return a sentence why prices may be old although `unconfirmed` is false; empty if they are kept up to date."""
+    if status.state in ("live", "closed"):
+        return ""
+    lasting = plain(f"{status.state} {_lasting(status.since, now)}")
+    return trouble(status, now)[0] if status.reason else lasting
+
+
 def split_remedies(report: wire.StatusReport) -> tuple[wire.StatusReport, list[str]]:
     """The report without its remedies, and those remedies, each once.
 

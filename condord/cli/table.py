@@ -89,6 +89,7 @@ def _text(lines: list[str], screen: Screen) -> str:
 def one_lines(document: wire.Document, condor_id: str, now: dt.datetime, screen: Screen, outage: str) -> list[str]:
     """Return the lines for one condor of the document: for its complete part, its broken part, or both."""
     document = unconfirmed_if_lost(document)
+    outage = outage or formatting.why_old(document.status, now)
     parts = [condor_lines(document, each, now, screen, outage) for each in document.condors if each.id == condor_id]
     parts += [broken_lines(document, each, screen, outage) for each in document.broken if each.id == condor_id]
     return [line for at, part in enumerate(parts) for line in ([""] if at else []) + part]
@@ -112,20 +113,23 @@ def document_table(
     if unread := why_positions_unread(document):
         lines = painted(formatting.capitalized(plain(unread)), "warn", screen)
         return Table([], [Line(text) for text in lines], _status_lines(document, now, screen, outage))
-    head, body = _condors(document, shown, screen, view, old=bool(outage))
+    is_feed_old = bool(formatting.why_old(document.status, now))
+    old = bool(outage) or is_feed_old
+    head, body = _condors(document, shown, screen, view, old=old)
     today = exchange_day(document.as_of)
     # A choice by another property is about condors: other holdings would hide the chosen rows.
     symbols = {view.symbol} if view.show else {*()}
     unmatched = [entry for entry in document.unmatched if not view.show or symbols & {entry.underlying, entry.root}]
     if unmatched:
         quotes = {quote.symbol: quote for quote in document.quotes}
-        rows = [_unmatched_row(entry, quotes.get(entry.symbol)) for entry in unmatched]
+        rows = [_unmatched_row(entry, quotes.get(entry.symbol), old=old) for entry in unmatched]
         body += _section(grid(_UNMATCHED, rows, screen, spare=_SPARE_UNMATCHED), "unmatched")
     parts = [part for part in document.totals.by_underlying if not view.show or part.underlying in symbols]
     if parts:
-        rows = _underlying_rows(document, parts, today)
+        rows = _underlying_rows(document, parts, today, is_feed_old=is_feed_old)
         body += _section(grid(_UNDERLYING, rows, screen, spare=_SPARE_UNDERLYING), "underlying")
-    foot = joined(_total_parts(document, len(shown), view), screen)
+    age = formatting.age(_newest(document), now) if is_feed_old else ""
+    foot = joined(_total_parts(document, len(shown), view, age), screen)
     if document.account is not None:
         foot += joined(_account_parts(document.account), screen)
     return Table(head, body, foot + _status_lines(document, now, screen, outage))
@@ -151,8 +155,9 @@ def _condors(
     return [found.title], [*lines, *(Line(text, f"left out {at}") for at, text in enumerate(found.left_out))]
 
 
-def _unmatched_row(entry: Unmatched, quote: wire.QuoteJson | None) -> Row:
-    notes = ["unconfirmed"] if quote and quote.unconfirmed else []
+def _unmatched_row(entry: Unmatched, quote: wire.QuoteJson | None, *, old: bool) -> Row:
+    notes = ["old"] if old else []
+    notes += ["unconfirmed"] if quote and quote.unconfirmed else []
     notes += [cover] if (cover := formatting.cover(entry)) else []
     notes += [plain(entry.problem)] if entry.problem else []
     return [
@@ -167,12 +172,15 @@ def _unmatched_row(entry: Unmatched, quote: wire.QuoteJson | None) -> Row:
     ]
 
 
-def _total_parts(document: wire.Document, shown: int, view: TableView) -> list[str]:
+def _total_parts(document: wire.Document, shown: int, view: TableView, age: str) -> list[str]:
+    """Return the parts of the line with the totals; `age` is that of the newest message if they are old, or empty."""
     totals = document.totals
     count = formatting.condors(totals.condors)
     count += f", {len(document.broken)} broken" if document.broken else ""
     count = f"{shown} shown of {count}" if view.show else count
     parts = [f"{count} ({totals.incomplete} incomplete)" if totals.incomplete else count]
+    if age:
+        parts.append(f"old, newest message {age}")
     if any(quote.unconfirmed for quote in document.quotes):
         parts.append("unconfirmed")
     parts += [
@@ -219,7 +227,9 @@ def _account_parts(account: AccountJson) -> list[str]:
     ]
 
 
-def _underlying_rows(document: wire.Document, parts: Sequence[wire.UnderlyingTotalsJson], today: dt.date) -> list[Row]:
+def _underlying_rows(
+    document: wire.Document, parts: Sequence[wire.UnderlyingTotalsJson], today: dt.date, *, is_feed_old: bool
+) -> list[Row]:
     """Return a row for each underlying: its price and risk, the gain of its condors, the worst case of all of it."""
     prices = {entry.symbol: entry for entry in document.underlyings}
     held, unlimited = {condor.underlying for condor in document.condors}, formatting.unlimited(document)
@@ -227,7 +237,8 @@ def _underlying_rows(document: wire.Document, parts: Sequence[wire.UnderlyingTot
     rows: list[Row] = []
     for part in parts:
         entry, name = prices.get(part.underlying), part.underlying
-        notes = [formatting.price_trouble(entry), formatting.ex_dividend(entry, today)]
+        doubt = "P/L old" if is_feed_old and name in held else ""  # the price has a stream of its own
+        notes = [doubt, formatting.price_trouble(entry), formatting.ex_dividend(entry, today)]
         notes.append("loss may exceed the maximum" if part.max_loss is not None and name in exceeding else "")
         max_loss = formatting.loss(part.max_loss, is_unlimited=name in unlimited)
         cells = _underlying_cells(part, entry, with_gain=name in held)
@@ -251,12 +262,9 @@ def _underlying_cells(part: wire.UnderlyingTotalsJson, entry: UnderlyingJson | N
 def _status_lines(document: wire.Document, now: dt.datetime, screen: Screen, outage: str) -> list[str]:
     """Return the lines with the source and the age of the numbers, the alerts, each fault and each notice."""
     status = document.status
-    # Deltas carry quotes but not `lastMessageAt`, so in a watched document the quotes can be newer.
-    times = [status.stream.last_message_at, *(quote.time for quote in document.quotes)]
-    newest = max((time for time in times if time is not None), default=None)
     parts = [
         f"{status.source} {status.feed}",
-        f"newest message {formatting.age(newest, now)}",
+        f"newest message {formatting.age(_newest(document), now)}",
         market_hours(document),
     ]
     firing = alert_lines.summary(document, screen)
@@ -268,6 +276,13 @@ def _status_lines(document: wire.Document, now: dt.datetime, screen: Screen, out
     for sentence in formatting.trouble(status, now):
         lines += painted(sentence, "warn", screen)
     return lines + _notice_lines(document, screen)
+
+
+def _newest(document: wire.Document) -> dt.datetime | None:
+    """Return when the newest message or quote came; None if there was none."""
+    # Deltas carry quotes but not `lastMessageAt`, so in a watched document the quotes can be newer.
+    times = [document.status.stream.last_message_at, *(quote.time for quote in document.quotes)]
+    return max((time for time in times if time is not None), default=None)
 
 
 def _notice_lines(document: wire.Document, screen: Screen) -> list[str]:

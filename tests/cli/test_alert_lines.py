@@ -246,6 +246,11 @@ def test_everything_is_old_while_a_relay_has_lost_its_source():
     ]
 
 
+def test_the_current_pl_is_old_while_the_feed_is_not_live():
+    document = documents.document(status=documents.status(state="stale", code="silent"))
+    assert current_lines(document) == ["now P/L +230.00 (49 % of max profit, close now +202.00, old), SPY 582.10"]
+
+
 def current_lines(document):
     """The lines with current values, for an alert of each condor of a document."""
     held = [*document.get("broken", []), *document["condors"]]

@@ -1,11 +1,12 @@
 import datetime as dt
+import re
 
 import msgspec
 import pytest
 
 from condord.cli.detail import condor_lines
 from condord.cli.screen import Screen, folded
-from condord.cli.table import document_lines
+from condord.cli.table import document_lines, one_lines
 from condord.cli.view import DEFAULT, TableView
 from condord.live import wire
 from tests.fakes import documents
@@ -377,6 +378,34 @@ def test_the_newest_message_can_be_a_quote():
     assert "newest message 1.0 s ago" in lines(quotes=quotes)[-1]
     stream = documents.status()["stream"] | {"lastMessageAt": None}
     assert "newest message never" in lines(quotes=[], status=documents.status(stream=stream))[-1]
+
+
+@pytest.mark.parametrize("state", ["stale", "reconnecting", "halted"])
+@pytest.mark.parametrize("width", [None, 100, 60])
+def test_while_the_feed_is_not_live_every_number_is_marked_as_old_with_its_age(width, state):
+    status = documents.status(state=state, code="silent", reason="no data")
+    shown = lines(width, status=status, unmatched=[documents.unmatched()], quotes=[documents.quote("A")])
+    text = " ".join(shown)
+    assert re.search(r"SPY-261218-560-570-630-640 .* old\b", text)
+    for mark in (" old, uncovered short", " P/L old, ex-dividend", " old, newest message 1.8 s ago"):
+        assert mark in text
+    assert "unconfirmed" not in text
+
+
+@pytest.mark.parametrize("state", ["live", "closed"])
+def test_while_the_feed_is_live_or_the_market_closed_nothing_is_marked_as_old(state):
+    shown = lines(status=documents.status(state=state), unmatched=[documents.unmatched()])
+    assert not re.search(r"\bold\b", "\n".join(shown))
+
+
+def test_the_details_of_a_condor_say_that_the_feed_is_not_live_and_why():
+    status = documents.status(state="stale", code="silent", reason="no data, and REST does not answer either")
+    document = msgspec.convert(documents.document(status=status), wire.Document)
+    shown = one_lines(document, document.condors[0].id, NOW, Screen(), "")
+    assert "old" in shown
+    assert shown[-1] == "stale for 1 min 9 s (silent): no data, and REST does not answer either"
+    document = msgspec.convert(documents.document(status=documents.status(state="reconnecting")), wire.Document)
+    assert one_lines(document, document.condors[0].id, NOW, Screen(), "")[-1] == "reconnecting for 1 min 9 s"
 
 
 def test_faults_are_below_the_status():
