@@ -15,7 +15,7 @@ from condord.core.occ import symbols_text
 from condord.core.position import Direction
 from condord.core.signed import signed_dollars
 from condord.live import wire
-from condord.live.remedies import CAUSE_REMEDIES, LOST_REMEDIES, WRITABLE, split_remedy
+from condord.live.remedies import CAUSE_REMEDIES, DISK_REMEDIES, LOST_REMEDIES, split_remedy
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson, Unmatched
 from condord.live.wire_history import TradeJson
@@ -320,7 +320,7 @@ def split_remedies(report: wire.StatusReport) -> tuple[wire.StatusReport, list[s
     remedies: dict[str, None] = {}
 
     def apart(sentence: str) -> str:
-        text, remedy = split_remedy(sentence, (*REMEDIES, *LOST_REMEDIES.values(), *CAUSE_REMEDIES, WRITABLE))
+        text, remedy = split_remedy(sentence, (*REMEDIES, *LOST_REMEDIES.values(), *CAUSE_REMEDIES, *DISK_REMEDIES))
         if remedy:
             remedies[remedy] = None
         return text

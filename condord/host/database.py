@@ -20,7 +20,8 @@ from typing import Literal
 from urllib.parse import quote
 
 from condord.errors import Unavailable
-from condord.live.remedies import WRITABLE, with_remedy
+from condord.host import disk_faults
+from condord.live.remedies import with_remedy
 
 BUSY_SECONDS = 5.0
 """How long a call waits for the lock of another program before it fails."""
@@ -101,14 +102,18 @@ def open_reader(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
 def reason(error: Exception, path: Path) -> str:
     """Why the database at `path` could not be used, for people.
 
-    SQLite has one text for most failures of the system. So its code is added, and a full disk is named as one.
+    SQLite has one text for most failures of the system. So its code is added, and a full disk is named as one, as is a
+    limit of the size of files.
     """
     if isinstance(error, OSError):
-        return error.strerror or str(error)
+        return disk_faults.reason_of(error, path.parent)
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
     primary = code & _PRIMARY_CODE
     if primary == sqlite3.SQLITE_FULL or (primary in _MAY_BE_FULL and _is_full(path.parent)):
         return os.strerror(errno.ENOSPC)
+    limit = disk_faults.size_limit() if primary == sqlite3.SQLITE_IOERR else None
+    if limit is not None and _is_near(limit, path):
+        return disk_faults.limit_reached(limit)
     if primary == sqlite3.SQLITE_BUSY:
         return "another program keeps the database locked"
     return str(error) if code == sqlite3.SQLITE_OK else f"{error} ({getattr(error, 'sqlite_errorname', code)})"
@@ -119,11 +124,12 @@ def unusable(what: str, path: Path, error: Exception | None) -> str:
 
     No error means the disk hangs.
     """
-    text = f"{what} in {path}: {'the disk does not respond' if error is None else reason(error, path)}"
+    why = disk_faults.HANGS if error is None else reason(error, path)
+    text = f"{what} in {path}: {why}"
     if isinstance(error, Unavailable):
         return f"{text}. {error.hint}"
     is_locked = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE == sqlite3.SQLITE_BUSY
-    return with_remedy(text, "end its transaction" if is_locked else WRITABLE)
+    return with_remedy(text, "end its transaction" if is_locked else disk_faults.remedy_for(why))
 
 
 def is_damaged(error: Exception) -> bool:
@@ -171,6 +177,12 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,  # the pool that owns it may replace its thread
     )
+
+
+def _is_near(limit: int, path: Path) -> bool:
+    """Whether the next small write to the database or a file beside it may exceed `limit`, in bytes."""
+    sizes = [0, *(each.stat().st_size for each in _with_beside(path) if each.is_file())]
+    return max(sizes) + _MIN_FREE_BYTES > limit
 
 
 def _with_beside(path: Path) -> Iterator[Path]:

@@ -29,6 +29,12 @@ CAUSE_REMEDIES = (UNTRUSTED_REMEDY, LOOP_REMEDY, FORBIDDEN_REMEDY, WORKER_REMEDY
 WRITABLE = "check that the disk responds and has room, and that condord may write there"
 """What to do if a file cannot be written."""
 
+NOT_A_DIRECTORY_REMEDY = "move that file away, or let STATE_DIRECTORY name a directory"
+"""What to do if something that should be a directory is a file."""
+FILE_SIZE_REMEDY = "raise that limit (LimitFSIZE= of the unit, ulimit -f of the shell), and restart"
+"""What to do if the process may not write files as large as it needs."""
+DISK_REMEDIES = (WRITABLE, NOT_A_DIRECTORY_REMEDY, FILE_SIZE_REMEDY)
+
 
 def sentence(remedy: str) -> str:
     """Return the remedy as a sentence by itself; empty if there is none."""

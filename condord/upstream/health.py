@@ -17,7 +17,6 @@ import msgspec
 from condord.core.occ import symbols_text
 from condord.live import wire
 from condord.live.link import LinkFault
-from condord.live.remedies import WRITABLE, with_remedy
 from condord.live.wire_risk import ModelJson
 from condord.upstream.option_stream import OptionStream
 from condord.upstream.quote_reader import QuoteReader
@@ -125,7 +124,7 @@ class Health:
         pending_fault: RestFault | None,
         state_fault: str | None = None,
     ) -> wire.Status:
-        """The status as of now; `state_fault` is where and why nothing can be saved, or None."""
+        """The status as of now; `state_fault` is where and why nothing can be saved, with the remedy, or None."""
         link = self._stream.link
         new = self._stream_state(is_closed=market.is_open is False, is_read=read_at is not None)
         self._log.note(new, self._stream.now())
@@ -210,7 +209,7 @@ class Health:
             (
                 "stateUnavailable",
                 state_fault is not None,
-                with_remedy(f"the state cannot be saved, so a restart loses it: {state_fault}", WRITABLE),
+                f"the state cannot be saved, so a restart loses it: {state_fault}",
                 (),
             ),
         ]
@@ -232,7 +231,7 @@ class Health:
         failure = self._failures.get("stocks")
         if failure is None:
             fault = self._stocks_fault()
-            return f"the prices of underlyings are read over REST: {fault.reason}" if fault is not None else ""
+            return f"the prices of underlyings are requested over REST: {fault.reason}" if fault is not None else ""
         if (doubt := self._stocks_doubt()) is None:
             return f"only the stock stream gives the prices of underlyings, as REST fails: {failure.error.text}"
         return (

@@ -216,7 +216,7 @@ class MarketSupervisor:
         else:
             new = StreamState("closed" if is_read and not stocks else "starting")
         self._log.note(new, asyncio.get_running_loop().time())
-        streamed = stream.streamed if stream is not None and stream.link.state == "live" else frozenset()
+        streamed = stream.streamed if stream is not None and stream.link.public_state == "live" else frozenset()
         return StocksJson(
             state=new.state,
             code=new.code,

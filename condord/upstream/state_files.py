@@ -27,8 +27,9 @@ from typing import TypeVar
 
 import msgspec
 
-from condord.host import bounded_file, directories
+from condord.host import bounded_file, directories, disk_faults
 from condord.host.thread_pool import DaemonPool
+from condord.live.remedies import with_remedy
 
 EXTREMES = "extremes"
 COPIED = frozenset({"names", "life", EXTREMES})
@@ -185,10 +186,13 @@ class Store:
                 result = await loop.run_in_executor(self._disk.pool, call, path)
         except TimeoutError:
             self.close()
-            self._log_fault(action, path, "the disk does not respond")
+            self._log_fault(action, path, disk_faults.HANGS)
             return None
-        except (OSError, ValueError) as error:
-            self._log_fault(action, path, getattr(error, "strerror", None) or str(error))
+        except OSError as error:
+            self._log_fault(action, path, disk_faults.reason_of(error, path.parent))
+            return None
+        except ValueError as error:
+            self._log_fault(action, path, str(error))
             return None
         self._disk.logged.discard(f"{action} {path}")
         if action == "write":
@@ -203,7 +207,8 @@ class Store:
 
     def _log_fault(self, action: str, path: Path, reason: str) -> None:
         if action == "write" or self._disk.pool is None:
-            self._disk.write_fault = f"{path.parent}: {reason}"
+            text = reason if reason.startswith(f"{path.parent} ") else f"{path.parent}: {reason}"
+            self._disk.write_fault = with_remedy(text, disk_faults.remedy_for(reason))
         if f"{action} {path}" not in self._disk.logged:
             self._disk.logged.add(f"{action} {path}")
             fields = {"code": "noStateFile", "action": action, "path": str(path), "reason": reason}

@@ -22,7 +22,7 @@ from condord.history.file import StoredAccount
 from condord.history.store import HistoryStore
 from condord.host import database, database_thread
 from condord.live.minutes import Extremes, HoldingPeriod, RecordedPast
-from condord.live.remedies import WRITABLE
+from condord.live.remedies import FILE_SIZE_REMEDY, NOT_A_DIRECTORY_REMEDY, WRITABLE
 from condord.live.wire_history import HistoryQuery
 from tests import needs
 from tests.history.rows import CONDOR, NOW_AT, OPEN_AT, OPENED_AT, SECOND, begin, opened, row
@@ -320,7 +320,7 @@ class TestFaults:
         async def use():
             with opened(path) as store:
                 await begin(store)
-                with pytest.raises(Unavailable, match=r"history\.sqlite3 cannot be read: Not a directory"):
+                with pytest.raises(Unavailable, match=r"history\.sqlite3 cannot be read: .* is not a directory"):
                     await seconds(store)
                 path.parent.unlink()
                 path.parent.mkdir()
@@ -459,7 +459,10 @@ class TestFaults:
             with opened(path) as store:
                 await begin(store)
                 await store.record([row(1, 1000)])
-                assert store.fault.text == f"Nothing is recorded in {path}: File exists; {WRITABLE}"
+                assert (
+                    store.fault.text
+                    == f"Nothing is recorded in {path}: {path.parent} is not a directory; {NOT_A_DIRECTORY_REMEDY}"
+                )
                 path.parent.unlink()
                 await store.record([row(2, 1000)])
                 assert (store.fault, await seconds(store)) == (None, [60, 120])
@@ -476,7 +479,8 @@ class TestFaults:
                     resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, limits[1]))
                     for minute in range(1, 40):
                         await store.record([row(minute, 1000, condor=f"SPY-{number}") for number in range(10)])
-                    assert store.fault is not None
+                    text = "this process may not write files of more than 60,000 bytes"
+                    assert store.fault.text == f"Nothing is recorded in {path}: {text}; {FILE_SIZE_REMEDY}"
                 finally:
                     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
                     signal.signal(signal.SIGXFSZ, before)

@@ -1,5 +1,6 @@
 import datetime as dt
 import os
+import resource
 import sqlite3
 import stat
 import subprocess
@@ -237,6 +238,16 @@ def test_a_lock_and_a_full_disk_are_named_and_other_failures_have_their_code(tmp
     assert failed(sqlite3.SQLITE_BUSY_SNAPSHOT, "SQLITE_BUSY_SNAPSHOT") == "another program keeps the database locked"
     assert failed(sqlite3.SQLITE_FULL, "SQLITE_FULL") == "No space left on device"
     assert failed(sqlite3.SQLITE_IOERR_SHMSIZE, "SQLITE_IOERR_SHMSIZE") == "disk I/O error (SQLITE_IOERR_SHMSIZE)"
+    limit = resource.RLIM_INFINITY, resource.RLIM_INFINITY
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limit)
+    assert failed(sqlite3.SQLITE_IOERR_WRITE, "SQLITE_IOERR_WRITE") == "disk I/O error (SQLITE_IOERR_WRITE)"
+    limit = 40_960, resource.RLIM_INFINITY
+    too_large = "this process may not write files of more than 40,960 bytes"
+    assert failed(sqlite3.SQLITE_IOERR_SHMSIZE, "SQLITE_IOERR_SHMSIZE") == too_large
+    limit = 1 << 20, resource.RLIM_INFINITY
+    assert failed(sqlite3.SQLITE_IOERR_WRITE, "SQLITE_IOERR_WRITE") == "disk I/O error (SQLITE_IOERR_WRITE)"
+    path.with_name(f"{path.name}-wal").write_bytes(bytes(1_000_000))
+    assert failed(sqlite3.SQLITE_IOERR_WRITE, "SQLITE_IOERR_WRITE").endswith("1,048,576 bytes")
     disk(free=8192)
     assert failed(sqlite3.SQLITE_IOERR_SHMSIZE, "SQLITE_IOERR_SHMSIZE") == "No space left on device"
     assert (

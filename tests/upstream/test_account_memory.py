@@ -6,6 +6,7 @@ import pytest
 
 from condord.live.lifecycle import Memory, ReadingSummary
 from condord.live.past import Past
+from condord.live.remedies import NOT_A_DIRECTORY_REMEDY
 from condord.upstream.account_memory import SAVE_SECONDS, AccountMemory
 from condord.upstream.state_files import Store
 from tests.fakes.alpaca import STARTED_AT, FakeBrokerage, FakeSink, wall
@@ -95,7 +96,7 @@ def test_a_failed_write_is_repeated_as_soon_as_it_can_succeed(tmp_path):
             async with saving(store) as (_, account, show):
                 await store.write("names", {"one": 1})
                 await show(memory(100))
-                assert account.write_fault == f"{path}: File exists"
+                assert account.write_fault == f"{path} is not a directory; {NOT_A_DIRECTORY_REMEDY}"
                 path.unlink()
                 await asyncio.sleep(2 * SAVE_SECONDS)
                 assert account.write_fault is None

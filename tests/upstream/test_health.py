@@ -244,7 +244,7 @@ def test_a_stock_stream_that_does_not_work_is_only_a_notice():
         assert (status.state, status.code, status.reason) == ("live", None, None)
         (notice,) = status.notices
         assert notice.code == "stocksUnavailable"
-        assert notice.text == f"the prices of underlyings are read over REST: {UNREACHABLE.reason}"
+        assert notice.text == f"the prices of underlyings are requested over REST: {UNREACHABLE.reason}"
         harness.stocks_fault = None
         assert harness.status().notices == []
 
@@ -281,7 +281,7 @@ def test_the_status_names_the_assumptions_in_force():
 def test_a_state_that_cannot_be_saved_is_a_notice():
     @run_scenario
     async def _(harness):
-        (notice,) = harness.status(state_fault="/var/lib/condord: No space left on device").notices
+        (notice,) = harness.status(state_fault=f"/var/lib/condord: No space left on device; {WRITABLE}").notices
         assert (notice.code, notice.symbols) == ("stateUnavailable", [])
         assert f": /var/lib/condord: No space left on device; {WRITABLE}" in notice.text
         assert harness.status().notices == []

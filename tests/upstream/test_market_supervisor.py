@@ -267,6 +267,7 @@ class TestFaults:
             await until(lambda: stocks(harness).state == "stale")
             assert stocks(harness).code == "silent"
             assert f"REST does not answer either: {OUTAGE.text}" in stocks(harness).reason
+            assert (stocks(harness).stream, stocks(harness).polled) == ([], ["SPY"])
             (notice,) = (each for each in harness.status.notices if each.code == "stocksUnavailable")
             assert notice.text.startswith("the prices of underlyings cannot be read: ")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from condord.live.remedies import NOT_A_DIRECTORY_REMEDY
 from condord.upstream import state_files
 from condord.upstream.state_files import Store
 
@@ -216,9 +217,9 @@ class TestBadFiles:
         with closing(Store(path, account="A")) as store:
             assert store.write_fault is None
             asyncio.run(store.write("rows", ROWS))
-            assert store.write_fault == f"{path}: Not a directory"
+            assert store.write_fault == f"{path}: {tmp_path}/file is not a directory; {NOT_A_DIRECTORY_REMEDY}"
             asyncio.run(store.read("rows", list[Row]))
-            assert store.write_fault == f"{path}: Not a directory"
+            assert store.write_fault == f"{path}: {tmp_path}/file is not a directory; {NOT_A_DIRECTORY_REMEDY}"
             (tmp_path / "file").unlink()
             asyncio.run(store.write("rows", ROWS))
             assert store.write_fault is None
@@ -232,10 +233,10 @@ class TestBadFiles:
             await other.write("rows", ROWS[:1])
             await store.write("others", ROWS[1:])
             await store.retry()
-            assert store.write_fault == f"{path}: File exists"
+            assert store.write_fault == f"{path} is not a directory; {NOT_A_DIRECTORY_REMEDY}"
             path.unlink()
             await store.write("others", ROWS)
-            assert store.write_fault == f"{path}: File exists"
+            assert store.write_fault == f"{path} is not a directory; {NOT_A_DIRECTORY_REMEDY}"
             await store.retry()
             assert store.write_fault is None
             assert await store.read("rows", list[Row]) == ROWS
