@@ -32,7 +32,9 @@ def test_the_same_positions_in_another_order_are_the_same_account():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"day": DAY + dt.timedelta(1)}, {"cutoffs": CutoffSettings(order_cutoff_minutes=60)}], ids=str
+    "changes",
+    [{"day": DAY + dt.timedelta(1)}, {"cutoffs": CutoffSettings(order_cutoff_minutes=60)}],
+    ids=["day", "cut-offs"],
 )
 def test_another_day_and_other_cut_offs_make_another_account(changes):
     assert shown(**changes) != shown()
