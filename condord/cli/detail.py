@@ -53,7 +53,7 @@ def _facts(
 ) -> list[tuple[str, list[str]]]:
     """Return the names of the facts, each with its lines.
 
-    The document's time is by the exchange's clock, `now` by the machine's.
+    `now` is the time from which the age of the quotes counts.
     """
     value, risk, has_ended = condor.valuation, condor.risk, has_expired(condor, document.as_of)
     profit = screen.paint(formatting.gain(value.unrealized_pl), formatting.gain_style(value.unrealized_pl))

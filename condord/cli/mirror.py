@@ -5,6 +5,7 @@ The document is plain JSON as `GET /api/positions` sends it, so that fields of a
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -24,6 +25,11 @@ class Mirror:
 
     def __init__(self) -> None:
         self.document: dict[str, Any] | None = None
+
+    @property
+    def as_of(self) -> dt.datetime | None:
+        """The time of the last event with one, by the exchange's clock; None before the first snapshot."""
+        return None if self.document is None else dt.datetime.fromisoformat(self.document["asOf"])
 
     def apply(self, event: ServerSentEvent) -> bool:
         """Apply an event; return whether the document has changed.

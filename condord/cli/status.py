@@ -65,12 +65,13 @@ def status_lines(
 ) -> list[str]:
     """Return the lines of the screen; `alerts` is None if they could not be read, and `document` if none was.
 
-    `now` is by this machine's clock, for ages. What the exchange does is as of the time of the alerts, which is by its
-    clock.
+    `now` is by this machine's clock. It is used only if the time of the alerts, which is by the exchange's clock as all
+    times here are, is not known, or for ages may be that of the last one before a loss.
     """
     exchange_now = now if alerts is None else alerts.as_of
     report, remedies = formatting.split_remedies(report)
     stream, rest, is_lost = report.stream, report.positions, report.code in wire.LOST_CODES
+    now = now if is_lost else exchange_now
     since = f"since {formatting.moment(report.since, now)}, {formatting.age(report.since, now)}"
     state = f"{report.state}, {report.code}" if is_lost else report.state
     unknown = screen.paint(f"unknown since {formatting.moment(report.since, now)} ({report.code})", "warn")

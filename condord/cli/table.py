@@ -73,13 +73,18 @@ def render(body: bytes, screen: Screen, outage: str = "", view: TableView = DEFA
     Raises:
         Unavailable: the body cannot be decoded.
     """
-    document, now = decoded(body, wire.Document), dt.datetime.now(dt.UTC)
-    return _text(document_lines(document, now, screen, outage, view), screen)
+    document = decoded(body, wire.Document)
+    return _text(document_lines(document, _now(document, outage), screen, outage, view), screen)
 
 
 def render_one(document: wire.Document, condor_id: str, screen: Screen, outage: str = "") -> str:
     """Return the details of one condor; the other arguments are as for `one_lines` and `render`."""
-    return _text(one_lines(document, condor_id, dt.datetime.now(dt.UTC), screen, outage), screen)
+    return _text(one_lines(document, condor_id, _now(document, outage), screen, outage), screen)
+
+
+def _now(document: wire.Document, outage: str) -> dt.datetime:
+    """Return the time from which ages count: by the exchange's clock, as they do; in an outage it is not known."""
+    return dt.datetime.now(dt.UTC) if outage else document.as_of
 
 
 def _text(lines: list[str], screen: Screen) -> str:

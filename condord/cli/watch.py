@@ -33,6 +33,8 @@ from condord.live.urgency import held
 PIPE_INTERVAL_MS = 1000
 REPAINT_SECONDS = 1.0  # ages in the table grow even if no event arrives
 PAUSE_FACTOR = 4.0  # a pause of four times the time that painting took: painting uses a fifth of one core at most
+_TIMED = frozenset({"snapshot", "delta", "heartbeat"})
+"""The events with the time by the exchange's clock."""
 
 
 def keep_watching(
@@ -177,6 +179,9 @@ class StreamFollower(threading.Thread):
         self._on_change = on_change
         self._mirror = Mirror()
         self._outage = Outage()
+        self._clock_is_behind_by = (
+            dt.timedelta()
+        )  # this machine's clock, compared with the exchange's in the last event
         self._error: Exception | None = None
 
     @property
@@ -186,7 +191,7 @@ class StreamFollower(threading.Thread):
 
     def table(self, screen: Screen, arrangement: Arrangement) -> Table:
         """Return the table as of now."""
-        now, outage = dt.datetime.now(dt.UTC), self._outage.sentence
+        now, outage = dt.datetime.now(dt.UTC) + self._clock_is_behind_by, self._outage.sentence
         if self._condor_id is not None:
             lines = one_lines(_one(self._mirror, self._condor_id), self._condor_id, now, screen, outage)
             return Table([], [Line(text, str(at), text) for at, text in enumerate(lines)], [])
@@ -203,6 +208,8 @@ class StreamFollower(threading.Thread):
         try:
             for event in follow(self._daemon, _filter(self._condor_id), on_cut=self._on_cut):
                 self._mirror.apply(event)
+                if event.name in _TIMED and (as_of := self._mirror.as_of) is not None:
+                    self._clock_is_behind_by = as_of - dt.datetime.now(dt.UTC)
                 if event.name != "bye":
                     self._outage.end()
                 self._on_change()

@@ -16,7 +16,7 @@ from tests.fakes.listener import listening
 NOW = dt.datetime(2026, 11, 20, 15, 31, 9, tzinfo=dt.UTC)
 
 
-QUIET = msgspec.convert(documents.alerts(alerts=[]), AlertsJson)
+QUIET = msgspec.convert(documents.alerts(alerts=[], asOf="2026-11-20T15:31:09Z"), AlertsJson)
 
 
 def lines(found=QUIET, **changes):

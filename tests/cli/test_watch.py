@@ -5,7 +5,11 @@ import threading
 import pytest
 
 from condord.cli import watch
-from condord.cli.watch import PIPE_INTERVAL_MS
+from condord.cli.daemon_address import find_daemon
+from condord.cli.screen import Screen
+from condord.cli.view import DEFAULT, Arrangement
+from condord.cli.watch import PIPE_INTERVAL_MS, StreamFollower
+from tests.e2e.running import until
 from tests.fakes import documents
 from tests.fakes.daemon import HOLD
 from tests.fakes.daemon import json as json_answer
@@ -46,6 +50,18 @@ def test_a_pipe_gets_one_table_after_another_at_the_requested_interval(condord, 
     assert [line.split(" · ")[0] for line in out.splitlines() if "newest message" in line][:2] == ["live", "live"]
     assert re.search(r"\nnot connected since \d\d:\d\d:\d\d ET: the daemon ended the stream; prices are old\n", out)
     assert fake.requests[0][0] == f"/api/stream?interval={PIPE_INTERVAL_MS}"
+
+
+def test_ages_count_by_the_clock_of_the_exchange_and_not_of_this_machine(condord, fake, held_condor):
+    fake.answers["/api/positions"] = json_answer(documents.document())
+    assert "newest message just now" in condord("positions", "--url", fake.url).out
+    assert "quoted      just now" in condord("positions", ID, "--url", fake.url).out
+    fake.streams = [[SNAPSHOT, BEAT]]
+    follower = StreamFollower(find_daemon(fake.url, {}), None, lambda: None)
+    follower.start()
+    until(lambda: follower.document is not None, "the snapshot")
+    found = "\n".join(follower.table(Screen(), Arrangement(DEFAULT)).foot)
+    assert re.search(r"newest message (just now|[\d.]+ s ago)", found)
 
 
 def test_a_pipe_gets_the_chosen_condors_in_the_chosen_order(condord, fake):
