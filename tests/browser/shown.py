@@ -74,7 +74,7 @@ def _totals(document: dict) -> dict[str, str]:
     return {
         "Condors today": _signed_usd(totals["dayPl"]),
         "Open P/L": _signed_usd(totals["unrealizedPl"]),
-        "Closed at natural": _signed_usd(totals["naturalPl"]),
+        "Closing now": _signed_usd(totals["naturalPl"]),
         "Options buying power": _dollars(account.get("optionsBuyingPower")),
     }
 

@@ -19,11 +19,16 @@ export const exchangeDate = (at: string | number) => (exchangeDay ??= new Intl.D
 /** Always the same array, so that a card which depends on it is not rendered every second. */
 const NONE: Cutoff[] = []
 
-/** Returns the cut-offs of `condor`, the next first, or none before the last trading day. */
-export function cutoffs(condor: { expiry?: Condor['expiry'] }, now: number): Cutoff[] {
-  // An older daemon has no expiry.
-  if (!condor.expiry || exchangeDate(condor.expiry.lastTradingAt) !== exchangeDate(now)) return NONE
+/** What ends: a condor, whole or broken. An older daemon has no expiry. */
+type Ending = { expiry?: Condor['expiry'] }
+
+/** Whether `condor` no longer trades: it cannot be closed any more. */
+export const isExpired = ({ expiry }: Ending, now: number) => Date.parse(expiry?.lastTradingAt ?? '') <= now
+
+/** Returns the cut-offs of `condor`, the next first, or none before the last trading day and after the last trade. */
+export function cutoffs(condor: Ending, now: number): Cutoff[] {
+  if (!condor.expiry || isExpired(condor, now) || exchangeDate(condor.expiry.lastTradingAt) !== exchangeDate(now)) return NONE
   return condor.expiry.cutoffs
-    .map(({ kind, at, source }) => ({ kind, at, source, secondsLeft: (Date.parse(at) - now) / 1000 }))
+    .map((cutoff) => ({ ...cutoff, secondsLeft: (Date.parse(cutoff.at) - now) / 1000 }))
     .sort((one, other) => one.secondsLeft - other.secondsLeft)
 }

@@ -1,5 +1,5 @@
 /**
- * Whether a condor may lose more than its maximum loss, which counts on all legs to the expiration.
+ * Whether condors may lose more than their maximum loss, which counts on all legs to the expiration.
  *
  * The daemon's alerts tell when that is so. `condord/cli/max_loss.py` has the same rules.
  */
@@ -8,4 +8,7 @@ import { firingFor } from './firing'
 
 const RULES = ['long-put-expiring', 'ex-dividend']
 
-export const mayExceedMaxLoss = (id: string, alerts: Iterable<Alert>) => firingFor(id, alerts).some(({ rule }) => RULES.includes(rule))
+/** Returns ` or more`, to follow the maximum loss of `condors`, if one of them may lose more; else an empty string. */
+export function orMore(condors: Iterable<{ id: string }>, alerts: ReadonlyMap<string, Alert>): string {
+  return [...condors].some(({ id }) => firingFor(id, alerts.values()).some(({ rule }) => RULES.includes(rule))) ? ' or more' : ''
+}

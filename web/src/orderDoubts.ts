@@ -19,12 +19,12 @@ export function unusableQuotes({ legs }: Closable, quotes: ReadonlyMap<string, Q
   })
 }
 
-/** Returns a sentence if `limit`, per share, is more than the condor can ever be worth; else null. */
+/** Returns a sentence if `limit`, per share, is more than the condor can be worth at expiration, with all legs held; else null. */
 export function aboveWidth({ direction, putWidth, callWidth }: Closable, limit: number, { price }: Format): string | null {
   const isShort = direction === 'short'
   const width = Math.max(putWidth, callWidth)
   if ((isShort ? limit : -limit) <= width) return null
-  return `The limit is above the width of ${price(width)}, the most it can ${isShort ? 'cost' : 'bring'}.`
+  return `The limit is above the width of ${price(width)}, the most it ${isShort ? 'costs' : 'brings'} at expiration with all legs held.`
 }
 
 /** Returns a sentence on each working order that already closes the condor or a part of it. */

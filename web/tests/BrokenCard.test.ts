@@ -104,7 +104,8 @@ describe('the card of a broken condor', () => {
 
   it('counts down to the cut-off for orders on the last day, and its closing order warns of one that has passed', async () => {
     const cut = (at: string) => ({ kind: 'orders', at, source: 'config' }) as const
-    const on = (at: string) => ({ ...lacking(0, 2, 2, 2), expiry: { lastTradingAt: AS_OF, settlesAt: AS_OF, cutoffs: [cut(at)] } }) as Broken
+    const soon = new Date(Date.parse(AS_OF) + 600_000).toISOString()
+    const on = (at: string, end = soon) => ({ ...lacking(0, 2, 2, 2), expiry: { lastTradingAt: end, settlesAt: end, cutoffs: [cut(at)] } }) as Broken
     const { words } = await card(on(new Date(Date.parse(AS_OF) + 300_000).toISOString()))
     expect(words('.condor-cutoffs').join()).toContain('Orders until 10:36 ET')
     const over = await card(on(new Date(Date.parse(AS_OF) - 300_000).toISOString()))
@@ -112,6 +113,9 @@ describe('the card of a broken condor', () => {
     await press(over.host, 'Copy closing order')
     expect(over.words('.condor-order, .condor-doubts, p').join()).toMatch(/orders? .*since 10:26/i)
     await press(over.host, 'Copy closing order')
+    const expired = await card(on(AS_OF, AS_OF))
+    expect([expired.words('.condor-days'), expired.words('.condor-cutoffs')]).toEqual([['expired'], []])
+    expect(expired.words('button')).not.toContain('Copy closing order')
   })
 
   it('keeps its place, and is replaced when the condor is whole again', async () => {

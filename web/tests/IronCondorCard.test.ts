@@ -392,12 +392,49 @@ describe('a card', () => {
   it('states that no order is taken any longer', async () => {
     const at = new Date(Date.parse(AS_OF) + 30_000).toISOString()
     const orders = { kind: 'orders' as const, at, source: 'config' as const }
-    const { press, words, live } = card(condor('SPY', { expiry: { lastTradingAt: at, settlesAt: at, cutoffs: [orders] } }))
+    const end = new Date(Date.parse(AS_OF) + 60_000).toISOString()
+    const { press, words, live } = card(condor('SPY', { daysToExpiration: 0, expiry: { lastTradingAt: end, settlesAt: end, cutoffs: [orders] } }))
     await press('Copy closing order')
     expect(words('.condor-order li')).toEqual([])
     ;(live.now as ShallowRef<number>).value = Date.parse(at)
     await nextTick()
     expect(words('.condor-order li')).toEqual(['Alpaca has taken no orders for it since 10:31 ET.'])
+  })
+
+  it('has expired after the last trade, without cut-offs and without an order that closes it', async () => {
+    const end = new Date(Date.parse(AS_OF) + 60_000).toISOString()
+    const passed = ['orders', 'liquidation'].map((kind) => ({ kind: kind as 'orders', at: AS_OF, source: 'config' as const }))
+    const held = condor('SPY', { daysToExpiration: 0, expiry: { lastTradingAt: end, settlesAt: end, cutoffs: passed } })
+    const { press, words, live, show, host } = card(held)
+    await press('Copy closing order')
+    expect(words('.condor-days')).toEqual(['Expires today'])
+    expect(words('.condor-cutoffs')[0]).toContain('at any moment')
+    const notice = { code: 'expired' as const, text: `${held.id}: expired, awaits settlement`, symbols: [], condorId: held.id, since: end }
+    show(account('e-2', [held], { status: status({ notices: [notice] }) }))
+    for (const days of [0, 1]) {
+      ;(live.now as ShallowRef<number>).value = Date.parse(end) + days * 86_400_000
+      await nextTick()
+      expect([words('.condor-days'), words('.condor-notes li'), words('.condor-cutoffs')]).toEqual([['Expired'], ['Expired, awaits settlement'], []])
+      expect(words('.condor-buttons button')).toEqual(['Legs'])
+      expect(host.querySelector('.condor-order')).toBeNull()
+    }
+  })
+
+  it.each(['long-put-expiring', 'ex-dividend'])('marks the maximum loss while %s fires, and then claims no bound of its cost', async (rule) => {
+    const held = condor('SPY', { putWidth: 1, callWidth: 1, exits: { target: 321, stop: null } })
+    const shown = (state: 'firing' | 'ended') => ({ alerts: [alert(`${rule}:SPY`, { rule, condorId: held.id, state })] })
+    const { press, words, show, host } = card(held, shown('firing'))
+    const chart = () => host.querySelector('.condor-payoff')!.getAttribute('aria-label')
+    await press('Copy closing order')
+    expect(words('.condor-order li')).toEqual([])
+    expect(words('.condor-bar-labels')[0]).toContain('Max loss $1,358 or more')
+    expect(chart()).toContain('from −$1,358.00 or more to')
+    await press('Legs')
+    expect(words('.condor-legs dl div')).toContain('Max loss$1,358 or more')
+    show(account('e-2', [held], shown('ended')))
+    await nextTick()
+    expect(chart()).toContain('from −$1,358.00 to')
+    expect(words('.condor-legs dl div')).toContain('Max loss$1,358')
   })
 
   it('offers no natural price made from a bad quote, and names the leg', async () => {
@@ -423,7 +460,7 @@ describe('a card', () => {
     await press('Copy closing order')
     expect(words('.condor-order li strong')).toEqual([
       'Buy at 1.04 already closes it: replace or cancel that order.',
-      'The limit is above the width of 1.00, the most it can cost.',
+      'The limit is above the width of 1.00, the most it costs at expiration with all legs held.',
     ])
   })
 

@@ -15,9 +15,9 @@ afterEach(() => {
 const IVS = condor().legs.map(({ symbol }) => ({ symbol, iv: 0.15, delta: 0, gamma: 0, theta: 0, vega: 0, source: 'model' as const }))
 const priced = (changes: Partial<Condor> = {}) => condor('SPY', { risk: risk('x', { asOf: AS_OF, legs: IVS }), ...changes })
 
-function chart(shown: Condor = priced(), price: number | null = 742) {
+function chart(shown: Condor = priced(), price: number | null = 742, more = '') {
   const host = document.body.appendChild(document.createElement('div'))
-  const props = { condor: shown, price, today: 155, model: status().model, exDividend: null, format, isCompact: false }
+  const props = { condor: shown, more, price, today: 155, model: status().model, exDividend: null, format, isCompact: false }
   const app = createApp(PayoffChart, props)
   app.mount(host)
   apps.push(app)
@@ -39,6 +39,20 @@ describe('the chart', () => {
     expect(texts()).toEqual(['+$642', '−$1,358', '715', '770', 'SPY 742.00'])
     expect([number('.condor-band', 'x'), number('.condor-band', 'width')]).toEqual([75.7, expect.closeTo(165.8, 1)])
     expect(host.querySelectorAll('.condor-strike, .condor-even')).toHaveLength(4)
+  })
+
+  it('marks the largest loss if it may be exceeded', async () => {
+    const { texts, svg, press, readout } = chart(priced(), 742, ' or more')
+    expect(chart(priced(), 600, ' or more').texts()).toContain('−$1,358 or more')
+    // It would be on a strike.
+    expect(texts().join()).not.toContain('$1,358')
+    expect(svg.getAttribute('aria-label')).toContain('from −$1,358.00 or more to +$642.00')
+    await press('Home')
+    expect(readout()).toContain('−$1,358 or more at expiration')
+    await press('End')
+    expect(readout()).toContain('−$1,358 or more at expiration')
+    for (let at = 0; at < 20; at += 1) await press('ArrowLeft')
+    expect(readout()).not.toContain('or more')
   })
 
   it('has the curve of today with the dot on it, and does not wait for it', async () => {

@@ -30,9 +30,9 @@ describe('quotes without a natural price', () => {
 
 describe('a limit above the width', () => {
   it.each([
-    [{ putWidth: 1, callWidth: 1 }, 1.1, 'The limit is above the width of 1.00, the most it can cost.'],
-    [{ putWidth: 1, callWidth: 5 }, 5.01, 'The limit is above the width of 5.00, the most it can cost.'],
-    [{ ...long, putWidth: 5, callWidth: 5 }, -5.5, 'The limit is above the width of 5.00, the most it can bring.'],
+    [{ putWidth: 1, callWidth: 1 }, 1.1, 'The limit is above the width of 1.00, the most it costs at expiration with all legs held.'],
+    [{ putWidth: 1, callWidth: 5 }, 5.01, 'The limit is above the width of 5.00, the most it costs at expiration with all legs held.'],
+    [{ ...long, putWidth: 5, callWidth: 5 }, -5.5, 'The limit is above the width of 5.00, the most it brings at expiration with all legs held.'],
   ])('is named: %o at %d', (changes, limit, text) => expect(aboveWidth(condor('INTC', changes), limit, format)).toBe(text))
 
   it.each([

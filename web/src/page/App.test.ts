@@ -100,7 +100,7 @@ describe('the page', () => {
     })
     expect(names()).toEqual(['A', 'B'])
     expect(text('.rows tbody tr')).toBe('AMD 395 put, Jan 15, 20271 short16.35——uncovered short')
-    expect(texts('.totals dt')).toContain('Closed at natural')
+    expect(texts('.totals dt')).toContain('Closing now')
     expect(texts('.totals dd')).toContain('−$40.00')
   })
 

@@ -1,6 +1,6 @@
 import { createApp, nextTick, type App as Application } from 'vue'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { alert, AS_OF, broken, condor, document as account, loaded, risk, status, totals, unmatched, valuation } from '../../tests/account'
+import { alert, AS_OF, broken, condor, document as account, loaded, risk, status, totals, unmatched, valuation, without } from '../../tests/account'
 import type { Alert, Document } from '../document'
 import { createLive } from '../live'
 import App from './App.vue'
@@ -202,11 +202,32 @@ describe('the figures', () => {
     expect(figures.slice(0, 5)).toEqual([
       'Condors today−$114.00',
       'Open P/L+$155.00',
-      'Closed at natural—1 of 1 condors lacks a quote or an entry price.',
+      'Closing now—1 of 1 condors lacks a quote or an entry price.',
       'Theta a day, all options+$31.20 (2 unknown)',
       'Maximum loss at expiration$1,358',
     ])
     expect(text('.outside')).toBe('In no condor: 100 SPY shares.')
+  })
+})
+
+describe('closing now', () => {
+  const END = AS_OF
+  const over = { expiry: { lastTradingAt: END, settlesAt: END, cutoffs: [] }, daysToExpiration: 0 }
+  const expired = condor('QQQ', { ...over, valuation: valuation('x', { naturalPl: null }) })
+  const closing = (host: HTMLElement) => host.querySelectorAll('.totals dd')[2]!.textContent!.trim()
+
+  it('is the sum of the condors that can still be closed', async () => {
+    const { host } = await page({ condors: [held, expired], totals: totals({ naturalPl: null }) })
+    expect(closing(host)).toBe('+$146.00')
+  })
+
+  it('is not known after all have expired, or if a part of it is not', async () => {
+    const { host } = await page({ condors: [expired], totals: totals({ naturalPl: 5 }) })
+    await loaded()
+    expect(closing(host)).toBe('—All condors have expired.')
+    const partly = await page({ condors: [condor('IWM', { valuation: without([held.legs[0]!.symbol]) }), expired], totals: totals({ incomplete: 1 }) })
+    await loaded()
+    expect(closing(partly.host)).toBe('—1 of 2 condors lacks a quote or an entry price.')
   })
 })
 
@@ -218,9 +239,27 @@ describe('the maximum loss', () => {
     const contract = unmatched({ uncoveredShort: true })
     const { host, text } = await page({ unmatched: [contract], totals: totals({ maxLoss: null }) })
     expect(lossOf(host)).toBe('unlimited')
+    await loaded()
     expect(text('.outside')).toContain('Maximum loss of the condors without it: $1,358.')
     const left = await page({ broken: [lost], totals: totals({ maxLoss: null }) })
     expect(lossOf(left.host)).toBe('unlimited')
+  })
+
+  it('may be exceeded while an alert about that fires for one of the condors', async () => {
+    const contract = unmatched({ cover: 'shares' })
+    const later = condor('QQQ', { expiration: '2027-01-15', daysToExpiration: 56 })
+    const { host, shows, text } = await page({ condors: [held, later], unmatched: [contract], alerts: [firing('long-put-expiring')], totals: totals({ maxLoss: 1500 }) })
+    await loaded()
+    const risks = () => [...host.querySelectorAll('.expiration-detail')].map((each) => each.textContent)
+    expect(lossOf(host)).toBe('$2,716 or more')
+    expect(text('.outside')).toContain('Maximum loss of all options: $1,500 or more.')
+    expect(risks()).toEqual(['SPY · risk $1,358 or more', 'QQQ · risk $1,358'])
+    await shows({ condors: [held, later], unmatched: [contract], alerts: [firing('long-put-expiring', { state: 'ended' })], totals: totals({ maxLoss: 1500 }) })
+    expect(lossOf(host)).toBe('$2,716')
+    expect(text('.outside')).toContain('Maximum loss of all options: $1,500.')
+    expect(risks()).toEqual(['SPY · risk $1,358', 'QQQ · risk $1,358'])
+    const unknown = await page({ condors: [condor('SPY', { credit: null })], alerts: [firing('ex-dividend')] })
+    expect(lossOf(unknown.host)).not.toContain('or more')
   })
 
   it('includes the legs left of a broken condor', async () => {

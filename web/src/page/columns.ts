@@ -133,7 +133,7 @@ export const COLUMNS: readonly Column[] = [
     text: (entry) => (isBroken(entry) ? '—' : entryPrice(entry)),
   },
   figure('maxProfit', 'Max profit', 'Maximum profit at expiration', 5.25, held(({ maxProfit }) => maxProfit), usd),
-  { ...figure('maxLoss', 'Max loss', 'Maximum loss at expiration', 5.25, held(({ maxLoss }) => maxLoss), usd), text: lossText },
+  { ...figure('maxLoss', 'Max loss', 'Maximum loss at expiration', 7, held(({ maxLoss }) => maxLoss), usd), text: lossText },
   figure('risk', 'Of risk', 'Profit or loss in percent of the maximum loss', 4.5, held(({ valuation }) => valuation.percentOfRisk), wholePercent),
   profit('worst', 'Worst', 'Lowest profit or loss since opening', held(({ valuation }) => valuation.worstPl)),
   profit('best', 'Best', 'Highest profit or loss since opening', held(({ valuation }) => valuation.bestPl)),

@@ -44,12 +44,12 @@ describe('the expirations', () => {
     const lost = { ...broken('X', { A: 1 }), underlying: 'QQQ' }
     const held = [later, condor(), { ...condor(), id: 'b' }]
     const [first, second] = expirationsOf(held, [lost], NOW, (condors, broken) => 100 * condors.length + broken.length)
-    expect(first).toEqual({ date: '2026-12-18', days: 28, names: ['SPY', 'QQQ'], condors: 2, broken: 1, risk: 201, isExpired: false })
+    expect(first).toEqual({ date: '2026-12-18', days: 28, names: ['SPY', 'QQQ'], broken: 1, risk: 201, isExpired: false })
     expect(second).toMatchObject({ date: '2027-01-15', names: ['IWM'], risk: 1358 })
   })
 
   it('have no risk of broken condors before it is computed', () => {
-    expect(expirationsOf([condor()], [broken('X', { A: 1 })], NOW)[0]!.risk).toBeNull()
+    expect(expirationsOf([condor()], [broken('X', { A: 1 })], NOW)[0]!.risk).toBeUndefined()
   })
 
   it('await settlement after it', () => {

@@ -1,16 +1,15 @@
 /** The expirations of the condors, with what could be lost at each. */
 import type { Broken, Condor } from '../document'
-import { payoff, type Payoff } from '../payoff'
+import { plAt } from '../payoff'
 
 export interface Expiration {
   date: string
   days: number
   /** The underlyings, each once. */
   names: string[]
-  condors: number
   broken: number
-  /** The maximum loss of the condors and of what is left of broken ones, in dollars; null if a part of it is not known. */
-  risk: number | null
+  /** The maximum loss of the condors and of what is left of broken ones, in dollars; null if a part of it is not known, undefined until it is computed. */
+  risk: number | null | undefined
   /** Whether all of them have expired and await settlement. */
   isExpired: boolean
 }
@@ -26,15 +25,15 @@ export function expirationsOf(condors: Iterable<Condor>, broken: Iterable<Broken
   return dates.map((date) => {
     const own = held.filter(({ expiration }) => expiration === date)
     const ownBroken = lost.filter(({ expiration }) => expiration === date)
+    const all = [...own, ...ownBroken]
     const live = own.filter((condor) => !isSettled(condor, now))
     return {
       date,
-      days: [...own, ...ownBroken][0]!.daysToExpiration,
-      names: [...new Set([...own, ...ownBroken].map(({ underlying }) => underlying))],
-      condors: own.length,
+      days: all[0]!.daysToExpiration,
+      names: [...new Set(all.map(({ underlying }) => underlying))],
       broken: ownBroken.length,
-      risk: ownBroken.length ? (riskWithLeft?.(live, ownBroken) ?? null) : riskOf(live, now),
-      isExpired: own.length > 0 && live.length === 0 && ownBroken.length === 0,
+      risk: ownBroken.length ? riskWithLeft?.(live, ownBroken) : riskOf(live, now),
+      isExpired: !live.length && !ownBroken.length,
     }
   })
 }
@@ -46,36 +45,21 @@ export function expirationsOf(condors: Iterable<Condor>, broken: Iterable<Broken
  * price. The daemon's `totals.maxLoss` is computed in the same way, but from all option contracts.
  */
 export function riskOf(condors: Iterable<Condor>, now: number): number | null {
-  const groups = new Map<string, Payoff[]>()
+  const groups = new Map<string, Condor[]>()
   for (const condor of condors) {
     if (isSettled(condor, now)) continue
-    const curve = payoff(condor)
-    if (!curve) return null
+    if (condor.credit === null) return null
     const key = [condor.root, condor.expiration, condor.settlement].join()
-    groups.set(key, [...(groups.get(key) ?? []), curve])
+    groups.set(key, [...(groups.get(key) ?? []), condor])
   }
   return [...groups.values()].reduce((sum, group) => sum + worst(group), 0)
 }
 
-/** Between the corners of all curves their sum is linear, so the worst price is at a corner. */
-function worst(curves: Payoff[]): number {
-  const corners = curves.flatMap(({ points }) => points.map(({ price }) => price))
-  const sums = corners.map((price) => curves.reduce((sum, curve) => sum + plAt(curve, price), 0))
-  return Math.max(0, -Math.min(...sums))
+/** Between the strikes of all condors their sum is linear, and beyond them it is level, so the worst price is a strike. */
+function worst(group: Condor[]): number {
+  const strikes = group.flatMap(({ legs }) => legs.map(({ strike }) => strike))
+  return Math.max(0, ...strikes.map((strike) => -group.reduce((sum, condor) => sum + plAt(condor, strike), 0)))
 }
 
-/** The payoff is level beyond the outer strikes. */
-function plAt({ points }: Payoff, price: number): number {
-  const next = points.findIndex((point) => point.price >= price)
-  if (next < 0) return points.at(-1)!.pl
-  const to = points[next]!
-  const from = points[next - 1] ?? to
-  const part = to.price > from.price ? (price - from.price) / (to.price - from.price) : 0
-  return from.pl + part * (to.pl - from.pl)
-}
-
-function isSettled({ expiry }: Condor, now: number): boolean {
-  // An older daemon has no expiry.
-  const at = expiry?.settlesAt
-  return at != null && Date.parse(at) <= now
-}
+// An older daemon has no expiry.
+const isSettled = ({ expiry }: Condor, now: number) => Date.parse(expiry?.settlesAt ?? '') <= now

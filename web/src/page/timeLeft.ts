@@ -1,5 +1,5 @@
 /** How long a condor can still be closed. The sentences of alerts stay as they were when they fired. */
-import { cutoffs, type Cutoff } from '../countdown'
+import { cutoffs, isExpired, type Cutoff } from '../countdown'
 import { duration } from '../duration'
 import { format } from '../format'
 import type { Entry } from './entries'
@@ -16,9 +16,7 @@ export function timeLeft(cutoffs: readonly Cutoff[]): string {
  * then `no orders`, and `expired` after the last trade. The terminal has the same words, see condord/cli/last_day.py.
  */
 export function lastDayLeft(entry: Entry, now: number): string | null {
-  // An older daemon has no expiry.
-  if (!entry.expiry) return null
-  if (Date.parse(entry.expiry.lastTradingAt) <= now) return 'expired'
+  if (isExpired(entry, now)) return 'expired'
   const orders = cutoffs(entry, now).find(({ kind }) => kind === 'orders')
   if (!orders) return null
   if (orders.secondsLeft <= 0) return 'no orders'

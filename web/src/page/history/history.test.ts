@@ -98,7 +98,7 @@ describe('the history of a condor', () => {
     chart.dispatchEvent(new KeyboardEvent('keydown', { key: 'Home', bubbles: true }))
     await nextTick()
     expect(chart.getAttribute('aria-valuetext')).toBe(
-      'Time 10:31 ET, P/L −$5.00, Low and high −$5.00 to −$5.00, Closed at natural −$5.00, Underlying 740.00',
+      'Time 10:31 ET, P/L −$5.00, Low and high −$5.00 to −$5.00, P/L if closed −$5.00, Underlying 740.00',
     )
     expect([...document.querySelectorAll('.history-marks li')].map((each) => each.textContent)).toEqual([
       '10:31 — it is tested.',
