@@ -200,11 +200,10 @@ class Link:
             backoff_max_seconds=backoff_max_seconds,
         )
 
-    def assume_quiet(self) -> None:
-        """Note that REST has no newer quotes than a stale connection. Only data makes it live again."""
+    def explain_silence(self, fault: LinkFault) -> None:
+        """Give the reason of a stale connection after REST was asked about it. Only data makes it live again."""
         if self._state == "stale":
-            text = f"{self._settings.name} is silent, but REST has no newer quotes: the market may be quiet"
-            self._fault = LinkFault(code="silent", text=text)
+            self._fault = fault
 
     def handle(self, event: Event, now: float, fault: LinkFault | None = None) -> tuple[Action, ...]:
         """Return the actions for `event`; an event without a row for the state changes nothing."""

@@ -265,8 +265,8 @@ class LinkRunner(ABC):
     async def _probe(self, socket: Socket) -> None:
         """Find out whether a silent connection is dead, has lost data, or the market is quiet.
 
-        Without an answer of REST nothing speaks for a quiet market, so the connection is made anew. Data that arrives
-        during the probe ends the silence, regardless of REST's answer.
+        Whether it is quiet is not known if REST does not answer. Data that arrives during the probe ends the silence,
+        regardless of REST's answer.
         """
         name = self.link.settings.name
         try:
@@ -279,18 +279,21 @@ class LinkRunner(ABC):
             if has_newer:
                 self.step("fault", LinkFault(code="silent", text=f"{name} is silent while REST has newer quotes"))
             else:
-                self.link.assume_quiet()
-                self._changed()
+                text = f"{name} is silent, but REST has no newer quotes: the market may be quiet"
+                self._explain_silence(LinkFault(code="silent", text=text))
         except RestFault as fault:
-            if self.link.state == "stale":
-                text = f"{name} is silent, and REST does not answer either: {fault.text}"
-                self.step("fault", LinkFault(code="silent", text=text, remedy=fault.remedy))
+            text = f"{name} is silent, and REST does not answer either: {fault.text}"
+            self._explain_silence(LinkFault(code="silent", text=text, remedy=fault.remedy))
         except TimeoutError:
             if self.link.state == "stale":
                 text = f"{name} is silent and did not answer a ping within {PROBE_PONG_SECONDS:g} s"
                 self.step("fault", LinkFault(code="silent", text=text))
         finally:
             self._is_probing = False
+
+    def _explain_silence(self, fault: LinkFault) -> None:
+        self.link.explain_silence(fault)
+        self._changed()
 
     async def _close(self, socket: Socket) -> None:
         """Close within `CLOSE_SECONDS`, or abort. The socket is closed when this returns."""

@@ -590,13 +590,14 @@ def test_a_changed_bound_of_the_silence_applies_from_the_next_probe():
     assert link.expire(5.0) == ("probe",)
 
 
-def test_a_silence_that_rest_confirms_is_a_quiet_market_until_data_comes():
+QUIET = LinkFault(code="silent", text="the market may be quiet")
+
+
+def test_a_silence_has_the_reason_that_rest_gave_until_data_comes():
     link = watched()
     let_pass(link, 60.0)
-    link.assume_quiet()
-    assert link.fault == LinkFault(
-        code="silent", text="the option stream is silent, but REST has no newer quotes: the market may be quiet"
-    )
+    link.explain_silence(QUIET)
+    assert (link.public_state, link.fault) == ("stale", QUIET)
     link.data(61.0)
     assert (link.public_state, link.fault) == ("live", None)
 
@@ -605,7 +606,7 @@ def test_a_late_answer_of_rest_does_not_hide_why_a_connection_ends():
     link = watched()
     let_pass(link, 60.0)
     link.handle("fault", 61.0, UNREACHABLE)
-    link.assume_quiet()
+    link.explain_silence(QUIET)
     assert link.fault == UNREACHABLE
 
 
