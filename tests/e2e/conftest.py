@@ -3,21 +3,21 @@ from contextlib import closing
 import pytest
 
 from tests.e2e.alerting import CALM, AlertFiles, Receiver, market_of_one
-from tests.e2e.environs import QUICK, UNPACED
+from tests.e2e.environs import FEW_TICKS, QUICK
 from tests.e2e.preloaded import replaced
 from tests.e2e.running import Condord, Simulated, closing_program
 
 
 @pytest.fixture
 def simulated():
-    with closing_program(Simulated(**replaced(**UNPACED))) as program:
+    with closing_program(Simulated(**replaced(**FEW_TICKS))) as program:
         yield program
 
 
 @pytest.fixture(scope="module")
 def lasting_simulated():
     """The simulator of all tests of a file, which they leave as it was."""
-    with closing_program(Simulated(**replaced(**UNPACED))) as program:
+    with closing_program(Simulated(**replaced(**FEW_TICKS))) as program:
         yield program
 
 

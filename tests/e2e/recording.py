@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from tests.e2e.environs import QUICK, UNPACED
+from tests.e2e.environs import FEW_TICKS, QUICK, UNPACED
 from tests.e2e.preloaded import replaced
 from tests.e2e.running import Condord, Simulated, closing_program, fetch, until
 from tests.http.scrape import samples
@@ -27,7 +27,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 @contextlib.contextmanager
 def still_market(*arguments: str) -> Iterator[Simulated]:
     """A simulator whose quotes do not move, at an hour other than the opening, as no quote counts then."""
-    with closing_program(Simulated(*arguments, **replaced(**UNPACED))) as simulated:
+    with closing_program(Simulated(*arguments, **replaced(**FEW_TICKS))) as simulated:
         local_at = exchange_time(simulated).astimezone(NEW_YORK)
         is_near_the_opening = dt.time(9, 0) <= local_at.time() < dt.time(9, 35)
         at = next_minute(local_at) + dt.timedelta(hours=is_near_the_opening)

@@ -5,7 +5,7 @@ import datetime as dt
 
 import pytest
 
-from tests.e2e.environs import QUICK, UNPACED
+from tests.e2e.environs import FEW_TICKS, QUICK
 from tests.e2e.preloaded import replaced
 from tests.e2e.running import Condord, Follower, Simulated, closing_program, fetch, until
 
@@ -26,7 +26,7 @@ def put(root, strike):
 
 @pytest.fixture(scope="module")
 def simulated():
-    with closing_program(Simulated("--scenario", "empty", **replaced(**UNPACED))) as simulated:
+    with closing_program(Simulated("--scenario", "empty", **replaced(**FEW_TICKS))) as simulated:
         yield simulated
 
 

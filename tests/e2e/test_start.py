@@ -12,7 +12,7 @@ from contextlib import closing
 import pytest
 
 from condord.client.http import Daemon
-from tests.e2e.environs import QUICK, UNPACED
+from tests.e2e.environs import FEW_TICKS, QUICK
 from tests.e2e.preloaded import PRELUDE, replaced
 from tests.e2e.running import (
     KEYS,
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def simulated():
-    with closing_program(Simulated(**replaced(**UNPACED))) as program:
+    with closing_program(Simulated(**replaced(**FEW_TICKS))) as program:
         yield program
 
 

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from condord.live.freshness import SUSPEND_SECONDS, TICK_SECONDS
-from tests.e2e.environs import QUICK, UNPACED
+from tests.e2e.environs import FEW_TICKS, QUICK
 from tests.e2e.preloaded import replaced
 from tests.e2e.running import Condord, Follower, Simulated, closing_program, until
 from tests.e2e.suspending import Waiting, children_of, stopped
@@ -21,7 +21,7 @@ PATIENT = {**QUICK, "CONDORD_STREAM_SILENCE_SECONDS": "600", "CONDORD_REST_RETRI
 
 @pytest.fixture
 def simulated():
-    with closing_program(Simulated(**replaced(**UNPACED))) as program:
+    with closing_program(Simulated(**replaced(**FEW_TICKS))) as program:
         program.post("market", rate=5)
         yield program
 
