@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from condord.live import wire
 from tests.cluster.processes.running import Link, closing_link, same_documents
-from tests.e2e.conftest import QUICK, UNPACED
+from tests.e2e.environs import QUICK, UNPACED
 from tests.e2e.preloaded import replaced
 from tests.e2e.running import Condord, Follower, Simulated, closing_program, settled, until
 

@@ -19,7 +19,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.cluster.processes.running import Relay, closing_link
-from tests.e2e.conftest import QUICK, UNPACED
+from tests.e2e.environs import QUICK, UNPACED
 from tests.e2e.preloaded import replaced
 from tests.e2e.running import TIMEOUT_SECONDS, Condord, Simulated, closing_program, token_environ, until
 from tests.e2e.test_proxy import COMMANDS, answers, free_port

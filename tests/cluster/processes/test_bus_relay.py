@@ -11,7 +11,7 @@ import pytest
 from tests.cluster.nats_server import NatsServer
 from tests.cluster.processes.publishing import Publishing
 from tests.cluster.processes.running import QUICK_RELAY, Raw, Relay, compare_servers, same_documents
-from tests.e2e.conftest import QUICK, UNPACED
+from tests.e2e.environs import QUICK, UNPACED
 from tests.e2e.preloaded import replaced
 from tests.e2e.running import Condord, Follower, Program, Simulated, closing_program, compare_samples, fetch, until
 

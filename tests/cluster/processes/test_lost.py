@@ -9,7 +9,7 @@ import pytest
 
 from condord.cluster.follower import LOST_SECONDS
 from tests.cluster.processes.running import Relay, closing_link, same_documents
-from tests.e2e.conftest import QUICK, UNPACED
+from tests.e2e.environs import QUICK, UNPACED
 from tests.e2e.preloaded import replaced
 from tests.e2e.running import Condord, Follower, Simulated, closing_program, compare_samples, fetch, until
 

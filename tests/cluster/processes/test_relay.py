@@ -13,7 +13,7 @@ import pytest
 from condord.cli.mirror import Mirror
 from condord.client.sse import EventParser
 from tests.cluster.processes.running import Raw, Relay, compare_servers, same_documents
-from tests.e2e.conftest import QUICK, UNPACED
+from tests.e2e.environs import QUICK, UNPACED
 from tests.e2e.preloaded import replaced
 from tests.e2e.running import (
     TIMEOUT_SECONDS,

@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from tests.cluster.processes.running import Relay, closing_link
-from tests.e2e.conftest import QUICK, UNPACED
+from tests.e2e.environs import QUICK, UNPACED
 from tests.e2e.preloaded import replaced
 from tests.e2e.running import Condord, Program, Simulated, closing_program, fetch, token_environ, until
 from tests.fakes import tls

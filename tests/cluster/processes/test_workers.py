@@ -19,7 +19,7 @@ import pytest
 
 from condord.daemon.worker_messages import REPORT_SECONDS
 from tests.cluster.processes.running import Relay, same_documents
-from tests.e2e.conftest import QUICK, UNPACED
+from tests.e2e.environs import QUICK, UNPACED
 from tests.e2e.preloaded import replaced
 from tests.e2e.running import (
     KEYS,
