@@ -9,7 +9,7 @@ from condord.core.market_hours import LATE
 from condord.live import wire
 from condord.live.urgency import held
 
-_MOST_NAMED = 4
+_MAX_NAMED = 4
 
 
 def market_hours(document: wire.Document) -> str:
@@ -22,7 +22,7 @@ def market_hours(document: wire.Document) -> str:
     if not early:
         return formatting.market(market, now)
     first_at = close_at - LATE
-    names = plain(", ".join(sorted(late))) if len(late) <= _MOST_NAMED else f"{len(late)} underlyings"
+    names = plain(", ".join(sorted(late))) if len(late) <= _MAX_NAMED else f"{len(late)} underlyings"
     if first_at <= now:
         return f"market open for {names}, closes {formatting.moment(close_at, now)}"
     last = f"{formatting.in_new_york(close_at):%H:%M}"

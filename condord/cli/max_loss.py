@@ -1,6 +1,6 @@
 """Name what can make the loss of a condor exceed its maximum loss, which counts on all legs to the expiration.
 
-The daemon's alerts tell when that is so, and `web/src/maxLoss.ts` has the same rules for the page. After the settlement
+The daemon's alerts tell when that is so; `web/src/maxLoss.ts` names the same alerts for the page. After the settlement
 of a condor its alerts have ended, but which legs were exercised is known only when its legs are booked.
 """
 

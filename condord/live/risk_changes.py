@@ -65,7 +65,7 @@ def same_shares_and_dividend(json: UnderlyingJson, published: UnderlyingJson) ->
 
 
 def same_known_greeks(json: UnderlyingJson, published: UnderlyingJson) -> bool:
-    """Whether the same greeks are known, whatever their values."""
+    """Whether the same greeks are known; their values may differ."""
     names = ("delta", "gamma", "theta", "vega")
     return all((getattr(json, name) is None) == (getattr(published, name) is None) for name in names)
 

@@ -1,7 +1,7 @@
 /**
  * Whether condors may lose more than their maximum loss, which counts on all legs to the expiration.
  *
- * The daemon's alerts tell when that is so. `condord/cli/max_loss.py` has the same rules.
+ * The daemon's alerts tell when that is so. `condord/cli/max_loss.py` names the same alerts.
  */
 import type { Alert } from './document'
 import { firingFor } from './firing'

@@ -143,7 +143,9 @@ def test_a_leader_without_the_bus_ends_its_connection_before_another_leads(inges
         link.do("stall")
         status = leader.await_role("standby")
         # It is no longer live as soon as it does not lead, even before it notices that the bus does not answer.
-        assert leader.status()["code"] in ("busLost", "leaderLost")
+        shown = leader.status()
+        assert shown["state"] == "standby"
+        assert shown["code"] in ("busLost", "leaderLost")
         assert status["leader"] is None
         standby.await_role("leader")
         standby.await_live()

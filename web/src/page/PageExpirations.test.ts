@@ -24,7 +24,7 @@ function page(PageExpirations: Component) {
 
 describe('the risk of an expiration with a broken condor', () => {
   it('is left out while it is computed for the first time, not called unknown', async () => {
-    // The computation is not loaded yet, whatever tests came before.
+    // The computation is not loaded yet, even if an earlier test has loaded it.
     vi.resetModules()
     const { default: PageExpirations } = await import('./PageExpirations.vue')
     const details = page(PageExpirations)
